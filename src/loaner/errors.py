@@ -1,0 +1,255 @@
+"""Everything that can go wrong, told to three readers.
+
+The model reads *what happened, what to do, what not to do*; the person reads the same in the CLI or on a page;
+the operator also gets ``log``, a reason that stays inside. No voice ever carries a secret or a provider's prose.
+
+::
+
+    LoanerError
+    ├── InvalidArguments        the call does not fit the tool
+    ├── UnknownTool             no such operation
+    ├── NotAuthenticated        nobody, or a token that is not ours, is asking
+    ├── ConsentNeeded           a person has to say yes first
+    ├── ConsentDenied           a person said no
+    ├── ConsentExpired          nobody answered in time
+    ├── PolicyDenied            a rule says no
+    ├── ScopeNotGrantable       the connector cannot give what the call needs
+    ├── GrantBroken             the provider no longer honours the grant
+    ├── ProviderError
+    │   ├── RateLimited         the provider asks us to wait
+    │   ├── NotFound            it does not exist, or is not visible to this person
+    │   ├── ProviderForbidden   refused although the scope was granted
+    │   ├── ProviderRejected    the provider says that the request is wrong
+    │   ├── ProviderUnavailable nothing happened; safe to repeat
+    │   └── OutcomeUnknown      a write may have happened
+    ├── RecordUnwritable        no record, so no call
+    ├── StoreUnusable           the state cannot be read or written
+    ├── ConnectorInvalid        a connector file the catalogue refuses
+    ├── SettingsInvalid         a setting nobody can act on
+    └── UsageError              a command that cannot be carried out as asked
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import ClassVar, Literal
+
+Retry = Literal["now", "after_user", "after_s", "never"]
+
+
+class Exit(IntEnum):
+    """Exit codes of the command line."""
+
+    OK = 0
+    ERROR = 1
+    USAGE = 2
+    CONSENT_NEEDED = 3
+    DENIED = 4
+    POLICY = 5
+    PROVIDER = 6
+    RATE_LIMITED = 7
+    AUDIT_BROKEN = 8
+    INTERRUPTED = 130
+
+
+class LoanerError(Exception):
+    """A failure with a code and words for each reader.
+
+    ``cause`` says what happened, ``do`` what to do about it, ``dont`` what would make it worse; ``log`` is for
+    operators only.
+    """
+
+    code: ClassVar[str] = "internal"
+    retry: ClassVar[Retry] = "never"
+    exit: ClassVar[Exit] = Exit.ERROR
+
+    def __init__(self, cause: str, *, do: str = "", dont: str = "", log: str = "") -> None:
+        super().__init__(cause)
+        self.cause = cause
+        self.do = do
+        self.dont = dont
+        self.log = log
+
+    def told(self) -> str:
+        """The lines that a model or a person reads."""
+        return "\n".join(line for line in (f"{self.code}: {self.cause}", self.do, self.dont) if line)
+
+    def facts(self) -> dict[str, object]:
+        """The same for machines; goes to ``_meta`` and to ``--json``."""
+        facts: dict[str, object] = {"code": self.code, "retry": self.retry, "message": self.cause}
+        return facts | {key: value for key, value in (("do", self.do), ("dont", self.dont)) if value}
+
+
+class InvalidArguments(LoanerError):
+    code = "invalid_arguments"
+    retry = "now"
+    exit = Exit.USAGE
+
+
+class UnknownTool(LoanerError):
+    code = "unknown_tool"
+    exit = Exit.USAGE
+
+
+class NotAuthenticated(LoanerError):
+    code = "not_authenticated"
+
+
+@dataclass(frozen=True)
+class Invitation:
+    """Where a person answers a pending consent, and what to compare there."""
+
+    handle: str
+    """Opaque, at least 128 bits; names the pending consent and is no authority."""
+    url: str
+    """Our own page; no secret in it, not pre-authenticated."""
+    user_code: str
+    """To be compared on the page, or typed at ``/device`` from another device."""
+    expires_in: int
+    """Seconds."""
+    sentence: str
+    """What is asked, as one sentence: ``post one message to #releases``."""
+
+
+class ConsentNeeded(LoanerError):
+    """Nothing was sent. ``fresh`` tells a first asking from a repeated one."""
+
+    code = "consent_required"
+    retry = "after_user"
+    exit = Exit.CONSENT_NEEDED
+
+    def __init__(self, invitation: Invitation, *, tool: str, need: str, fresh: bool) -> None:
+        self.invitation = invitation
+        self.fresh = fresh
+        minutes = max(1, round(invitation.expires_in / 60))
+        if fresh:
+            super().__init__(
+                f"{tool} needs the user's approval ({need}).",
+                do=f"Ask them to open {invitation.url} and check that it shows code {invitation.user_code} "
+                f"({minutes} min). Then repeat this exact call.",
+                dont="Don't ask for a token.",
+            )
+        else:
+            super().__init__(
+                f"still waiting on {invitation.user_code} at {invitation.url} ({minutes} min left). Nothing was sent.",
+                do="Repeat the same call once the user says they approved.",
+                dont="Don't start another.",
+            )
+
+    def facts(self) -> dict[str, object]:
+        return super().facts() | {
+            "code": "consent_required" if self.fresh else "consent_pending",
+            "url": self.invitation.url,
+            "user_code": self.invitation.user_code,
+            "expires_in": self.invitation.expires_in,
+        }
+
+    def told(self) -> str:
+        return super().told() if self.fresh else super().told().replace(self.code, "consent_pending", 1)
+
+
+class ConsentDenied(LoanerError):
+    code = "consent_denied"
+    exit = Exit.DENIED
+
+
+class ConsentExpired(LoanerError):
+    code = "consent_expired"
+    retry = "now"
+    exit = Exit.CONSENT_NEEDED
+
+
+class PolicyDenied(LoanerError):
+    """``rule`` names the rule that refused."""
+
+    code = "policy_denied"
+    exit = Exit.POLICY
+
+    def __init__(self, cause: str, *, rule: str, do: str = "", dont: str = "", log: str = "") -> None:
+        super().__init__(f"(rule {rule}) {cause}", do=do, dont=dont, log=log)
+        self.rule = rule
+
+    def facts(self) -> dict[str, object]:
+        return super().facts() | {"rule": self.rule}
+
+
+class ScopeNotGrantable(LoanerError):
+    code = "scope_not_grantable"
+    exit = Exit.POLICY
+
+
+class GrantBroken(LoanerError):
+    code = "grant_broken"
+    retry = "now"
+    exit = Exit.CONSENT_NEEDED
+
+
+class ProviderError(LoanerError):
+    code = "provider_error"
+    exit = Exit.PROVIDER
+
+
+class RateLimited(ProviderError):
+    """``retry_after`` in whole seconds."""
+
+    code = "rate_limited"
+    retry = "after_s"
+    exit = Exit.RATE_LIMITED
+
+    def __init__(self, cause: str, *, retry_after: int, do: str = "", dont: str = "", log: str = "") -> None:
+        super().__init__(cause, do=do, dont=dont, log=log)
+        self.retry_after = retry_after
+
+    def facts(self) -> dict[str, object]:
+        return super().facts() | {"retry_after": self.retry_after}
+
+
+class NotFound(ProviderError):
+    code = "not_found"
+
+
+class ProviderForbidden(ProviderError):
+    code = "provider_forbidden"
+
+
+class ProviderRejected(ProviderError):
+    code = "provider_rejected"
+
+
+class ProviderUnavailable(ProviderError):
+    code = "provider_unavailable"
+    retry = "now"
+
+
+class OutcomeUnknown(ProviderError):
+    code = "outcome_unknown"
+
+
+class RecordUnwritable(LoanerError):
+    code = "record_unwritable"
+
+
+class StoreUnusable(LoanerError):
+    code = "store_unusable"
+
+
+class ConnectorInvalid(LoanerError):
+    """``where`` is ``file:line``."""
+
+    code = "connector_invalid"
+    exit = Exit.USAGE
+
+    def __init__(self, cause: str, *, where: str, do: str = "") -> None:
+        super().__init__(f"{where}: {cause}", do=do)
+        self.where = where
+
+
+class SettingsInvalid(LoanerError):
+    code = "settings_invalid"
+    exit = Exit.USAGE
+
+
+class UsageError(LoanerError):
+    code = "usage"
+    exit = Exit.USAGE

@@ -1,0 +1,59 @@
+"""The least that will do, worked out from the operation and its arguments. No I/O, no clock.
+
+What the caller claims to need is never looked at.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from loaner.catalog.operation import BoundCall
+
+Enforcer = Literal["provider", "grant", "loaner"]
+"""Who stops a call that goes beyond a limit: the provider by the credential itself, the provider by the wider
+grant behind it, or loaner alone."""
+
+
+@dataclass(frozen=True)
+class Limit:
+    """One limit of a loan and who enforces it."""
+
+    what: str
+    """``permissions``, ``resource`` or ``call``."""
+    value: str
+    enforced_by: Enforcer
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What one call needs: permissions, and the one resource they are limited to."""
+
+    provider: str
+    permissions: frozenset[str]
+    """In the provider's own spelling: ``issues:write``, ``chat:write``, ``issues:create``. May be empty only where
+    the operation says ``none`` out loud."""
+    resource: str
+    """``kind:name``: ``repository:acme/web``, ``channel:#releases``, ``team:ENG``, ``workspace``, ``user``."""
+    alternatives: tuple[frozenset[str], ...] = ()
+    """Other permission sets that would do as well, where the provider accepts either."""
+    limits: tuple[Limit, ...] = ()
+
+    @property
+    def resource_name(self) -> str:
+        return self.resource.partition(":")[2] or self.resource
+
+    @property
+    def resource_kind(self) -> str:
+        return self.resource.partition(":")[0]
+
+    def told(self) -> str:
+        """``issues:write on acme/web``."""
+        asked = ", ".join(sorted(self.permissions)) or "no permission"
+        return f"{asked} on {self.resource_name}"
+
+
+def derive(bound: BoundCall) -> Scope:
+    """The scope of one bound call."""
+    return bound.operation.scope.of(bound)
