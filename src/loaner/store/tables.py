@@ -1,0 +1,196 @@
+"""The tables. Moments are stored as whole milliseconds since the epoch, UTC.
+
+Secrets stand only in the columns named ``sealed``; codes, cookies and states only as hashes.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Dialect,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+)
+
+
+class Moment(TypeDecorator[datetime]):
+    """An aware UTC datetime, kept as milliseconds so that both engines compare it the same way."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:  # noqa: ARG002
+        return None if value is None else round(value.timestamp() * 1000)
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        return None if value is None else datetime.fromtimestamp(value / 1000, UTC)
+
+
+metadata = MetaData()
+
+grants = Table(
+    "grants",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("subject", Text, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("connector", Text, nullable=False),
+    Column("environment", Text, nullable=False),
+    Column("permissions", JSON, nullable=False),
+    Column("account_id", Text, nullable=False),
+    Column("account_name", Text, nullable=False),
+    Column("state", Text, nullable=False),  # active | disabled | revoked
+    Column("reason", Text),
+    Column("version", Integer, nullable=False),
+    Column("sealed", LargeBinary),
+    Column("expires_at", Moment),
+    Column("refresh_expires_at", Moment),
+    Column("created_at", Moment, nullable=False),
+    Column("used_at", Moment),
+    Column("lease_holder", Text),
+    Column("lease_until", Moment),
+    Index("grants_of", "subject", "connector", "state"),
+)
+
+approvals = Table(
+    "approvals",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("subject", Text, nullable=False),
+    Column("agent", Text, nullable=False),
+    Column("environment", Text, nullable=False),
+    Column("connector", Text, nullable=False),
+    Column("operations", JSON, nullable=False),
+    Column("resources", JSON, nullable=False),
+    Column("digest", Text),  # of the exact arguments; null for a wider approval
+    Column("uses_left", Integer, nullable=False),
+    Column("policy_version", Text, nullable=False),
+    Column("proven_by", Text, nullable=False),  # how the person's presence was proven
+    Column("phrase", Text, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=False),
+    Column("ended_at", Moment),
+    Index("approvals_of", "subject", "agent"),
+)
+
+consents = Table(
+    "consents",
+    metadata,
+    Column("handle", String(64), primary_key=True),
+    Column("code_hash", String(64), nullable=False, unique=True),
+    Column("code_shown", LargeBinary, nullable=False),  # the user code, sealed: it is shown again to the same caller
+    Column("need", String(64), nullable=False),  # one pending consent per (caller, need)
+    Column("caller", String(64), nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("agent", JSON, nullable=False),
+    Column("environment", Text, nullable=False),
+    Column("origin", Text, nullable=False),
+    Column("tool", Text, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("connector", Text, nullable=False),
+    Column("wants_grant", Boolean, nullable=False),
+    Column("wants_approval", Boolean, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("shown", JSON, nullable=False),  # what the page says: phrase, payload, permissions, resource, limits
+    Column("policy_version", Text, nullable=False),
+    Column("state", Text, nullable=False),  # pending | linking | approved | denied | expired | failed
+    Column("failure", Text),
+    Column("remember", Text),  # once | hour
+    Column("sealed", LargeBinary),  # the provider flow in progress: device code, or PKCE verifier
+    Column("flow", JSON),  # what of that flow may be shown: provider code, link, interval
+    Column("state_hash", String(64)),  # of the one-time `state` of a redirect flow
+    Column("poll_after", Moment),
+    Column("lease_until", Moment),
+    Column("proven_by", Text),
+    Column("told", Boolean, nullable=False, default=False),  # a denial has been told to the agent once
+    Column("created_at", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=False),
+    Column("decided_at", Moment),
+    Index("consents_need", "caller", "need", "state"),
+    Index("consents_state", "state_hash"),
+)
+
+web_sessions = Table(
+    "web_sessions",
+    metadata,
+    Column("id_hash", String(64), primary_key=True),
+    Column("subject", Text),  # null until signed in
+    Column("display", Text, nullable=False, default=""),
+    Column("proven_by", Text, nullable=False, default="none"),
+    Column("csrf_hash", String(64), nullable=False),
+    Column("sealed", LargeBinary),  # a sign-in under way: PKCE verifier, nonce, where to return
+    Column("state_hash", String(64)),
+    Column("wrong_codes", Integer, nullable=False, default=0),
+    Column("created_at", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=False),
+)
+
+loans = Table(
+    "loans",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("call_id", String(32), nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("agent", Text, nullable=False),
+    Column("environment", Text, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("connector", Text, nullable=False),
+    Column("grant_id", String(32), nullable=False),
+    Column("style", Text, nullable=False),  # token_scoped | installation | held
+    Column("state", Text, nullable=False),  # intent | lent | returning | returned | expired | failed
+    Column("permissions", JSON, nullable=False),
+    Column("resource", Text, nullable=False),
+    Column("fingerprint", String(64)),
+    Column("sealed", LargeBinary),
+    Column("intent_at", Moment, nullable=False),
+    Column("minted_at", Moment),
+    Column("expires_at", Moment),
+    Column("latest_expiry", Moment, nullable=False),
+    Column("returned_at", Moment),
+    Column("returned_how", Text),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("next_attempt_at", Moment),
+    Column("last_error", Text),
+    Column("record", JSON, nullable=False),  # the record so far, so that a crash still leaves one
+    Index("loans_open", "state", "next_attempt_at"),
+)
+
+records = Table(
+    "records",
+    metadata,
+    Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
+    Column("id", String(32), nullable=False, unique=True),
+    Column("at", Moment, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("body", Text, nullable=False),  # canonical JSON; what the hash covers
+    Column("prev_hash", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
+    Index("records_subject", "subject", "seq"),
+)
+
+throttles = Table(
+    "throttles",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("count", Integer, nullable=False),
+    Column("window_ends", Moment, nullable=False),
+)
+
+facts = Table(
+    "facts",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
