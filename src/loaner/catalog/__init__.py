@@ -1,0 +1,1 @@
+"""What loaner can do at which provider, read from ``connectors/`` and checked before anything is offered."""

@@ -1,0 +1,267 @@
+"""A provider as data: how consent is had there, how a key is narrowed and given back, how it fails.
+
+Read from ``connectors/<provider>/provider.toml``. Endpoints are written ``host-key:/path`` or
+``METHOD host-key:/path``; the only placeholder in them is ``{client_id}``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Literal
+from urllib.parse import quote, urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from loaner.scope import Enforcer
+
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+_WHERE = re.compile(r"(?P<host>[a-z]+):(?P<path>/[A-Za-z0-9_\-./{}]*)")
+_REQUEST = re.compile(r"(?P<method>GET|POST|PUT|PATCH|DELETE) (?P<at>\S+)")
+
+FailureCode = Literal[
+    "not_found",
+    "forbidden",
+    "rejected",
+    "rate_limited",
+    "grant_broken",
+    "scope_missing",
+    "unavailable",
+    "already_so",
+]
+"""What a provider's error word means to us; ``already_so`` says that the wanted state existed before the call."""
+
+
+def _is_where(at: str) -> str:
+    if not _WHERE.fullmatch(at):
+        raise ValueError(f"{at!r} is not host-key:/path")
+    return at
+
+
+def _is_request(request: str) -> str:
+    found = _REQUEST.fullmatch(request)
+    if not found:
+        raise ValueError(f"{request!r} is not METHOD host-key:/path")
+    _is_where(found["at"])
+    return request
+
+
+Where = Annotated[str, AfterValidator(_is_where)]
+"""``api:/oauth/token``: a key of ``hosts`` and a path."""
+Request = Annotated[str, AfterValidator(_is_request)]
+"""``DELETE api:/applications/{client_id}/token``."""
+
+
+class Described(BaseModel):
+    """A checked, frozen piece of a connector file; an unknown key is an error, never ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class ProviderConsent(Described):
+    """How a person's yes becomes a grant."""
+
+    style: Literal["device", "code"]
+    """``device``: the provider speaks RFC 8628. ``code``: authorization code + PKCE behind loaner's device page."""
+    token: Where
+    device_authorization: Where | None = None
+    authorize: Where | None = None
+    scope_param: str | None = "scope"
+    """Name of the parameter that carries permissions; none where the app's registration fixes them (GitHub Apps)."""
+    scope_separator: str = " "
+    params: dict[str, str] = {}
+    """Added to the authorization request as they are."""
+    pkce: bool = False
+    client_auth: Literal["none", "basic", "post"] = "none"
+    """How the client proves itself at ``token``; ``basic`` and ``post`` are left out where no secret is configured
+    and the provider takes PKCE instead."""
+    ok_field: str | None = None
+    """A boolean in the answer that says whether it is an error, whatever the HTTP status (Slack's ``ok``)."""
+
+    @model_validator(mode="after")
+    def _is_complete(self) -> ProviderConsent:
+        if self.style == "device" and not self.device_authorization:
+            raise ValueError("style 'device' needs device_authorization")
+        if self.style == "code" and not (self.authorize and self.pkce):
+            # An authorization code without PKCE can be redeemed by whoever intercepts it (RFC 9700 §2.1.1).
+            raise ValueError("style 'code' needs authorize and pkce = true")
+        return self
+
+
+class AccountRequest(Described):
+    """Asks whose grant it is. ``id``, ``name`` and ``team`` are dotted paths into the JSON answer."""
+
+    method: Literal["GET", "POST"]
+    at: Where
+    id: str
+    name: str
+    team: str | None = None
+    graphql: str | None = None
+
+
+class ProviderGrant(Described):
+    """How a grant is kept alive, named and ended."""
+
+    account: AccountRequest
+    refresh: Where | None = None
+    rotates: bool = True
+    """Refreshing hands out a new refresh token and the old one is dead."""
+    kills_previous: bool = True
+    """Refreshing also ends the access token that came before."""
+    lifetime: int
+    """Seconds an access token lives when the answer does not say."""
+    refresh_lifetime: int | None = None
+    """Seconds; none where the provider does not say."""
+    revoke: Request | None = None
+    revoke_auth: Literal["basic", "bearer", "none"] = "bearer"
+    revoke_token_field: str | None = None
+    """Field of the body that names the token; none where the bearer is the token meant."""
+    revoke_body: Literal["json", "form"] = "json"
+    revoke_ends: Literal["grant", "token"] = "grant"
+    """What the provider promises to have ended afterwards."""
+
+
+class ProviderLending(Described):
+    """How a grant is narrowed to one call. A new provider is data; a new *style* is code."""
+
+    style: Literal["token_scoped", "installation", "held"]
+    mint: Request | None = None
+    give_back: Request | None = None
+    check: Request | None = None
+    """Asks whether a token is still alive: 200 or 404."""
+    token_field: str = "access_token"  # noqa: S105 - the name of a field
+    max_live: int | None = Field(default=None, ge=1)
+    """Tokens of one grant alive at a time; minting one more ends the oldest."""
+
+    @model_validator(mode="after")
+    def _is_returnable(self) -> ProviderLending:
+        if self.style != "held" and not (self.mint and self.give_back):
+            # A style that mints what it cannot return would leave keys alive after every call.
+            raise ValueError(f"style {self.style!r} needs mint and give_back")
+        return self
+
+
+class ProviderLimits(Described):
+    """Who enforces each limit of a loan. Pages and records repeat this, so it must be true."""
+
+    permissions: Enforcer
+    resource: Enforcer
+    call: Enforcer = "loaner"
+
+
+class ProviderRate(Described):
+    """Where the provider says how long to wait."""
+
+    retry_after: str | None = None
+    """Header with whole seconds."""
+    remaining: str | None = None
+    reset: str | None = None
+    """Header with an instant since the epoch, in ``unit``."""
+    unit: Literal["s", "ms"] = "s"
+    at_least: int = 60
+    """Seconds to wait when the provider gives no time."""
+    tiers: dict[str, int] = {}
+    """Calls a minute by the tier an operation names."""
+
+
+class ProviderAnswers(Described):
+    """How the API tells success from failure."""
+
+    style: Literal["status", "ok_field", "graphql"]
+    accepted: str | None = None
+    """Header that names the permissions this request accepts."""
+    granted: str | None = None
+    """Header that names the permissions the credential has."""
+
+
+class Provider(Described):
+    """GitHub, Slack or Linear: everything about it that is not one operation."""
+
+    name: str
+    title: str
+    source: str
+    hosts: dict[str, str]
+    headers: dict[str, str] = {}
+    """Sent with every API request, as they are; no argument ever reaches a header."""
+    consent: ProviderConsent
+    grant: ProviderGrant
+    lending: ProviderLending
+    limits: ProviderLimits
+    answers: ProviderAnswers
+    rate: ProviderRate
+    levels: tuple[str, ...] = ()
+    """From least to most, for permissions spelled ``name:level``."""
+    implies: dict[str, tuple[str, ...]] = {}
+    """What a permission includes besides itself."""
+    always: frozenset[str] = frozenset()
+    """Comes with every credential, asked for or not."""
+    errors: dict[str, FailureCode] = {}
+    """The provider's error words and what they mean."""
+
+    @field_validator("hosts")
+    @classmethod
+    def _hosts_are_plain(cls, hosts: dict[str, str]) -> dict[str, str]:
+        for key, base in hosts.items():
+            parts = urlsplit(base)
+            loopback = parts.hostname in _LOOPBACK
+            if parts.scheme != "https" and not (parts.scheme == "http" and loopback):
+                raise ValueError(f"host {key!r} must be https (http only on loopback)")
+            if not parts.hostname or parts.username or parts.query or parts.fragment or base.endswith("/"):
+                raise ValueError(f"host {key!r} must be a bare base URL without a trailing slash")
+        return hosts
+
+    @model_validator(mode="after")
+    def _endpoints_use_known_hosts(self) -> Provider:
+        for part in (self.consent, self.grant, self.grant.account, self.lending):
+            for field, value in part:
+                found = _WHERE.search(value) if isinstance(value, str) else None
+                if found and field not in {"scope_separator", "graphql"} and found["host"] not in self.hosts:
+                    raise ValueError(f"{field}: unknown host key {found['host']!r}")
+        return self
+
+    def url(self, at: str, **values: str) -> str:
+        """``web:/login/device/code`` as a URL; placeholders are percent-encoded as one segment each."""
+        found = _WHERE.fullmatch(at)
+        if not found or found["host"] not in self.hosts:
+            raise ValueError(f"{self.name}: {at!r} is not host-key:/path")
+        path = re.sub(r"\{([a-z_]+)\}", lambda m: quote(values[m[1]], safe=""), found["path"])
+        return self.hosts[found["host"]] + path
+
+    def request(self, request: str, **values: str) -> tuple[str, str]:
+        """``DELETE api:/applications/{client_id}/token`` as method and URL."""
+        method, _, at = request.partition(" ")
+        return method, self.url(at, **values)
+
+    def covers(self, granted: frozenset[str], needed: frozenset[str]) -> bool:
+        """Does a credential with ``granted`` suffice for ``needed``?"""
+        return needed <= self._spread(granted | self.always)
+
+    def excess(self, granted: frozenset[str], needed: frozenset[str]) -> frozenset[str]:
+        """What of ``granted`` goes beyond ``needed``: what the credential could have done besides the call."""
+        return frozenset(granted - self._spread(needed))
+
+    def rank(self, permission: str) -> int:
+        """How far up ``levels`` a permission stands; 0 where levels do not apply."""
+        level = permission.rpartition(":")[2]
+        return self.levels.index(level) if level in self.levels else 0
+
+    def _spread(self, permissions: frozenset[str]) -> frozenset[str]:
+        """With everything that each permission includes, to the end."""
+        reached: set[str] = set()
+        waiting = list(permissions)
+        while waiting:
+            permission = waiting.pop()
+            if permission in reached:
+                continue
+            reached.add(permission)
+            waiting += self.implies.get(permission, ())
+            name, _, level = permission.rpartition(":")
+            if name and level in self.levels:
+                waiting += [f"{name}:{lower}" for lower in self.levels[: self.levels.index(level)]]
+        return frozenset(reached)
+
+    def at(self, hosts: Mapping[str, str]) -> Provider:
+        """The same provider on other hosts (the sandbox's); every host has to be replaced, or none would be safe."""
+        if missing := sorted(set(self.hosts) - set(hosts)):
+            raise ValueError(f"{self.name}: no base URL for host {', '.join(missing)}")
+        return Provider.model_validate(self.model_dump() | {"hosts": {key: hosts[key] for key in self.hosts}})
