@@ -1,0 +1,43 @@
+"""Behaviours that the providers' documents leave in doubt: loaner must work with each of them both ways.
+
+Every field says which doubt it stands for. Defaults are the reading we hold the likeliest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+
+
+@dataclass
+class Switches:
+    """One mutable set per sandbox; read by the providers at the moment they act."""
+
+    github_token_ceiling: bool = False
+    """GitHub allows ten tokens per user, application and scope set an hour and revokes the oldest. Its docs say so
+    of OAuth Apps; whether it binds the tokens of GitHub Apps, scoped ones included, is not stated."""
+
+    github_expired_token_word: str = "expired_token"  # noqa: S105 - an error code, not a secret
+    """A device code past its time: RFC 8628 §3.5 says ``expired_token``; GitHub's table once calls it
+    ``token_expired``."""
+
+    github_stateless_installation_tokens: bool = True
+    """Since 2026 installation tokens are ``ghs_<app id>_<JWT>`` of about 520 characters; the older form has 40."""
+
+    def as_json(self) -> dict[str, object]:
+        return asdict(self)
+
+    def update(self, wanted: Mapping[str, object]) -> None:
+        """Change the named switches, all or none.
+
+        Raises:
+            ValueError: for a name that is no switch, or a value of another type.
+        """
+        kinds = {each.name: type(getattr(self, each.name)) for each in fields(self)}
+        for name, value in wanted.items():
+            if name not in kinds:
+                raise ValueError(f"no such switch: {name}")
+            if type(value) is not kinds[name]:  # exact: True is no number here
+                raise ValueError(f"switch {name} takes {kinds[name].__name__}")
+        for name, value in wanted.items():
+            setattr(self, name, value)
