@@ -24,6 +24,35 @@ class Switches:
     github_stateless_installation_tokens: bool = True
     """Since 2026 installation tokens are ``ghs_<app id>_<JWT>`` of about 520 characters; the older form has 40."""
 
+    slack_rotation: bool = True
+    """An app without token rotation gets tokens that never expire, and revoking one ends the authorization."""
+
+    slack_scopes_accumulate: bool = False
+    """Whether a second consent of the same person adds to the scopes of the first, and shares its two live tokens."""
+
+    slack_granted_wider: bool = False
+    """Whether a user token also carries ``identify``, which nobody asked for, as older copies of the docs show."""
+
+    slack_user_access_shape: str = "both"
+    """``flat``, ``nested`` or ``both``: oauth.v2.user.access has no published example, so where its token stands
+    (at the top, or under ``authed_user`` as with oauth.v2.access) is open."""
+
+    slack_refresh_grace_seconds: int = 0
+    """How long a used refresh token still works. The docs speak of a short grace and give no number."""
+
+    slack_public_app: bool = False
+    """An app marked public by PKCE: no secret needed with a verifier, refresh tokens last 30 days."""
+
+    slack_reads_accept_json: bool = False
+    """Reading methods, and files.getUploadURLExternal, list only forms as their content type; whether JSON bodies
+    are ignored there (as here) or read is not said."""
+
+    slack_tier_multiplier: int = 20
+    """Slack writes "20+ per minute"; this stretches the number before the plus. 0 means no limit."""
+
+    slack_posting_limit: bool = False
+    """One message a second in a channel: the docs call it a rule that bursts may break."""
+
     def as_json(self) -> dict[str, object]:
         return asdict(self)
 

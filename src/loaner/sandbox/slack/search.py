@@ -1,0 +1,118 @@
+"""``assistant.search.context``: messages, files, channels and people by their words.
+
+Each kind of conversation and of content has its own scope
+(https://docs.slack.dev/reference/methods/assistant.search.context). The shape of the results is the one
+its users read (``results.messages[].content`` …); Slack publishes no example.
+"""
+
+from __future__ import annotations
+
+from loaner.sandbox.slack import shapes
+from loaner.sandbox.slack.call import Call
+from loaner.sandbox.slack.errors import SlackError
+from loaner.sandbox.slack.methods import KINDS, SEARCH_FILES, SEARCH_USERS, Kind
+from loaner.sandbox.slack.paging import page
+from loaner.sandbox.slack.reactions import permalink
+from loaner.sandbox.slack.registered import TEAM_ID
+from loaner.sandbox.slack.shapes import Json
+from loaner.sandbox.slack.state import Conversation, Message
+
+_MOST = 20
+_LONGEST_QUERY = 1000
+_CONTENT = ("messages", "files", "channels", "users")
+
+
+def context(call: Call) -> Json:
+    kinds, contents = _asked(call)
+    query = call.args.text("query")
+    if not query.strip():
+        raise SlackError("missing_query")
+    if len(query) > _LONGEST_QUERY:
+        raise SlackError("query_too_long")
+    words = query.lower().split()
+    places = [c for c in call.state.conversations.values() if c.kind in kinds and c.visible_to(call.user.id)]
+    results: Json = {}
+    cursor = ""
+    if "messages" in contents:
+        found, cursor = page(
+            _messages(call, places, words),
+            lambda hit: f"{hit[0].id}/{hit[1].ts}",
+            cursor=call.args.text("cursor"),
+            limit=call.args.integer("limit", _MOST, error="invalid_limit") or _MOST,
+            most=_MOST,
+        )
+        results["messages"] = [_message(call, *hit) for hit in found]
+    if "files" in contents:
+        ids = {place.id for place in places}
+        results["files"] = [
+            shapes.file(file)
+            for file in call.state.files.values()
+            if file.content is not None and ids & set(file.shared_in) and _score(f"{file.name} {file.title}", words)
+        ]
+    if "channels" in contents:
+        results["channels"] = [
+            shapes.channel(place, call.user.id)
+            for place in places
+            if _score(f"{place.name} {place.topic} {place.purpose}", words)
+        ]
+    if "users" in contents:
+        results["users"] = [
+            shapes.member(person, email="users:read.email" in call.scopes)
+            for person in call.state.members.values()
+            if _score(f"{person.name} {person.real_name}", words)
+        ]
+    return {"results": results, "response_metadata": {"next_cursor": cursor}}
+
+
+def _asked(call: Call) -> tuple[list[Kind], list[str]]:
+    """What is searched, each part with its own scope."""
+    asked = call.args.items("channel_types", ("public_channel",))
+    kinds: list[Kind] = [kind for kind in KINDS if kind in asked]
+    contents = call.args.items("content_types", ("messages",))
+    if len(kinds) != len(set(asked)) or not set(contents) <= set(_CONTENT):
+        raise SlackError("invalid_arguments")
+    if set(contents) != {"users"}:
+        for kind in kinds:
+            call.need_kind(kind)
+    if "files" in contents:
+        call.need(SEARCH_FILES)
+    if "users" in contents:
+        call.need(SEARCH_USERS)
+    return kinds, contents
+
+
+def _messages(call: Call, places: list[Conversation], words: list[str]) -> list[tuple[Conversation, Message]]:
+    after, before = call.args.integer("after", 0), call.args.integer("before", 0)
+    hits = [
+        (_score(message.text, words), message.ts, place, message)
+        for place in places
+        for message in place.messages
+        if _score(message.text, words)
+        and int(message.ts.partition(".")[0]) > after
+        and (not before or int(message.ts.partition(".")[0]) < before)
+    ]
+    by_time = call.args.text("sort", "score") == "timestamp"
+    newest_first = call.args.text("sort_dir", "desc") != "asc"
+    hits.sort(key=lambda hit: hit[1] if by_time else (hit[0], hit[1]), reverse=newest_first)
+    return [(place, message) for _, _, place, message in hits]
+
+
+def _score(text: str, words: list[str]) -> int:
+    """How many of the words occur."""
+    lowered = text.lower()
+    return sum(word in lowered for word in words)
+
+
+def _message(call: Call, place: Conversation, message: Message) -> Json:
+    author = call.state.members[message.user]
+    return {
+        "author_name": author.real_name,
+        "author_user_id": author.id,
+        "team_id": TEAM_ID,
+        "channel_id": place.id,
+        "channel_name": place.name,
+        "message_ts": message.ts,
+        "content": message.text,
+        "is_author_bot": False,
+        "permalink": permalink(call, place, message),
+    }
