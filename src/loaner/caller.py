@@ -54,5 +54,5 @@ class Caller:
     @property
     def key(self) -> str:
         """Names one (subject, agent, environment), for handles that belong to all three."""
-        joined = "\x1f".join((self.subject.key, self.agent.key, self.environment))
+        joined = f"{self.subject.key}\x1f{self.agent.key}\x1f{self.environment}"
         return hashlib.sha256(joined.encode()).hexdigest()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, Engine, inspect, select, table, column
+from sqlalchemy import Connection, Engine, column, inspect, select, table
 
 HEAD = "0001"
 """The newest revision in ``migrations/versions``; a test holds it to what Alembic says."""

@@ -15,6 +15,8 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 import anyio
+import anyio.from_thread
+import anyio.lowlevel
 import anyio.to_thread
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -117,11 +119,11 @@ class Store:
                 return
             batch[0][1].set_exception(_unusable(failure))
             return
-        for future, answer, refusal in answers:
-            if refusal is None:
+        for future, answer, error in answers:
+            if error is None:
                 future.set_result(answer)
             else:
-                future.set_exception(refusal)
+                future.set_exception(error)
 
 
 def _unusable(failure: SQLAlchemyError) -> StoreUnusable:
@@ -138,7 +140,8 @@ async def open_store(url: str, holder: KeyHolder) -> AsyncIterator[Store]:
         await anyio.to_thread.run_sync(schema.bring_up_to_date, engine)
     except SQLAlchemyError as failure:
         raise StoreUnusable(
-            "loaner's store cannot be opened.", do="Check that its folder exists and can be written.",
+            "loaner's store cannot be opened.",
+            do="Check that its folder exists and can be written.",
             log=str(getattr(failure, "orig", failure)),
         ) from None
     store = Store(engine, holder)

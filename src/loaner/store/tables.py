@@ -149,6 +149,7 @@ loans = Table(
     Column("grant_id", String(32), nullable=False),
     Column("style", Text, nullable=False),  # token_scoped | installation | held
     Column("state", Text, nullable=False),  # intent | lent | returning | returned | expired | failed
+    Column("owner", Text, nullable=False),  # the process that carries the call: host, pid and when it started
     Column("permissions", JSON, nullable=False),
     Column("resource", Text, nullable=False),
     Column("fingerprint", String(64)),

@@ -1,0 +1,72 @@
+"""Registered apps, attached to environments and agents: which one serves this caller?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from loaner.caller import Caller
+from loaner.errors import PolicyDenied, SettingsInvalid
+from loaner.settings import Connector, ConnectorSettings, resolve
+
+
+class Connectors:
+    """The connectors of one loaner. A credential lent in one environment can never serve another."""
+
+    def __init__(self, connectors: Iterable[Connector]) -> None:
+        self._by_name = {connector.name: connector for connector in connectors}
+
+    def named(self, name: str) -> Connector:
+        """Raises :class:`SettingsInvalid` when it is no longer configured."""
+        if name not in self._by_name:
+            raise SettingsInvalid(
+                f"the connector {name!r} is not configured any more.",
+                do=f"Put [connectors.{name}] back into loaner.toml, or revoke its grants.",
+            )
+        return self._by_name[name]
+
+    def choose(self, provider: str, caller: Caller) -> Connector:
+        """The first connector of this provider that serves the caller's environment and agent.
+
+        Raises :class:`PolicyDenied` when there is none.
+        """
+        of_provider = [connector for connector in self._by_name.values() if connector.provider == provider]
+        for connector in of_provider:
+            if connector.serves(caller.environment, caller.agent.name):
+                return connector
+        if not of_provider:
+            raise PolicyDenied(
+                f"no connector for {provider} is configured.",
+                rule="connector-attached",
+                do=f"An operator must add [connectors.{provider}] to loaner.toml.",
+            )
+        raise PolicyDenied(
+            f"no connector for {provider} serves {caller.agent.name} in {caller.environment}.",
+            rule="connector-attached",
+            do="Other tools still work. An operator decides which agents and environments a connector serves.",
+        )
+
+    def __iter__(self) -> Iterator[Connector]:
+        return iter(self._by_name.values())
+
+
+def from_settings(configured: dict[str, ConnectorSettings], providers: Iterable[str]) -> Connectors:
+    """Read the connectors, fetching each secret now, so that a missing one stops the start and not a call."""
+    known = set(providers)
+    connectors = []
+    for name, settings in configured.items():
+        if settings.provider not in known:
+            raise SettingsInvalid(
+                f"connectors.{name}.provider: no provider is called {settings.provider!r}.",
+                do=f"Known: {', '.join(sorted(known))}.",
+            )
+        connectors.append(
+            Connector(
+                name=name,
+                provider=settings.provider,
+                client_id=settings.client_id,
+                client_secret=resolve(settings.client_secret) if settings.client_secret else None,
+                environments=settings.environments,
+                agents=settings.agents,
+            )
+        )
+    return Connectors(connectors)

@@ -1,0 +1,223 @@
+"""Grants: what a person allowed loaner to do at a provider, sealed at rest.
+
+A grant belongs to one subject, one connector and one environment, and to one account at the provider: linking a
+different account over it is refused, never done silently (the attack of consent phishing, MCP "URL elicitation").
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, Row, and_, select, update
+
+from loaner.caller import Caller
+from loaner.catalog.provider import Provider
+from loaner.clock import Now
+from loaner.errors import GrantBroken, LoanerError
+from loaner.secret import Secret
+from loaner.settings import Connector
+from loaner.store import Store, Unsealable
+from loaner.store.tables import grants
+
+
+class DifferentAccount(LoanerError):
+    """Another account at the provider than the one this person linked before."""
+
+    code = "different_account"
+
+
+@dataclass(frozen=True)
+class TokenSet:
+    """What a token endpoint answered. Lifetimes in seconds."""
+
+    access: Secret
+    refresh: Secret | None
+    expires_in: float | None
+    refresh_expires_in: float | None
+    permissions: frozenset[str]
+
+    def as_secret(self) -> Secret:
+        refresh = self.refresh.reveal() if self.refresh else None
+        return Secret(json.dumps({"access": self.access.reveal(), "refresh": refresh}))
+
+
+@dataclass(frozen=True)
+class Grant:
+    """One active grant; its tokens stay in the store until lending asks."""
+
+    id: str
+    subject: str
+    provider: str
+    connector: str
+    environment: str
+    permissions: frozenset[str]
+    account_id: str
+    account_name: str
+    version: int
+    expires_at: datetime | None
+    refresh_expires_at: datetime | None
+    created_at: datetime
+
+
+class Grants:
+    def __init__(self, store: Store, now: Now) -> None:
+        self.store = store
+        self.now = now
+
+    async def covering(
+        self, caller: Caller, connector: Connector, provider: Provider, needed: frozenset[str]
+    ) -> Grant | None:
+        """The smallest active grant that covers what is needed, or ``None``.
+
+        Where the provider narrows each loan itself, any grant of the connector will do: its width never reaches a call.
+        """
+        wanted = and_(
+            grants.c.subject == caller.subject.key,
+            grants.c.connector == connector.name,
+            grants.c.environment == caller.environment,
+            grants.c.state == "active",
+        )
+        rows = await self.store.read(lambda c: c.execute(select(grants).where(wanted)).all())
+        found = [_grant(row) for row in rows]
+        if provider.lending.style == "held":
+            found = [grant for grant in found if provider.covers(grant.permissions, needed)]
+        return min(found, key=lambda grant: (len(provider.excess(grant.permissions, needed)), grant.id), default=None)
+
+    async def all_of(self, subject: str) -> list[Grant]:
+        """Every active grant of one person, the oldest first."""
+        query = select(grants).where(grants.c.subject == subject, grants.c.state == "active")
+        rows = await self.store.read(lambda c: c.execute(query.order_by(grants.c.created_at)).all())
+        return [_grant(row) for row in rows]
+
+    async def get(self, grant_id: str) -> Grant:
+        """Raises :class:`GrantBroken` when it is not active any more."""
+        row = await self.store.read(lambda c: _active(c, grant_id))
+        return _grant(row)
+
+    async def tokens(self, grant_id: str) -> tuple[Grant, Secret, Secret | None]:
+        """The grant as it is now, with its access and refresh token. For ``lending`` only."""
+        row = await self.store.read(lambda c: _active(c, grant_id))
+        grant = _grant(row)
+        try:
+            opened = self.store.sealed.open(
+                row.sealed, *_identity(grant.id, grant.subject, grant.connector, row.version)
+            )
+        except Unsealable as failure:
+            raise GrantBroken(
+                "the stored grant cannot be opened: it was altered, moved, or its key is gone.",
+                do="Ask the user to connect the account again.",
+                log=str(failure),
+            ) from None
+        kept: Mapping[str, str | None] = json.loads(opened.reveal())
+        access, refresh = kept["access"], kept["refresh"]
+        return grant, Secret(access or ""), Secret(refresh) if refresh else None
+
+    def keep(
+        self,
+        connection: Connection,
+        *,
+        subject: str,
+        connector: Connector,
+        provider: Provider,
+        environment: str,
+        account_id: str,
+        account_name: str,
+        tokens: TokenSet,
+        at: datetime,
+    ) -> Grant:
+        """Store a new grant, inside the caller's transaction. Raises :class:`DifferentAccount`."""
+        linked = connection.execute(
+            select(grants.c.account_id, grants.c.account_name).where(
+                grants.c.subject == subject,
+                grants.c.connector == connector.name,
+                grants.c.environment == environment,
+                grants.c.state == "active",
+            )
+        ).first()
+        if linked and linked.account_id != account_id:
+            raise DifferentAccount(
+                f"you signed in to {provider.title} as {account_name}, but {linked.account_name} is connected here.",
+                do=f"Sign in as {linked.account_name}, or disconnect that account first.",
+            )
+        grant_id = secrets.token_hex(16)
+        lifetime = tokens.expires_in if tokens.expires_in is not None else None
+        refresh_lifetime = tokens.refresh_expires_in
+        if refresh_lifetime is None and tokens.refresh:
+            refresh_lifetime = provider.grant.refresh_lifetime
+        connection.execute(
+            grants.insert().values(
+                id=grant_id,
+                subject=subject,
+                provider=provider.name,
+                connector=connector.name,
+                environment=environment,
+                permissions=sorted(tokens.permissions),
+                account_id=account_id,
+                account_name=account_name,
+                state="active",
+                version=1,
+                sealed=self.store.sealed.seal(tokens.as_secret(), *_identity(grant_id, subject, connector.name, 1)),
+                expires_at=_after(at, lifetime),
+                refresh_expires_at=_after(at, refresh_lifetime),
+                created_at=at,
+            )
+        )
+        return _grant(_active(connection, grant_id))
+
+    def renew(self, connection: Connection, grant: Grant, tokens: TokenSet, at: datetime) -> Grant:
+        """Replace the tokens by refreshed ones, one version up; the old pair cannot be put back unnoticed."""
+        version = grant.version + 1
+        permissions = tokens.permissions or grant.permissions
+        changed = connection.execute(
+            update(grants)
+            .where(grants.c.id == grant.id, grants.c.version == grant.version, grants.c.state == "active")
+            .values(
+                version=version,
+                permissions=sorted(permissions),
+                sealed=self.store.sealed.seal(
+                    tokens.as_secret(), *_identity(grant.id, grant.subject, grant.connector, version)
+                ),
+                expires_at=_after(at, tokens.expires_in),
+                refresh_expires_at=_after(at, tokens.refresh_expires_in) or grant.refresh_expires_at,
+                lease_holder=None,
+                lease_until=None,
+            )
+        )
+        if changed.rowcount != 1:
+            raise GrantBroken("the grant was ended while it was being refreshed.", do="Ask the user to connect again.")
+        return _grant(_active(connection, grant.id))
+
+    def end(self, connection: Connection, grant_id: str, *, state: str, reason: str) -> None:
+        """Stop using a grant and forget its tokens. ``state`` is ``disabled`` or ``revoked``."""
+        connection.execute(
+            update(grants).where(grants.c.id == grant_id).values(state=state, reason=reason, sealed=None)
+        )
+
+
+def _active(connection: Connection, grant_id: str) -> Row[tuple[object, ...]]:
+    row = connection.execute(select(grants).where(grants.c.id == grant_id, grants.c.state == "active")).first()
+    if row is None:
+        raise GrantBroken(
+            "the user's grant has ended.", do="Repeat the call: the user will be asked to connect the account again."
+        )
+    return row
+
+
+def _grant(row: Row[tuple[object, ...]]) -> Grant:
+    values = row._mapping  # noqa: SLF001 - SQLAlchemy's public name for it
+    return Grant(
+        permissions=frozenset(values["permissions"]),
+        **{name: values[name] for name in Grant.__dataclass_fields__ if name != "permissions"},
+    )
+
+
+def _identity(grant_id: str, subject: str, connector: str, version: int) -> tuple[str, ...]:
+    return ("grants", grant_id, subject, connector, str(version))
+
+
+def _after(at: datetime, seconds: float | None) -> datetime | None:
+    return None if seconds is None else at + timedelta(seconds=seconds)
