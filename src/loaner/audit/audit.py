@@ -1,0 +1,74 @@
+"""The record of a call, open while it runs and closed whichever way it ends."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+
+import anyio
+import structlog
+
+from loaner.audit import read
+from loaner.audit.chain import Record, append
+from loaner.audit.record import Call, Draft
+from loaner.caller import Caller
+from loaner.clock import Now
+from loaner.errors import RecordUnwritable, StoreUnusable
+from loaner.store import Store
+
+_log = structlog.get_logger(__name__)
+
+
+class Audit:
+    """Opens and closes records, and finds them again."""
+
+    def __init__(self, store: Store, now: Now) -> None:
+        self._store = store
+        self._now = now
+
+    @asynccontextmanager
+    async def opened(self, call: Call, caller: Caller) -> AsyncIterator[Draft]:
+        """A draft for one call, closed on every way out of the block: success, error, cancellation.
+
+        Once ``draft.handed_over`` is set, the lender has journalled it and closes it together with the loan; then
+        only what the draft says is completed here. Raises :class:`RecordUnwritable` when a call without a loan
+        ended well but cannot be recorded; a failure stays the failure that it was, and did nothing.
+        """
+        draft = Draft.of(call, caller, self._now)
+        try:
+            yield draft
+        except BaseException as failure:
+            if draft.outcome != "ok":
+                draft.failed(failure)
+            try:
+                await self._close(draft)
+            except RecordUnwritable as lost:
+                _log.error("record_unwritable", call=draft.id, reason=lost.log)
+            raise
+        if draft.code == "interrupted":
+            draft.succeeded()
+        await self._close(draft)
+
+    async def _close(self, draft: Draft) -> None:
+        if draft.handed_over:
+            return
+        at = self._now()
+        # Shielded: a client that goes away must not take the record of its call along.
+        with anyio.CancelScope(shield=True):
+            try:
+                await self._store.write(lambda connection: append(connection, draft.body(), at))
+            except (StoreUnusable, ValueError) as lost:
+                raise RecordUnwritable(
+                    "the call cannot be recorded, so its result is withheld.",
+                    do="The operator has to make loaner's store writable again.",
+                    log=getattr(lost, "log", "") or type(lost).__name__,
+                ) from None
+
+    async def tail(self, count: int = 20, *, after_seq: int | None = None, subject: str | None = None) -> list[Record]:
+        """See :func:`loaner.audit.read.tail`."""
+        return await self._store.read(partial(read.tail, count=count, after_seq=after_seq, subject=subject))
+
+    async def show(self, which: int | str, *, subject: str | None = None) -> Record | None:
+        """See :func:`loaner.audit.read.show`."""
+        return await self._store.read(partial(read.show, which=which, subject=subject))

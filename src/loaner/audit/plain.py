@@ -1,0 +1,42 @@
+"""Text from outside, made safe to keep and to print.
+
+A record outlives the call and is read in terminals, spreadsheets and log viewers, so nothing in it may move a
+cursor, start a new line, reorder what is read, or be a credential (OWASP ASVS 16.4.1).
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from loaner.secret import fingerprint
+
+LONGEST = 256
+"""Characters that one field of a record may have."""
+
+_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
+"""Unicode categories that act on a reader instead of showing: controls, bidi marks, surrogates, line separators."""
+
+# An agent can put anything where a tool's name or a repository's name belongs, even a key that it has found.
+# The prefixes are the ones that GitHub, Slack and Linear print in their documentation, and a JWT's.
+_KEY = re.compile(r"(?:gh[opsur]_|github_pat_|xox[a-z]-|xoxe\.|xapp-|lin_(?:api|oauth)_|eyJ)[A-Za-z0-9_.\-]{16,}")
+
+
+def plain(text: str, longest: int = LONGEST) -> str:
+    """``text`` on one line, without hidden characters or anything shaped like a key, at most ``longest`` long.
+
+    Saying it twice changes nothing, so a draft can be journalled and read back any number of times.
+    """
+    if len(text) > longest * 16:
+        text = text[: longest * 16]  # bounds the work; what is cut here would be cut below
+    shown = _KEY.sub(lambda found: f"[key {fingerprint(found[0])[:8]}]", text)
+    if not shown.isprintable():
+        shown = "".join(_visible(character) for character in shown)
+    return shown if len(shown) <= longest else shown[: longest - 1] + "…"
+
+
+def _visible(character: str) -> str:
+    if unicodedata.category(character) not in _HIDDEN:
+        return character
+    number = ord(character)
+    return f"\\u{number:04x}" if number <= 0xFFFF else f"\\U{number:08x}"  # noqa: PLR2004 - the end of plane 0
