@@ -16,6 +16,7 @@ from starlette.routing import BaseRoute, Mount
 from loaner.sandbox.clock import SandboxClock
 from loaner.sandbox.control import Control
 from loaner.sandbox.faults import Faults, Faulty
+from loaner.sandbox.idp import root_routes
 from loaner.sandbox.ledger import Ledger
 from loaner.sandbox.switches import Switches
 
@@ -63,6 +64,7 @@ def create_app(sandbox: Sandbox) -> Starlette:
         create = _provider(name)
         if create is not None:
             routes.append(Mount(f"/{name}", app=Faulty(create(sandbox), name, sandbox.faults)))
+    routes.extend(root_routes(sandbox))
     return Starlette(routes=routes)
 
 
