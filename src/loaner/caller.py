@@ -6,8 +6,25 @@ client says of itself (*reported*); over HTTP both come from an access token tha
 
 from __future__ import annotations
 
+import getpass
 import hashlib
+import os
+import sys
+from collections import OrderedDict
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, NewType
+
+import jwt
+
+from loaner.clock import Now
+from loaner.errors import NotAuthenticated
+from loaner.jwks import IssuerKeys
+from loaner.secret import fingerprint
+from loaner.settings import IdentitySettings
+
+LOCAL: Final = "local"
+"""The issuer of a person who is vouched for by the operating system."""
 
 
 @dataclass(frozen=True)
@@ -54,5 +71,163 @@ class Caller:
     @property
     def key(self) -> str:
         """Names one (subject, agent, environment), for handles that belong to all three."""
-        joined = f"{self.subject.key}\x1f{self.agent.key}\x1f{self.environment}"
-        return hashlib.sha256(joined.encode()).hexdigest()
+        return hashlib.sha256(f"{self.subject.key}\x1f{self.agent.key}\x1f{self.environment}".encode()).hexdigest()
+
+
+def local_subject() -> Subject:
+    """The person at this computer, as the operating system knows them.
+
+    Not from ``$USER`` where it can be helped: an agent may set the environment of what it starts.
+    """
+    if sys.platform == "win32":
+        return Subject(LOCAL, getpass.getuser())
+    import pwd
+
+    try:
+        return Subject(LOCAL, pwd.getpwuid(os.getuid()).pw_name)
+    except KeyError:  # a container may run under a number without a name
+        return Subject(LOCAL, str(os.getuid()))
+
+
+UnverifiedToken = NewType("UnverifiedToken", str)
+"""An access token as it came in: nothing in it may be believed."""
+
+_MAX_TOKEN: Final = 16 * 1024
+_MAX_NAME: Final = 255
+_SKEW: Final = 30
+"""Seconds that the issuer's clock may be ahead of ours. An expiry gets none."""
+_REMEMBERED: Final = 4096
+
+
+@dataclass(frozen=True)
+class SignedClaims:
+    """What a checked access token says. Only :meth:`AccessTokens.check` makes one."""
+
+    subject: Subject
+    agent: Agent
+    scopes: frozenset[str]
+    expires_at: datetime
+    display: str
+    fingerprint: str
+
+    def caller(self, *, environment: str, origin: str) -> Caller:
+        return Caller(self.subject, self.agent, environment, origin, self.display)
+
+
+class AccessTokens:
+    """Checks JWT access tokens (RFC 9068 §4) of one issuer for one audience, as RFC 8725 advises.
+
+    Conclusions are remembered by the token's hash while the token and the key set it was checked against last.
+    """
+
+    def __init__(self, identity: IdentitySettings, *, audience: str, keys: IssuerKeys, now: Now) -> None:
+        self._identity = identity
+        self._audience = audience
+        self._keys = keys
+        self._now = now
+        self._known: OrderedDict[str, tuple[int, SignedClaims]] = OrderedDict()
+
+    async def check(self, token: UnverifiedToken) -> SignedClaims:
+        """Believe the token or refuse it.
+
+        Raises :class:`NotAuthenticated`, whose cause may be told to whoever sent the token, and
+        :class:`loaner.jwks.IssuerUnreachable` when the issuer's keys cannot be had.
+        """
+        if len(token) > _MAX_TOKEN:
+            raise _refused("too long")
+        name = fingerprint(token)
+        generation = await self._keys.settle()
+        remembered = self._known.get(name)
+        if remembered is not None and remembered[0] == generation:
+            claims = remembered[1]
+        else:
+            claims = await self._verify(token, name)
+            self._known[name] = (self._keys.generation, claims)
+            if len(self._known) > _REMEMBERED:
+                self._known.popitem(last=False)
+        if self._now() >= claims.expires_at:
+            self._known.pop(name, None)
+            raise NotAuthenticated("the access token has expired.", do="Sign in again.", log="exp")
+        return claims
+
+    async def _verify(self, token: UnverifiedToken, name: str) -> SignedClaims:
+        try:
+            header = jwt.get_unverified_header(token)
+        except (jwt.PyJWTError, ValueError, RecursionError):
+            raise _refused("not a JWT") from None
+        algorithm, key_id = header.get("alg"), header.get("kid")
+        # Checked before any key is looked at, so that the header never chooses how it is verified (RFC 8725 §3.1).
+        if algorithm not in self._identity.algorithms:
+            raise _refused("alg")
+        if header.get("typ") != "at+jwt":
+            raise _refused("typ")  # an ID token or another JWT of the same issuer is not for us (RFC 9068 §4)
+        if "crit" in header or "b64" in header:
+            raise _refused("crit")
+        if not isinstance(key_id, str) or not key_id:
+            raise _refused("kid")
+        # `jwk`, `jku`, `x5c` and `x5u` are never looked at: keys come from the issuer alone.
+        key = await self._keys.key(key_id, algorithm)
+        if key is None:
+            raise _refused("unknown key")
+        try:
+            claims = jwt.decode(
+                token,
+                key,
+                algorithms=[algorithm],
+                issuer=self._identity.issuer,
+                audience=self._audience,
+                options={
+                    "require": ["iss", "aud", "sub", "exp", "iat"],
+                    "verify_exp": False,  # times are compared below, with our own clock
+                    "verify_nbf": False,
+                    "verify_iat": False,
+                },
+            )
+        except (jwt.PyJWTError, ValueError, RecursionError) as failure:
+            raise _refused(type(failure).__name__) from None
+        return self._believed(claims, name)
+
+    def _believed(self, claims: dict[str, Any], name: str) -> SignedClaims:
+        now = self._now().timestamp()
+        issued, expires = _moment(claims, "iat"), _moment(claims, "exp")
+        if issued > now + _SKEW or issued > expires or ("nbf" in claims and _moment(claims, "nbf") > now + _SKEW):
+            raise _refused("not yet valid")
+        if not isinstance(claims["iss"], str):  # PyJWT compares, this narrows
+            raise _refused("iss")
+        scope = claims.get("scope", "")
+        display = claims.get("preferred_username")
+        return SignedClaims(
+            subject=Subject(claims["iss"], _name(claims["sub"], "sub")),
+            agent=Agent(_agent(claims), verified=True),
+            scopes=frozenset(scope.split()) if isinstance(scope, str) else frozenset(),
+            expires_at=datetime.fromtimestamp(expires, UTC),
+            display=display if isinstance(display, str) and display.isprintable() else "",
+            fingerprint=name,
+        )
+
+
+def _agent(claims: dict[str, Any]) -> str:
+    """Who acts: the current actor (RFC 8693 §4.1), else the client the token was issued to (RFC 9068 §2.2)."""
+    if "act" in claims:
+        actor = claims["act"]
+        return _name(actor.get("sub") if isinstance(actor, dict) else None, "act")
+    return _name(claims.get("client_id", claims.get("azp")), "client_id")
+
+
+def _moment(claims: dict[str, Any], name: str) -> int:
+    value = claims[name]
+    # bool is an int to Python, and `exp: true` would be 1970; a float or a string is no date of any known issuer.
+    if type(value) is not int or not 0 <= value < 1 << 40:
+        raise _refused(name)
+    return value
+
+
+def _name(value: object, claim: str) -> str:
+    if not isinstance(value, str) or not value.strip() or len(value) > _MAX_NAME or not value.isprintable():
+        raise _refused(claim)
+    return value
+
+
+def _refused(reason: str) -> NotAuthenticated:
+    """One answer for every forgery: which check failed is the log's business."""
+    return NotAuthenticated("the access token is not valid here.", do="Sign in again.", log=reason)

@@ -1,0 +1,187 @@
+"""The signing keys of one token issuer: found, fetched, kept for a while, and dropped when they cannot be renewed.
+
+The issuer's metadata is looked up as OpenID Connect Discovery 1.0 §4 and RFC 8414 §3 say, and its ``issuer`` must
+equal the configured one letter by letter (RFC 8414 §3.3), or another server could vouch for its own keys.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import datetime, timedelta
+from types import TracebackType
+from typing import Any, Final, Self
+from urllib.parse import urlsplit
+
+import anyio
+import httpx2
+import jwt
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+
+from loaner.clock import Now
+
+logger = logging.getLogger(__name__)
+
+FRESH: Final = timedelta(minutes=5)
+"""Keys this young are used without asking again."""
+STALE: Final = timedelta(hours=1)
+"""Keys older than this are not used at all, however long the issuer is away: an outage fails closed."""
+PAUSE: Final = timedelta(seconds=10)
+"""At most one attempt to fetch in this time, so that invented key ids cannot make us hammer the issuer."""
+MAX_BYTES: Final = 64 * 1024
+TIMEOUT: Final = 5.0
+_MIN_RSA_BITS: Final = 2048
+_LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+
+PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
+
+
+class IssuerUnreachable(Exception):
+    """The issuer's metadata or keys cannot be had, so no token of its can be checked. The message is for the log."""
+
+
+class IssuerKeys:
+    """Answers with the key that a token names. ``async with`` it: it holds a connection pool."""
+
+    def __init__(self, issuer: str, *, now: Now, transport: httpx2.AsyncBaseTransport | None = None) -> None:
+        _require_safe(issuer, issuer)
+        self.issuer = issuer
+        self.generation = 0
+        """Counts changes of the key set; what was concluded under an older one must be concluded again."""
+        self._now = now
+        self._http = httpx2.AsyncClient(
+            transport=transport,
+            follow_redirects=False,
+            trust_env=False,
+            timeout=TIMEOUT,
+            headers={"accept": "application/json"},
+        )
+        self._metadata: dict[str, Any] = {}
+        self._keys: list[jwt.PyJWK] = []
+        self._raw: Any = None
+        self._fetched_at: datetime | None = None
+        self._tried_at: datetime | None = None
+        self._fetching = anyio.Lock()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._http.aclose()
+
+    async def metadata(self) -> dict[str, Any]:
+        """The issuer's own description of its endpoints. Raises :class:`IssuerUnreachable`."""
+        await self.settle()
+        return dict(self._metadata)
+
+    async def settle(self) -> int:
+        """Renew what is no longer fresh and return the key set's generation. Raises :class:`IssuerUnreachable`."""
+        if self._older_than(FRESH):
+            await self._fetch()
+            if self._older_than(STALE):
+                raise IssuerUnreachable(f"no usable keys of {self.issuer}")
+        return self.generation
+
+    async def key(self, key_id: str, algorithm: str) -> PublicKey | None:
+        """The public key with that id, if it is one for that algorithm. Raises :class:`IssuerUnreachable`."""
+        await self.settle()
+        found = self._find(key_id, algorithm)
+        if found is None:
+            await self._fetch()  # perhaps the issuer has rotated; throttled
+            found = self._find(key_id, algorithm)
+        return found
+
+    def _find(self, key_id: str, algorithm: str) -> PublicKey | None:
+        named = (key for key in self._keys if key.key_id == key_id)
+        return next((key.key for key in named if _fits(key, algorithm)), None)
+
+    def _older_than(self, age: timedelta) -> bool:
+        return self._fetched_at is None or self._now() - self._fetched_at >= age
+
+    async def _fetch(self) -> None:
+        """Fetch everything anew, unless somebody just tried. A failure leaves what was there and is logged."""
+        async with self._fetching:
+            now = self._now()
+            if self._tried_at is not None and now - self._tried_at < PAUSE:
+                return
+            self._tried_at = now
+            try:
+                with anyio.fail_after(TIMEOUT):
+                    metadata = await self._discover()
+                    raw = await self._get_json(str(metadata.get("jwks_uri")))
+                keys = jwt.PyJWKSet.from_dict(raw).keys  # leaves out single keys that it cannot use
+            except (IssuerUnreachable, httpx2.HTTPError, TimeoutError, jwt.PyJWTError) as failure:
+                logger.warning("keys of %s: %s", self.issuer, failure or type(failure).__name__)
+                return
+            if raw != self._raw:
+                self._raw, self._keys = raw, keys
+                self.generation += 1
+            self._metadata, self._fetched_at = metadata, now
+
+    async def _discover(self) -> dict[str, Any]:
+        parts = urlsplit(self.issuer)
+        path = parts.path.rstrip("/")
+        root = f"{parts.scheme}://{parts.netloc}"
+        for where in (
+            f"{root}{path}/.well-known/openid-configuration",
+            f"{root}/.well-known/oauth-authorization-server{path}",
+        ):
+            try:
+                metadata = await self._get_json(where)
+            except _NotThere:
+                continue
+            if metadata.get("issuer") != self.issuer:
+                raise IssuerUnreachable("the metadata names another issuer")
+            return metadata
+        raise IssuerUnreachable("there is no metadata")
+
+    async def _get_json(self, url: str) -> dict[str, Any]:
+        _require_safe(url, self.issuer)
+        async with self._http.stream("GET", url) as answer:
+            if answer.status_code == httpx2.codes.NOT_FOUND:
+                raise _NotThere("404")
+            if answer.status_code != httpx2.codes.OK:  # a redirect is a refusal too
+                raise IssuerUnreachable(f"status {answer.status_code}")
+            body = bytearray()
+            async for chunk in answer.aiter_bytes():  # decoded: a compressed bomb is counted as it unfolds
+                body += chunk
+                if len(body) > MAX_BYTES:
+                    raise IssuerUnreachable(f"more than {MAX_BYTES} bytes")
+        try:
+            document = json.loads(body)
+        except (ValueError, RecursionError):
+            raise IssuerUnreachable("not JSON") from None
+        if not isinstance(document, dict):
+            raise IssuerUnreachable("not a JSON object")
+        return document
+
+
+class _NotThere(IssuerUnreachable):
+    """A 404: the other place may have it."""
+
+
+def _require_safe(url: str, issuer: str) -> None:
+    """Only https; http where the issuer itself is configured on loopback, for development."""
+    parts, own = urlsplit(url), urlsplit(issuer)
+    loopback = parts.hostname in _LOOPBACK and own.hostname in _LOOPBACK and own.scheme == "http"
+    if not parts.hostname or parts.username or not (parts.scheme == "https" or (parts.scheme == "http" and loopback)):
+        raise IssuerUnreachable("an address that is not https")
+
+
+def _fits(key: jwt.PyJWK, algorithm: str) -> bool:
+    """Whether the key may verify that algorithm (RFC 8725 §3.1: one key, one algorithm)."""
+    declared = key._jwk_data  # noqa: SLF001 - PyJWK has no public way to its use, key_ops and alg
+    if declared.get("use", "sig") != "sig" or declared.get("alg", algorithm) != algorithm:
+        return False
+    if "verify" not in declared.get("key_ops", ["verify"]):
+        return False
+    match algorithm, key.key:
+        case "RS256" | "PS256", rsa.RSAPublicKey() as public:
+            return public.key_size >= _MIN_RSA_BITS
+        case "ES256", ec.EllipticCurvePublicKey() as public:
+            return isinstance(public.curve, ec.SECP256R1)
+        case "EdDSA", ed25519.Ed25519PublicKey():
+            return True
+    return False
