@@ -17,6 +17,8 @@ from typing import Protocol
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from loaner.errors import SettingsInvalid
 from loaner.secret import Secret
@@ -37,6 +39,10 @@ class KeyHolder(Protocol):
 
     def unwrap(self, wrapped: bytes, identity: bytes) -> bytes: ...
 
+    def derive(self, purpose: str) -> bytes:
+        """32 bytes for one other purpose, the same in every replica; they tell nothing of the key itself."""
+        ...
+
 
 class LocalKey:
     """A key-encryption key in this process's memory."""
@@ -46,6 +52,7 @@ class LocalKey:
             raise SettingsInvalid(f"the sealing key must be exactly {KEY_BYTES} random bytes, not {len(key)}.")
         self._aead = AESGCM(key)
         self._id = hashlib.sha256(b"loaner key id" + key).digest()[:_KEY_ID]
+        self._root = _hkdf(key, b"loaner derived keys")
 
     def wrap(self, data_key: bytes, identity: bytes) -> bytes:
         nonce = os.urandom(_NONCE)
@@ -56,6 +63,9 @@ class LocalKey:
         if key_id != self._id:
             raise Unsealable("sealed under another key")
         return self._aead.decrypt(nonce, body, identity)
+
+    def derive(self, purpose: str) -> bytes:
+        return _hkdf(self._root, purpose.encode())
 
     @classmethod
     def from_file(cls, path: Path) -> LocalKey:
@@ -109,3 +119,8 @@ class Sealed:
 def _identity(parts: tuple[str, ...]) -> bytes:
     # Lengths make the joining unambiguous: ("a", "bc") and ("ab", "c") must not open each other.
     return b"".join(len(part.encode()).to_bytes(4, "big") + part.encode() for part in parts)
+
+
+def _hkdf(key: bytes, info: bytes) -> bytes:
+    """RFC 5869. The input is uniformly random already, so it needs no salt."""
+    return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=info).derive(key)
