@@ -96,6 +96,8 @@ class Settings(BaseSettings):
     identity: IdentitySettings | None = None
     tools: ToolSettings = ToolSettings()
     consent: ConsentSettings = ConsentSettings()
+    hosts: dict[str, dict[str, str]] = Field(default_factory=dict)
+    """Other base URLs for a provider's hosts: a GitHub Enterprise Server, or the sandbox."""
     connectors: dict[str, ConnectorSettings] = Field(default_factory=dict)
     extra_connectors: Path | None = None
     """A folder of further connector files, beside the shipped ones."""

@@ -11,8 +11,10 @@ from collections.abc import Mapping
 from typing import Annotated, Literal
 from urllib.parse import quote, urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from loaner.catalog.described import Described
+from loaner.catalog.lookup import Lookup
 from loaner.scope import Enforcer
 
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -27,9 +29,8 @@ FailureCode = Literal[
     "grant_broken",
     "scope_missing",
     "unavailable",
-    "already_so",
 ]
-"""What a provider's error word means to us; ``already_so`` says that the wanted state existed before the call."""
+"""What a provider's error word means to us."""
 
 
 def _is_where(at: str) -> str:
@@ -52,12 +53,6 @@ Request = Annotated[str, AfterValidator(_is_request)]
 """``DELETE api:/applications/{client_id}/token``."""
 
 
-class Described(BaseModel):
-    """A checked, frozen piece of a connector file; an unknown key is an error, never ignored."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-
 class ProviderConsent(Described):
     """How a person's yes becomes a grant."""
 
@@ -69,7 +64,7 @@ class ProviderConsent(Described):
     scope_param: str | None = "scope"
     """Name of the parameter that carries permissions; none where the app's registration fixes them (GitHub Apps)."""
     scope_separator: str = " "
-    params: dict[str, str] = {}
+    params: dict[str, str] = Field(default_factory=dict)
     """Added to the authorization request as they are."""
     pkce: bool = False
     client_auth: Literal["none", "basic", "post"] = "none"
@@ -129,6 +124,8 @@ class ProviderLending(Described):
     give_back: Request | None = None
     check: Request | None = None
     """Asks whether a token is still alive: 200 or 404."""
+    targets: Request | None = None
+    """Lists the accounts where the app is installed, for an operation that names no repository."""
     token_field: str = "access_token"  # noqa: S105 - the name of a field
     max_live: int | None = Field(default=None, ge=1)
     """Tokens of one grant alive at a time; minting one more ends the oldest."""
@@ -160,7 +157,7 @@ class ProviderRate(Described):
     unit: Literal["s", "ms"] = "s"
     at_least: int = 60
     """Seconds to wait when the provider gives no time."""
-    tiers: dict[str, int] = {}
+    tiers: dict[str, int] = Field(default_factory=dict)
     """Calls a minute by the tier an operation names."""
 
 
@@ -174,6 +171,19 @@ class ProviderAnswers(Described):
     """Header that names the permissions the credential has."""
 
 
+class Form(Described):
+    """A shape that a string must have. ``means`` finishes the sentence "must be …"."""
+
+    pattern: str
+    means: str
+
+    @field_validator("pattern")
+    @classmethod
+    def _compiles(cls, pattern: str) -> str:
+        re.compile(pattern)
+        return pattern
+
+
 class Provider(Described):
     """GitHub, Slack or Linear: everything about it that is not one operation."""
 
@@ -181,7 +191,7 @@ class Provider(Described):
     title: str
     source: str
     hosts: dict[str, str]
-    headers: dict[str, str] = {}
+    headers: dict[str, str] = Field(default_factory=dict)
     """Sent with every API request, as they are; no argument ever reaches a header."""
     consent: ProviderConsent
     grant: ProviderGrant
@@ -191,12 +201,17 @@ class Provider(Described):
     rate: ProviderRate
     levels: tuple[str, ...] = ()
     """From least to most, for permissions spelled ``name:level``."""
-    implies: dict[str, tuple[str, ...]] = {}
+    implies: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     """What a permission includes besides itself."""
     always: frozenset[str] = frozenset()
     """Comes with every credential, asked for or not."""
-    errors: dict[str, FailureCode] = {}
+    errors: dict[str, FailureCode] = Field(default_factory=dict)
     """The provider's error words and what they mean."""
+    forms: dict[str, Form] = Field(default_factory=dict)
+    lookups: dict[str, Lookup] = Field(default_factory=dict)
+    api: str = "api"
+    """The host key that operations' paths belong to."""
+    graphql: Where | None = None
 
     @field_validator("hosts")
     @classmethod

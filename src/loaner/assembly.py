@@ -1,0 +1,130 @@
+"""Putting one loaner together from its settings: every room is made here and handed what it needs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import anyio
+
+from loaner import catalog as catalogs
+from loaner import connectors as registered
+from loaner.audit import Audit, closing
+from loaner.catalog import Catalog
+from loaner.clock import Now, utc_now
+from loaner.connectors import Connectors
+from loaner.consent import Consents
+from loaner.consent.grants import Grants
+from loaner.journey import Journey
+from loaner.lending import Lender
+from loaner.lending.held import Held
+from loaner.lending.loan import Style
+from loaner.lending.refresh import Refresher
+from loaner.lending.returning import Returns
+from loaner.lending.token_scoped import TokenScoped
+from loaner.policy import BuiltinPolicy, Policy
+from loaner.provider_call import ProviderTransport
+from loaner.settings import Settings, resolve
+from loaner.store import KeyHolder, LocalKey, Store, open_store
+
+
+@dataclass
+class Loaner:
+    """One loaner, open and running."""
+
+    settings: Settings
+    now: Now
+    store: Store
+    catalog: Catalog
+    transport: ProviderTransport
+    connectors: Connectors
+    grants: Grants
+    consents: Consents
+    lender: Lender
+    returns: Returns
+    audit: Audit
+    policy: Policy
+    journey: Journey
+    base_url: str
+    """Where our own pages are reached; set once the listening port is known."""
+
+
+def key_holder(settings: Settings) -> KeyHolder:
+    """The key under which everything secret in the store is sealed."""
+    if settings.key:
+        return LocalKey(bytes.fromhex(resolve(settings.key).reveal()))
+    return LocalKey.from_file(settings.home / "key")
+
+
+def read_catalog(settings: Settings) -> Catalog:
+    """The tools that this loaner shows, with the hosts that its settings name."""
+    extra = [settings.extra_connectors] if settings.extra_connectors else []
+    everything = catalogs.load(bases=settings.hosts, extra=extra)
+    tools = settings.tools
+    return everything.selected(
+        toolsets=tools.toolsets, tools=tools.only, exclude=tools.exclude, read_only=tools.read_only
+    )
+
+
+@asynccontextmanager
+async def open_loaner(
+    settings: Settings, *, connectors: Connectors | None = None, now: Now = utc_now
+) -> AsyncIterator[Loaner]:
+    """Open the store, start what runs beside the calls, and close everything in order.
+
+    Raises :class:`loaner.errors.LoanerError` when a setting, a connector file or the store cannot be used.
+    """
+    catalog = read_catalog(settings)
+    connectors = connectors or registered.from_settings(settings.connectors, catalog.providers)
+    async with (
+        open_store(settings.store_url, key_holder(settings)) as store,
+        ProviderTransport() as transport,
+        anyio.create_task_group() as background,
+    ):
+        loaner = _assemble(settings, store, transport, catalog, connectors, now)
+        await background.start(loaner.returns.run)
+        try:
+            yield loaner
+        finally:
+            background.cancel_scope.cancel()
+
+
+def _assemble(
+    settings: Settings, store: Store, transport: ProviderTransport, catalog: Catalog, connectors: Connectors, now: Now
+) -> Loaner:
+    grants = Grants(store, now)
+    styles: dict[str, Style] = {style.name: style for style in (Held(), TokenScoped(transport))}
+    audit = Audit(store, now)
+    returns = Returns(store, styles, catalog.providers, connectors, closing.close, now)
+    lender = Lender(store, styles, Refresher(grants, transport, now), returns, now)
+    policy = BuiltinPolicy(read_only=settings.tools.read_only)
+    loaner: Loaner
+    consents = Consents(
+        store=store,
+        grants=grants,
+        transport=transport,
+        catalog=catalog,
+        connectors=connectors,
+        settings=settings,
+        now=now,
+        base_url=lambda: loaner.base_url,
+    )
+    journey = Journey(audit, catalog, policy, connectors, consents, lender, transport)
+    loaner = Loaner(
+        settings=settings,
+        now=now,
+        store=store,
+        catalog=catalog,
+        transport=transport,
+        connectors=connectors,
+        grants=grants,
+        consents=consents,
+        lender=lender,
+        returns=returns,
+        audit=audit,
+        policy=policy,
+        journey=journey,
+        base_url=settings.public_url,
+    )
+    return loaner

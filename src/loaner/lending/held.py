@@ -1,0 +1,21 @@
+"""Slack and Linear cannot narrow a token: loaner holds the grant's own, uses it for this call and drops it.
+
+No agent ever sees it, loaner itself enforces the resource and the single call, and the record says so.
+"""
+
+from __future__ import annotations
+
+from loaner.catalog.provider import Provider
+from loaner.lending.loan import Ask, Minted
+from loaner.secret import Secret
+from loaner.settings import Connector
+
+
+class Held:
+    name = "held"
+
+    async def mint(self, ask: Ask) -> Minted:
+        return Minted(ask.grant_token, ask.grant.permissions, ask.grant.expires_at)
+
+    async def give_back(self, credential: Secret, provider: Provider, connector: Connector) -> str:  # noqa: ARG002
+        return "dropped: held by loaner, never handed out"

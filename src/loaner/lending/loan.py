@@ -1,0 +1,82 @@
+"""What lending works with: what is asked of a provider, what it minted, and the loan itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from loaner.catalog.provider import Provider
+from loaner.consent.grants import Grant
+from loaner.scope import Limit, Scope
+from loaner.secret import Secret
+from loaner.settings import Connector
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One credential that is wanted: for this scope, from this grant."""
+
+    provider: Provider
+    connector: Connector
+    grant: Grant
+    grant_token: Secret
+    scope: Scope
+
+
+@dataclass(frozen=True)
+class Minted:
+    """What a provider handed out. ``permissions`` is what it says that it gave."""
+
+    credential: Secret
+    permissions: frozenset[str]
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Loan:
+    """One credential for one call. It is given back when the ``async with`` that holds it is left."""
+
+    id: str
+    style: str
+    credential: Secret
+    permissions: frozenset[str]
+    """What the credential can do; at a provider that cannot narrow, more than the call needs."""
+    limits: tuple[Limit, ...]
+    minted_at: datetime
+    expires_at: datetime | None
+
+    @property
+    def fingerprint(self) -> str:
+        return self.credential.fingerprint
+
+
+@dataclass(frozen=True)
+class Handback:
+    """A credential on its way back, and the record that closes with it."""
+
+    loan_id: str
+    credential: Secret
+    style: str
+    provider: str
+    connector: str
+    record: dict[str, Any]
+    attempts: int = 0
+
+
+class NotReturned(Exception):
+    """The provider did not confirm that a credential is dead. The reason is safe to keep and to show."""
+
+
+class Style(Protocol):
+    """One way to narrow a grant to a single call. The list is closed; a new provider picks one."""
+
+    name: str
+
+    async def mint(self, ask: Ask) -> Minted:
+        """Obtain the credential. Raises a :class:`LoanerError`; ``Unanswered(sent=True)`` when nobody knows."""
+        ...
+
+    async def give_back(self, credential: Secret, provider: Provider, connector: Connector) -> str:
+        """End it and say how, in a few words for the record. Raises :class:`NotReturned`."""
+        ...

@@ -1,0 +1,171 @@
+"""Giving back: beside the answer to the agent, retried across restarts until the provider confirms it.
+
+A loan leaves this room in one of two ways only: the provider confirmed that the credential is dead, or it has
+lived past its latest possible expiry. Until then ``open_loans`` lists it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+import anyio
+import anyio.abc
+import structlog
+from sqlalchemy import Connection
+
+from loaner.catalog.provider import Provider
+from loaner.clock import Now
+from loaner.connectors import Connectors
+from loaner.errors import LoanerError
+from loaner.lending import journal
+from loaner.lending.journal import OpenLoan
+from loaner.lending.loan import Handback, NotReturned, Style
+from loaner.store import Store, Unsealable
+
+log = structlog.get_logger(__name__)
+SWEEP_EVERY = 5.0
+"""Seconds between two looks for loans that nobody is returning."""
+DRAIN_SECONDS = 10.0
+
+
+class Ending(Protocol):
+    """How the journal marks a loan that is over."""
+
+    def __call__(self, connection: Connection, loan_id: str, *, how: str, at: datetime) -> None: ...
+
+
+class CloseRecord(Protocol):
+    """Closes the record of a call that had a loan, in the transaction that ends the loan."""
+
+    def __call__(
+        self, connection: Connection, record: Mapping[str, Any], *, how: str, confirmed: bool, at: datetime
+    ) -> None: ...
+
+
+class Returns:
+    """Ends loans, in the background of one process. Use as ``async with``: leaving it waits for what is under way."""
+
+    def __init__(  # noqa: PLR0917 - one argument a room
+        self,
+        store: Store,
+        styles: Mapping[str, Style],
+        providers: Mapping[str, Provider],
+        connectors: Connectors,
+        close_record: CloseRecord,
+        now: Now,
+    ) -> None:
+        self.store = store
+        self.styles = styles
+        self.providers = providers
+        self.connectors = connectors
+        self.close_record = close_record
+        self.now = now
+        self._tasks: anyio.abc.TaskGroup | None = None
+        self._busy: set[str] = set()
+        self._idle = anyio.Event()
+
+    async def run(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Serve until cancelled; then finish what is under way, for at most :data:`DRAIN_SECONDS`."""
+        async with anyio.create_task_group() as tasks:
+            self._tasks = tasks
+            task_status.started()
+            try:
+                while True:
+                    await self.sweep()
+                    await anyio.sleep(SWEEP_EVERY)
+            finally:
+                with anyio.CancelScope(shield=True), anyio.move_on_after(DRAIN_SECONDS):
+                    await self.settled()
+
+    async def settled(self) -> None:
+        """Wait until nothing is being given back."""
+        while self._busy:
+            await self._idle.wait()
+
+    def begin(self, loan: Handback) -> None:
+        """Give a loan back beside whatever comes next."""
+        if self._tasks is None:
+            raise RuntimeError("nobody is running the returns")
+        self._busy.add(loan.loan_id)
+        self._tasks.start_soon(self._end, loan)
+
+    async def not_lent(self, loan_id: str, record: dict[str, Any]) -> None:
+        """The provider certainly minted nothing: close the loan and its record."""
+        await self._close(loan_id, record, how="never lent", confirmed=True, end=journal.never_lent)
+
+    async def give_up(self, loan_id: str, record: dict[str, Any], reason: str) -> None:
+        """A credential may exist that was never seen: list it until it must have expired."""
+        await self._put_off(loan_id, record, 0, reason)
+
+    async def sweep(self) -> int:
+        """Take over the loans that a crash, or a provider that was down, left open. Returns how many."""
+        at = self.now()
+        try:
+            due = await self.store.write(lambda c: journal.claim_due(c, at=at))
+        except LoanerError as failure:
+            log.warning("the sweeper could not read the journal", reason=failure.log)
+            return 0
+        mine = [loan for loan in due if loan.id not in self._busy]
+        for loan in mine:
+            await self._take_over(loan, at)
+        return len(mine)
+
+    async def _take_over(self, loan: OpenLoan, at: datetime) -> None:
+        record = dict(loan.record)
+        if at >= loan.latest_expiry + timedelta(seconds=60):  # a minute for the provider's clock
+            await self._close(loan.id, record, how="expired by itself", confirmed=False, end=journal.expired)
+            return
+        try:
+            kept = await self.store.read(lambda c: journal.credential(c, self.store, loan.id))
+        except Unsealable:
+            kept = None
+        if kept is None and loan.style == "held":
+            await self._close(loan.id, record, how="dropped: held by loaner", confirmed=True, end=journal.returned)
+        elif kept is None:
+            # Minted or not, nobody here knows the credential: it stays listed until it must have expired.
+            await self._put_off(loan.id, record, loan.attempts, "the credential is not known here")
+        else:
+            self._busy.add(loan.id)
+            await self._end(
+                Handback(loan.id, kept, loan.style, loan.provider, loan.connector, record, attempts=loan.attempts)
+            )
+
+    async def _end(self, loan: Handback) -> None:
+        """One attempt. Shielded: a shutdown waits for it, and nothing that happens to the caller reaches it."""
+        try:
+            with anyio.CancelScope(shield=True):
+                try:
+                    how = await self.styles[loan.style].give_back(
+                        loan.credential, self.providers[loan.provider], self.connectors.named(loan.connector)
+                    )
+                except (NotReturned, LoanerError) as failure:
+                    await self._put_off(loan.loan_id, loan.record, loan.attempts, str(failure))
+                else:
+                    await self._close(loan.loan_id, loan.record, how=how, confirmed=True, end=journal.returned)
+        except Exception:
+            log.exception("giving back failed; the sweeper tries again", loan=loan.loan_id)
+        finally:
+            self._busy.discard(loan.loan_id)
+            if not self._busy:
+                self._idle.set()
+                self._idle = anyio.Event()
+
+    async def _close(self, loan_id: str, record: dict[str, Any], *, how: str, confirmed: bool, end: Ending) -> None:
+        at = self.now()
+
+        def work(connection: Connection) -> None:
+            end(connection, loan_id, how=how, at=at)
+            self.close_record(connection, record, how=how, confirmed=confirmed, at=at)
+
+        await self.store.write(work)
+
+    async def _put_off(self, loan_id: str, record: dict[str, Any], attempts: int, reason: str) -> None:
+        at = self.now()
+
+        def work(connection: Connection) -> None:
+            journal.not_returned(connection, loan_id, attempts=attempts + 1, reason=reason, at=at)
+            self.close_record(connection, record, how=f"not confirmed: {reason}", confirmed=False, at=at)
+
+        await self.store.write(work)

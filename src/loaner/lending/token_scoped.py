@@ -1,0 +1,129 @@
+"""GitHub: a user access token cut down to one repository and the needed permissions, revoked after the call.
+
+Source: https://docs.github.com/en/rest/apps/apps#create-a-scoped-access-token and
+https://docs.github.com/en/rest/apps/oauth-applications#delete-an-app-token
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from http import HTTPStatus
+from typing import Any
+
+from loaner.catalog.provider import Provider
+from loaner.errors import GrantBroken, LoanerError, ProviderUnavailable, RateLimited, ScopeNotGrantable, SettingsInvalid
+from loaner.lending.loan import Ask, Minted, NotReturned
+from loaner.provider_call import Answer, ProviderTransport, Unanswered
+from loaner.secret import Secret
+from loaner.settings import Connector
+
+
+class TokenScoped:
+    name = "token_scoped"
+
+    def __init__(self, transport: ProviderTransport) -> None:
+        self.transport = transport
+        self._targets: dict[str, str] = {}
+
+    async def mint(self, ask: Ask) -> Minted:
+        provider, scope = ask.provider, ask.scope
+        # An empty table would ask for everything that the grant can do.
+        asked = dict(permission.rsplit(":", 1) for permission in scope.permissions or provider.always)
+        body: dict[str, Any] = {"access_token": ask.grant_token.reveal(), "permissions": asked}
+        if scope.resource_kind == "repository":
+            body["target"], _, repository = scope.resource_name.partition("/")
+            body["repositories"] = [repository]
+        else:
+            body["target"] = await self._any_target(ask)
+        method, url = provider.request(provider.lending.mint or "", client_id=ask.connector.client_id)
+        answer = await self.transport.exchange(
+            method, url, headers=provider.headers, json=body, basic=_client(ask.connector)
+        )
+        if answer.status != HTTPStatus.OK:
+            raise _refused(answer, ask)
+        return _minted(answer.body)
+
+    async def give_back(self, credential: Secret, provider: Provider, connector: Connector) -> str:
+        method, url = provider.request(provider.lending.give_back or "", client_id=connector.client_id)
+        body = {provider.lending.token_field: credential.reveal()}
+        try:
+            answer = await self.transport.exchange(
+                method, url, headers=provider.headers, json=body, basic=_client(connector)
+            )
+        except Unanswered:
+            raise NotReturned("no answer to the revocation") from None
+        if answer.status == HTTPStatus.NO_CONTENT:
+            return f"revoked at {provider.title}"
+        if answer.status in {HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY}:
+            # Not proof by itself: a wrong client id answers alike. Only the provider's own check settles it.
+            return await self._known_dead(credential, provider, connector)
+        raise NotReturned(f"the revocation was answered {answer.status}")
+
+    async def _known_dead(self, credential: Secret, provider: Provider, connector: Connector) -> str:
+        method, url = provider.request(provider.lending.check or "", client_id=connector.client_id)
+        body = {provider.lending.token_field: credential.reveal()}
+        try:
+            answer = await self.transport.exchange(
+                method, url, headers=provider.headers, json=body, basic=_client(connector)
+            )
+        except Unanswered:
+            raise NotReturned("no answer to the check after the revocation") from None
+        if answer.status in {HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY}:
+            return f"already dead at {provider.title}"
+        raise NotReturned(f"refused to revoke, and the check was answered {answer.status}")
+
+    async def _any_target(self, ask: Ask) -> str:
+        """An account where the app is installed: an operation on no repository still has to name one."""
+        if ask.grant.id not in self._targets:
+            where = ask.provider.lending.targets
+            if where is None:
+                raise ScopeNotGrantable(f"{ask.provider.title} cannot narrow a credential to {ask.scope.resource}.")
+            method, url = ask.provider.request(where)
+            answer = await self.transport.exchange(method, url, headers=ask.provider.headers, bearer=ask.grant_token)
+            installed = answer.body.get("installations", []) if isinstance(answer.body, dict) else []
+            if answer.status != HTTPStatus.OK or not installed:
+                raise _refused(answer, ask)
+            self._targets[ask.grant.id] = str(installed[0]["account"]["login"])
+        return self._targets[ask.grant.id]
+
+
+def _client(connector: Connector) -> tuple[str, Secret]:
+    if connector.client_secret is None:
+        raise SettingsInvalid(
+            f"the connector {connector.name!r} has no client_secret, and a credential cannot be narrowed without it.",
+            do=f"Set connectors.{connector.name}.client_secret to a reference such as env:GITHUB_CLIENT_SECRET.",
+        )
+    return connector.client_id, connector.client_secret
+
+
+def _minted(body: object) -> Minted:
+    if not isinstance(body, dict) or not isinstance(body.get("token"), str):
+        raise ProviderUnavailable("the provider's answer to a narrowed credential could not be read.")
+    given = (body.get("installation") or {}).get("permissions") or {}
+    expires = body.get("expires_at")
+    return Minted(
+        Secret(body["token"]),
+        frozenset(f"{name}:{level}" for name, level in given.items()),
+        datetime.fromisoformat(expires) if isinstance(expires, str) else None,
+    )
+
+
+def _refused(answer: Answer, ask: Ask) -> LoanerError:
+    """The mint was refused, so nothing was lent."""
+    title, told = ask.provider.title, ask.scope.told()
+    if answer.status == HTTPStatus.UNPROCESSABLE_ENTITY:
+        return ScopeNotGrantable(
+            f"connector {ask.connector.name} can't give {told}.",
+            do=f"Check the name. Otherwise an operator must give the {title} app this permission, "
+            "or install it on that repository.",
+        )
+    if answer.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND}:
+        return GrantBroken(f"{title} no longer honours the user's grant.", log=f"mint answered {answer.status}")
+    if answer.status in {HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS}:
+        wait = int(answer.headers.get("retry-after", "") or ask.provider.rate.at_least)
+        return RateLimited(f"by {title}: no credential can be minted for {wait} s.", retry_after=wait)
+    return ProviderUnavailable(
+        f"{title} could not make a credential right now. Nothing was sent.",
+        do="Repeat the call in a minute.",
+        log=f"mint answered {answer.status}",
+    )
