@@ -1,0 +1,68 @@
+"""`loaner serve --http --sandbox` as a process of its own, with a token for it: what a hosted agent would meet."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import anyio
+from anyio.abc import Process
+
+LOANER = str(Path(sys.executable).with_name("loaner"))
+
+
+@dataclass(frozen=True)
+class Served:
+    """A running server: its base URL, an access token of the sandbox's person, and the environment it runs in."""
+
+    url: str
+    token: str
+    environment: dict[str, str]
+
+
+def free_port() -> int:
+    """A port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@asynccontextmanager
+async def over_http(agent: str, *, patience: float = 30) -> AsyncIterator[Served]:
+    """Serve over HTTP until the block is left. Raises RuntimeError when the server ends or stays silent."""
+    port = free_port()
+    with TemporaryDirectory(prefix="loaner-") as home:
+        environment = os.environ | {"LOANER_HOME": home}
+        command = [LOANER, "serve", "--http", "--sandbox", "--port", str(port)]
+        # Its words go to our error stream: the output is for results.
+        async with await anyio.open_process(
+            command, env=environment, cwd=home, stdin=subprocess.DEVNULL, stdout=sys.stderr, stderr=sys.stderr
+        ) as process:
+            try:
+                await answering(port, process, patience)
+                made = await anyio.run_process(
+                    [LOANER, "sandbox", "token", "--user", "alice", "--agent", agent], env=environment, cwd=home
+                )
+                yield Served(f"http://127.0.0.1:{port}", made.stdout.decode().strip(), environment)
+            finally:
+                process.terminate()
+
+
+async def answering(port: int, process: Process, patience: float) -> None:
+    """Wait until something accepts connections on `port`."""
+    with anyio.move_on_after(patience):
+        while process.returncode is None:
+            try:
+                await (await anyio.connect_tcp("127.0.0.1", port)).aclose()
+            except OSError:
+                await anyio.sleep(0.05)
+            else:
+                return
+    raise RuntimeError("the server ended" if process.returncode is not None else f"no answer within {patience:.0f} s")
