@@ -17,7 +17,6 @@ from typing import Annotated, Any, Literal, Protocol, TypeVar, get_origin, get_t
 from loaner.audit.plain import plain
 from loaner.caller import Caller
 from loaner.catalog.operation import BoundCall, Operation
-from loaner.catalog.provider import Provider
 from loaner.clock import Now, from_iso, iso, utc_now
 from loaner.errors import (
     ConsentDenied,
@@ -98,7 +97,11 @@ class Loaned(Protocol):
     def fingerprint(self) -> str | None: ...
     @property
     def permissions(self) -> frozenset[str]:
-        """What the credential can do, which may be more than the call needs."""
+        """What the credential can do."""
+
+    @property
+    def excess(self) -> frozenset[str]:
+        """What of that goes beyond the call."""
 
     @property
     def limits(self) -> tuple[Limit, ...]: ...
@@ -168,7 +171,6 @@ class Draft:
     """The lender journals this draft and closes it together with the loan; :class:`~loaner.audit.Audit` then
     appends nothing."""
     now: Now = field(default=utc_now, repr=False, compare=False)
-    _provider: Provider | None = field(default=None, init=False, repr=False, compare=False)
 
     @classmethod
     def of(cls, call: Call, caller: Caller, now: Now) -> Draft:
@@ -190,7 +192,6 @@ class Draft:
 
     def asked(self, operation: Operation, bound: BoundCall | None = None, *, connector: str | None = None) -> None:
         """What is asked; again with ``bound`` once the arguments are checked."""
-        self._provider = operation.provider
         self.tool, self.effect, self.provider = operation.tool, operation.effect, operation.provider.name
         self.connector = connector or self.connector
         if bound is not None:
@@ -214,15 +215,13 @@ class Draft:
         self.approval_id, self.proven_by = consent.approval_id, consent.proven_by
 
     def lent(self, loan: Loaned, *, rung: str | None = None) -> None:
-        """The one credential: what it could do, and what of that goes beyond the call.
+        """The one credential: what it could do, what of that goes beyond the call, and who enforces what.
 
         ``rung`` says why it was not a key of its own, where it was not (``shared``, ``waited``).
         """
         self.loan_id, self.loan_style, self.fingerprint, self.rung = loan.id, loan.style, loan.fingerprint, rung
         self.minted_at, self.expires_at = iso(loan.minted_at), iso(loan.expires_at)
-        needed = frozenset(self.needed_permissions or ())
-        excess = self._provider.excess(loan.permissions, needed) if self._provider else loan.permissions - needed
-        self.granted_permissions, self.excess_permissions = sorted(loan.permissions), sorted(excess)
+        self.granted_permissions, self.excess_permissions = sorted(loan.permissions), sorted(loan.excess)
         self._limited(loan.limits)
 
     def sent(self, request: str) -> None:
