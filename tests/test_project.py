@@ -1,0 +1,138 @@
+"""Contracts on the tree itself: what may be said where, how long a file may be, what is locked and what is shipped."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCE = ROOT / "src" / "loaner"
+
+# Where a secret may become a string, and what for. Anywhere else it stays a `Secret`.
+MAY_REVEAL = {
+    "secret.py": "compares two of them",
+    "store/sealing.py": "puts it under the seal",
+    "assembly.py": "reads the sealing key from its reference",
+    "consent/codes.py": "shows a pending consent's own code to the person it was made for",
+    "consent/exchange.py": "sends a code and the client's secret to the token endpoint",
+    "consent/grants.py": "packs a token pair for the seal, and unpacks it",
+    "lending/refresh.py": "sends a refresh token to the token endpoint",
+    "lending/token_scoped.py": "names the token to narrow or revoke in a request's body",
+    "provider_call.py": "puts the loan into the Authorization header",
+}
+
+# Where the present moment may be asked for. Everything else is handed a `Now`.
+MAY_READ_THE_CLOCK = {"clock.py", "sandbox/clock.py"}
+CLOCKS = {("datetime", "now"), ("datetime", "utcnow"), ("datetime", "today"), ("date", "today"), ("time", "time")}
+
+# The first release of each that no known advisory touches, or whose behaviour the code relies on.
+FLOORS = {
+    "authlib": "1.9.9",
+    "cryptography": "50",
+    "httpx2": "2.16",
+    "mcp": "2.3",
+    "pyjwt": "2.15.1",
+    "python-multipart": "0.0.34",
+    "starlette": "1.10",
+}
+
+TEXT = ("*.py", "*.toml", "*.md", "*.yml", "*.graphql", "*.html", "*.css", "*.cedar")
+PLACES = ("src", "tests", "bench", "examples", "docs", "connectors")
+
+
+def modules() -> Iterator[tuple[str, ast.Module]]:
+    """Every module of the package by its path, parsed."""
+    for path in sorted(SOURCE.rglob("*.py")):
+        yield path.relative_to(SOURCE).as_posix(), ast.parse(path.read_text("utf-8"))
+
+
+def calls(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """Each `owner.method(…)` in a module, as (last name of the owner, method)."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            owner = node.func.value
+            yield owner.attr if isinstance(owner, ast.Attribute) else getattr(owner, "id", ""), node.func.attr
+
+
+def texts() -> Iterator[Path]:
+    """Every text file that a person would read."""
+    yield from (ROOT / "run", ROOT / ".ci" / "run", ROOT / "pyproject.toml", *sorted(ROOT.glob("*.md")))
+    for place in PLACES:
+        for pattern in TEXT:
+            yield from sorted((ROOT / place).rglob(pattern))
+
+
+def locked(name: str) -> dict[str, Version]:
+    """The packages of one lock, by name."""
+    found = re.findall(r"^([a-z0-9][a-z0-9._-]*)==([^ \\]+)", (ROOT / "locks" / name).read_text(), re.MULTILINE)
+    return {package: Version(version) for package, version in found}
+
+
+def test_secrets_are_revealed_in_the_pinned_modules_and_nowhere_else() -> None:
+    revealing = {name for name, tree in modules() if any(method == "reveal" for _, method in calls(tree))}
+    assert revealing - {name for name in revealing if name.startswith("sandbox/")} == set(MAY_REVEAL)
+
+
+def test_only_the_clock_reads_the_clock() -> None:
+    reading = {name for name, tree in modules() if CLOCKS & set(calls(tree))}
+    assert reading == MAY_READ_THE_CLOCK
+
+
+def test_every_file_is_about_one_thought() -> None:
+    code = [p for p in texts() if p.suffix == ".py" or p.name == "run"]
+    long = {p.relative_to(ROOT).as_posix(): n for p in code if (n := len(p.read_text("utf-8").splitlines())) > 350}
+    assert long == {}
+
+
+def test_no_file_names_a_place_on_the_machine_it_was_written_on() -> None:
+    place = re.compile(r"(?<![\w.}])/(?:work|home|root)/\w")
+    naming = {p.relative_to(ROOT).as_posix() for p in texts() if place.search(p.read_text("utf-8"))}
+    assert naming == set()
+
+
+@pytest.mark.parametrize("lock", ["runtime.txt", "dev.txt"])
+@pytest.mark.parametrize(("package", "floor"), FLOORS.items())
+def test_locks_stay_above_the_advisory_floor(lock: str, package: str, floor: str) -> None:
+    assert locked(lock)[package] >= Version(floor)
+
+
+@pytest.mark.parametrize("lock", ["runtime.txt", "dev.txt"])
+def test_every_locked_package_has_a_hash(lock: str) -> None:
+    entries = re.split(r"\n(?=\S)", (ROOT / "locks" / lock).read_text().strip())
+    assert [e.split()[0] for e in entries if "--hash=sha256:" not in e] == []
+
+
+def test_locks_satisfy_what_the_project_declares() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    runtime, dev = locked("runtime.txt"), locked("dev.txt")
+    declared = [Requirement(line) for line in project["project"]["dependencies"]]
+    developing = [Requirement(line) for line in project["dependency-groups"]["dev"] if isinstance(line, str)]
+    for requirement, lock in [(r, runtime) for r in declared] + [(r, dev) for r in declared + developing]:
+        assert lock[requirement.name.lower()] in requirement.specifier, requirement
+
+
+def test_the_two_locks_agree() -> None:
+    runtime, dev = locked("runtime.txt"), locked("dev.txt")
+    assert {name: version for name, version in runtime.items() if dev.get(name) != version} == {}
+
+
+def test_the_wheel_ships_every_file_of_the_package_and_the_connectors(tmp_path: Path) -> None:
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("loaner-*.whl")
+    shipped = set(zipfile.ZipFile(wheel).namelist())
+    connectors = {f"loaner/{p.relative_to(ROOT).as_posix()}" for p in (ROOT / "connectors").rglob("*") if p.is_file()}
+    package = {p.relative_to(ROOT / "src").as_posix() for p in SOURCE.rglob("*") if p.is_file()}
+    missing = connectors | {name for name in package if "__pycache__" not in name}
+    assert len(connectors) >= 3
+    assert missing - shipped == set()
