@@ -1,0 +1,237 @@
+"""Pending consents: questions that wait for a person, as rows. Every change of state is one atomic statement.
+
+::
+
+    pending ──► linking ──► approved
+       │           ├──────► failed
+       ├───────────┼──────► denied
+       └───────────┴──────► expired
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from sqlalchemy import ColumnElement, Connection, Row, and_, delete, func, or_, select, update
+
+from loaner.caller import Agent, Caller, Subject
+from loaner.consent import codes
+from loaner.store import Sealed
+from loaner.store.tables import consents
+
+State = Literal["pending", "linking", "approved", "denied", "expired", "failed"]
+Remember = Literal["once", "hour"]
+OPEN: tuple[State, ...] = ("pending", "linking")
+START_LEASE = timedelta(seconds=30)
+"""How long one request may take to start a provider's flow before another may start it again."""
+KEPT_FOR = timedelta(days=1)
+"""How long an answered consent stays readable, for its page and for the agent that comes back late."""
+
+
+@dataclass(frozen=True)
+class Pending:
+    """One question. ``shown`` is all that the page says; nothing on the page comes from elsewhere."""
+
+    handle: str
+    code_shown: bytes
+    need: str
+    caller: str
+    subject: str
+    agent: dict[str, Any]
+    environment: str
+    origin: str
+    tool: str
+    provider: str
+    connector: str
+    wants_grant: bool
+    wants_approval: bool
+    digest: str
+    shown: dict[str, Any]
+    policy_version: str
+    state: State
+    failure: str | None
+    remember: Remember | None
+    sealed: bytes | None
+    flow: dict[str, Any] | None
+    poll_after: datetime | None
+    lease_until: datetime | None
+    proven_by: str | None
+    told: bool
+    created_at: datetime
+    expires_at: datetime
+
+    def state_at(self, at: datetime) -> State:
+        """The state as it is now: an open question past its end is over, swept or not."""
+        return "expired" if self.state in OPEN and self.expires_at <= at else self.state
+
+    @property
+    def permissions(self) -> frozenset[str]:
+        return frozenset(self.shown["permissions"])
+
+    @property
+    def asked_by(self) -> Agent:
+        return Agent(self.agent["name"], verified=self.agent["verified"], version=self.agent["version"])
+
+
+def add(
+    connection: Connection,
+    sealed: Sealed,
+    *,
+    caller: Caller,
+    need: str,
+    at: datetime,
+    until: datetime,
+    **columns: Any,
+) -> tuple[Pending, str]:
+    """Store a new question; answers it and its user code."""
+    handle, code = codes.new_handle(), codes.new_user_code()
+    while connection.execute(select(consents.c.handle).where(consents.c.code_hash == codes.hashed(code))).first():
+        code = codes.new_user_code()
+    agent = {"name": caller.agent.name, "verified": caller.agent.verified, "version": caller.agent.version}
+    connection.execute(
+        consents.insert().values(
+            handle=handle,
+            code_hash=codes.hashed(code),
+            code_shown=codes.seal_code(sealed, code, handle),
+            need=need,
+            caller=caller.key,
+            subject=caller.subject.key,
+            agent=agent,
+            environment=caller.environment,
+            origin=caller.origin,
+            state="pending",
+            told=False,
+            created_at=at,
+            expires_at=until,
+            **columns,
+        )
+    )
+    added = get(connection, handle)
+    assert added is not None  # noqa: S101 - it was inserted in this very transaction
+    return added, code
+
+
+def get(connection: Connection, handle: str) -> Pending | None:
+    return _pending(connection.execute(select(consents).where(consents.c.handle == handle)).first())
+
+
+def newest(connection: Connection, caller: str, need: str) -> Pending | None:
+    """The last question of this caller about this need, however it ended."""
+    mine = and_(consents.c.caller == caller, consents.c.need == need)
+    return _pending(connection.execute(select(consents).where(mine).order_by(consents.c.created_at.desc())).first())
+
+
+def by_code(connection: Connection, code: str, subject: str, at: datetime) -> Pending | None:
+    """The open question that shows this code, if it is this person's. Another's is as unknown as a wrong code."""
+    mine = and_(consents.c.code_hash == codes.hashed(code), consents.c.subject == subject)
+    return _pending(connection.execute(select(consents).where(mine, *_open(at))).first())
+
+
+def by_state(connection: Connection, state_hash: str, at: datetime) -> Pending | None:
+    """The question whose redirect flow carries this one-time state."""
+    mine = and_(consents.c.state_hash == state_hash, consents.c.state == "linking", consents.c.expires_at > at)
+    return _pending(connection.execute(select(consents).where(mine)).first())
+
+
+def open_of(connection: Connection, subject: Subject, at: datetime) -> list[Pending]:
+    """What waits for this person, the oldest first."""
+    rows = connection.execute(
+        select(consents).where(consents.c.subject == subject.key, *_open(at)).order_by(consents.c.created_at)
+    )
+    return [found for row in rows if (found := _pending(row))]
+
+
+def due(connection: Connection, at: datetime) -> list[str]:
+    """Handles whose device flow may be polled now."""
+    rows = connection.execute(select(consents.c.handle).where(consents.c.state == "linking", _pollable(at), *_open(at)))
+    return [row.handle for row in rows]
+
+
+def move(connection: Connection, handle: str, *, to: State, at: datetime, **columns: Any) -> bool:
+    """End an open question, or approve it; whether it was still open. Secrets of its flow are forgotten."""
+    return _changed(
+        connection,
+        and_(consents.c.handle == handle, *_open(at)),
+        state=to,
+        decided_at=at,
+        sealed=None,
+        state_hash=None,
+        poll_after=None,
+        **columns,
+    )
+
+
+def claim_linking(connection: Connection, handle: str, *, at: datetime, again: bool, **columns: Any) -> bool:
+    """Win the right to start the provider's flow; one of any number of simultaneous submits does.
+
+    ``again`` lets a redirect flow be started anew, which makes the earlier one's state worthless.
+    """
+    abandoned = and_(consents.c.state == "linking", consents.c.flow.is_(None), consents.c.lease_until < at)
+    startable = consents.c.state.in_(OPEN) if again else or_(consents.c.state == "pending", abandoned)
+    mine = and_(consents.c.handle == handle, startable, *_open(at))
+    return _changed(connection, mine, state="linking", lease_until=at + START_LEASE, **columns)
+
+
+def reopen(connection: Connection, handle: str) -> None:
+    """The provider's flow could not be started: the person may try again."""
+    started = and_(consents.c.handle == handle, consents.c.state == "linking", consents.c.flow.is_(None))
+    _changed(connection, started, state="pending", lease_until=None)
+
+
+def set_flow(connection: Connection, handle: str, **columns: Any) -> bool:
+    return _changed(
+        connection, and_(consents.c.handle == handle, consents.c.state == "linking"), lease_until=None, **columns
+    )
+
+
+def lease_poll(connection: Connection, handle: str, *, at: datetime, until: datetime) -> bool:
+    """Win the right to poll once; another process may try after ``until`` should this one die."""
+    mine = and_(consents.c.handle == handle, consents.c.state == "linking", _pollable(at), *_open(at))
+    return _changed(connection, mine, lease_until=until)
+
+
+def spend_state(connection: Connection, handle: str, state_hash: str) -> bool:
+    """Use up a redirect's state; a replay finds nothing to spend."""
+    mine = and_(consents.c.handle == handle, consents.c.state == "linking", consents.c.state_hash == state_hash)
+    return _changed(connection, mine, state_hash=None, sealed=None)
+
+
+def mark_told(connection: Connection, handle: str) -> None:
+    _changed(connection, consents.c.handle == handle, told=True)
+
+
+def sweep(connection: Connection, at: datetime) -> int:
+    """Close what nobody answered and drop what is long over; how many were closed."""
+    overdue = and_(consents.c.state.in_(OPEN), consents.c.expires_at <= at)
+    closed = connection.execute(
+        update(consents).where(overdue).values(state="expired", decided_at=at, sealed=None, state_hash=None)
+    )
+    connection.execute(delete(consents).where(consents.c.expires_at < at - KEPT_FOR))
+    return closed.rowcount
+
+
+def count_open(connection: Connection, subject: Subject, at: datetime) -> int:
+    query = select(func.count()).select_from(consents).where(consents.c.subject == subject.key, *_open(at))
+    return connection.execute(query).scalar_one()
+
+
+def _open(at: datetime) -> tuple[ColumnElement[bool], ...]:
+    return (consents.c.state.in_(OPEN), consents.c.expires_at > at)
+
+
+def _pollable(at: datetime) -> ColumnElement[bool]:
+    leased = and_(consents.c.lease_until.is_not(None), consents.c.lease_until >= at)
+    return and_(consents.c.poll_after.is_not(None), consents.c.poll_after <= at, ~leased)
+
+
+def _changed(connection: Connection, where: ColumnElement[bool], **columns: Any) -> bool:
+    return connection.execute(update(consents).where(where).values(**columns)).rowcount == 1
+
+
+def _pending(row: Row[tuple[object, ...]] | None) -> Pending | None:
+    if row is None:
+        return None
+    values = row._mapping  # noqa: SLF001 - SQLAlchemy's public name for it
+    return Pending(**{name: values[name] for name in Pending.__dataclass_fields__})
