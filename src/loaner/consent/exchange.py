@@ -1,0 +1,169 @@
+"""What consent asks of a provider: tokens for a yes, whose account it is, and to forget tokens that we refuse.
+
+Secrets leave here in request forms only, through the one transport.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from loaner.catalog.provider import Provider
+from loaner.consent.device import Body
+from loaner.consent.grants import TokenSet
+from loaner.provider_call import ProviderTransport, Unanswered
+from loaner.secret import Secret
+from loaner.settings import Connector
+
+_JSON = {"Accept": "application/json"}
+_DENIED = frozenset({"access_denied", "user_denied"})
+
+
+class ExchangeFailed(Exception):
+    """No tokens, or not whose they are. The text is for the log; it holds no provider prose."""
+
+
+async def post(transport: ProviderTransport, url: str, form: Mapping[str, str | Secret]) -> Body | None:
+    """Post to a device endpoint; ``None`` when no usable answer came. Errors may arrive with any status."""
+    try:
+        answer = await transport.exchange("POST", url, headers=_JSON, form=_opened(form))
+    except Unanswered:
+        return None
+    if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR or answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+        return None  # as good as no answer: ask again, later
+    return answer.body if isinstance(answer.body, dict) else None
+
+
+async def redeem(
+    transport: ProviderTransport,
+    provider: Provider,
+    connector: Connector,
+    *,
+    code: str,
+    verifier: Secret,
+    redirect_uri: str,
+) -> Body:
+    """Exchange an authorization code (RFC 6749 §4.1.3, RFC 7636 §4.5). Raises :class:`ExchangeFailed`.
+
+    It is sent once: a code is single use, and a second try would look like a replay.
+    """
+    form: dict[str, str | Secret] = {
+        "grant_type": "authorization_code",
+        "code": code,
+        "code_verifier": verifier,
+        "redirect_uri": redirect_uri,
+        "client_id": connector.client_id,
+    }
+    basic = None
+    if connector.client_secret and provider.consent.client_auth == "basic":
+        basic = (connector.client_id, connector.client_secret)
+        del form["client_id"]
+    elif connector.client_secret and provider.consent.client_auth == "post":
+        form["client_secret"] = connector.client_secret
+    try:
+        answer = await transport.exchange(
+            "POST", provider.url(provider.consent.token), headers=_JSON, form=_opened(form), basic=basic
+        )
+    except Unanswered:
+        raise ExchangeFailed("the token endpoint did not answer") from None
+    body = answer.body
+    refused = not isinstance(body, dict) or (provider.consent.ok_field and body.get(provider.consent.ok_field) is False)
+    if refused or answer.status != HTTPStatus.OK:
+        raise ExchangeFailed(f"the token endpoint answered {answer.status} and gave no tokens")
+    return dict(body)
+
+
+def token_set(body: Body, provider: Provider, asked: frozenset[str]) -> TokenSet:
+    """Read a token answer. Raises :class:`ExchangeFailed` when it holds no access token.
+
+    Slack may put the person's token one level down, under ``authed_user``. A missing ``scope`` means what was asked
+    (RFC 6749 §5.1); an empty one, from apps whose registration fixes the permissions, means that nothing is said.
+    """
+    nested = next((part for part in body.values() if isinstance(part, dict) and "access_token" in part), {})
+    answer: dict[str, Any] = {**nested, **body}
+    access, refresh = answer.get("access_token"), answer.get("refresh_token")
+    if not isinstance(access, str) or not access:
+        raise ExchangeFailed("the answer holds no access token")
+    scope = answer.get("scope")
+    words = scope if isinstance(scope, list) else str(scope).replace(",", " ").split()
+    return TokenSet(
+        access=Secret(access),
+        refresh=Secret(refresh) if isinstance(refresh, str) and refresh else None,
+        # A token that comes with a refresh token ends, whether or not the answer says when.
+        expires_in=_seconds(answer.get("expires_in")) or (provider.grant.lifetime if refresh else None),
+        refresh_expires_in=_seconds(answer.get("refresh_token_expires_in")),
+        permissions=asked if scope is None else frozenset(map(str, words)),
+    )
+
+
+async def account(transport: ProviderTransport, provider: Provider, access: Secret) -> tuple[str, str]:
+    """The id and the name of the account at the provider that said yes. Raises :class:`ExchangeFailed`.
+
+    The id is what is compared and kept; a name can change hands.
+    """
+    asks = provider.grant.account
+    try:
+        answer = await transport.exchange(
+            asks.method,
+            provider.url(asks.at),
+            headers=provider.headers,
+            json={"query": asks.graphql} if asks.graphql else None,
+            bearer=access,
+        )
+    except Unanswered:
+        raise ExchangeFailed("the provider did not say whose account it is") from None
+    account_id, name = _at(answer.body, asks.id), _at(answer.body, asks.name)
+    team = _at(answer.body, asks.team) if asks.team else None
+    if answer.status != HTTPStatus.OK or account_id is None or (asks.team and team is None):
+        raise ExchangeFailed(f"asked whose account it is, the provider answered {answer.status}")
+    # A Slack user id is unique within its workspace only.
+    return (f"{team}/{account_id}" if team else account_id), name or account_id
+
+
+async def discard(transport: ProviderTransport, provider: Provider, connector: Connector, access: Secret) -> bool:
+    """Have the provider end tokens that are not going to be kept; whether it was asked to.
+
+    Only where that ends this one token: the account may be another person's, whose own grants must not fall with it.
+    Where the provider has no such request the token is dropped unused, and dies of age.
+    """
+    client = connector.client_secret
+    if provider.lending.give_back and client:
+        method, url = provider.request(provider.lending.give_back, client_id=connector.client_id)
+        body = {provider.lending.token_field: access.reveal()}
+        request = transport.exchange(
+            method, url, headers=provider.headers, json=body, basic=(connector.client_id, client)
+        )
+    elif provider.grant.revoke and provider.grant.revoke_ends == "token" and provider.grant.revoke_auth == "bearer":
+        method, url = provider.request(provider.grant.revoke)
+        request = transport.exchange(method, url, headers=provider.headers, bearer=access)
+    else:
+        return False
+    try:
+        await request
+    except Unanswered:
+        return False
+    return True
+
+
+def is_denial(word: str | None) -> bool:
+    """Does this error of an authorization response mean that the person said no (RFC 6749 §4.1.2.1)?"""
+    return word in _DENIED
+
+
+def _opened(form: Mapping[str, str | Secret]) -> dict[str, str]:
+    return {name: value.reveal() if isinstance(value, Secret) else value for name, value in form.items()}
+
+
+def _at(body: Any, path: str) -> str | None:
+    for step in path.split("."):
+        body = body.get(step) if isinstance(body, dict) else None
+    return str(body) if isinstance(body, str | int) and not isinstance(body, bool) and body != "" else None
+
+
+def _seconds(value: Any) -> float | None:
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, str):
+        value = int(value) if value.isascii() and value.isdigit() else None
+    return float(value) if isinstance(value, int | float) and value > 0 else None

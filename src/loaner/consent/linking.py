@@ -1,0 +1,189 @@
+"""Linking an account: the provider's own device flow, or an authorization code behind loaner's page.
+
+Both end in :class:`~loaner.consent.settling.Settling`. What must survive a restart is in the row, sealed; a lease in
+the row lets one of several processes poll.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from urllib.parse import urlencode
+
+from loaner.catalog.provider import Provider
+from loaner.clock import Now
+from loaner.connectors import Connectors
+from loaner.consent import codes, device, exchange, pending
+from loaner.consent.device import FlowEnded, Send, Wait
+from loaner.consent.exchange import ExchangeFailed
+from loaner.consent.pending import Pending
+from loaner.consent.settling import Settling
+from loaner.errors import ProviderUnavailable
+from loaner.provider_call import ProviderTransport
+from loaner.secret import Secret
+from loaner.settings import Connector
+from loaner.store import Store
+
+_POLL_LEASE = timedelta(seconds=60)
+
+
+@dataclass(frozen=True)
+class Linking:
+    store: Store
+    transport: ProviderTransport
+    providers: Mapping[str, Provider]
+    connectors: Connectors
+    now: Now
+    base_url: Callable[[], str]
+    settling: Settling
+
+    async def start_device(self, asked: Pending) -> None:
+        """Get a device code and show the person where to type the user code (RFC 8628 §3.1–§3.3).
+
+        Raises :class:`ProviderUnavailable`, and then the person may try again.
+        """
+        provider, connector = self._of(asked)
+        wanted = provider.consent
+        scope = wanted.scope_separator.join(sorted(asked.permissions)) if wanted.scope_param else None
+        flow = device.start(connector.client_id, scope)
+        try:
+            started = await self._started(flow, provider.url(wanted.device_authorization or ""))
+        except FlowEnded as ended:
+            await self.store.write(lambda c: pending.reopen(c, asked.handle))
+            raise ProviderUnavailable(
+                f"{provider.title} did not start the connection.",
+                do="Try again in a minute. If it stays like this, an operator has to look at the connector.",
+                log=f"device authorization: {ended.word}",
+            ) from None
+        at = self.now()
+        sealed = self.store.sealed.seal(started.device_code, *_identity(asked, "device"))
+        shown = {
+            "user_code": started.user_code,
+            "verification_uri": started.verification_uri,
+            "interval": started.interval,
+            "expires_at": (at + timedelta(seconds=started.expires_in)).isoformat(),
+        }
+        after = at + timedelta(seconds=started.interval)
+        await self.store.write(lambda c: pending.set_flow(c, asked.handle, sealed=sealed, flow=shown, poll_after=after))
+
+    async def poll(self, handle: str) -> None:
+        """Ask the provider once whether the person has answered there, if it is time to."""
+        at = self.now()
+        if not await self.store.write(lambda c: pending.lease_poll(c, handle, at=at, until=at + _POLL_LEASE)):
+            return
+        asked = await self.store.read(lambda c: pending.get(c, handle))
+        if asked is None or asked.sealed is None or asked.flow is None:
+            return
+        provider, connector = self._of(asked)
+        code = self.store.sealed.open(asked.sealed, *_identity(asked, "device"))
+        steps = device.poll(connector.client_id, code, asked.flow["interval"])
+        next(steps)  # the wait that the lease has just found to be over
+        try:
+            step = steps.send(None)
+            answer = await exchange.post(self.transport, provider.url(provider.consent.token), _form(step))
+            step = steps.send(answer)
+        except StopIteration as tokens:
+            await self.settling.tokens(asked, provider, connector, tokens.value)
+        except FlowEnded as ended:
+            await self._ended(asked, provider, ended)
+        else:
+            seconds = step.seconds if isinstance(step, Wait) else asked.flow["interval"]
+            flow, after = {**asked.flow, "interval": seconds}, self.now() + timedelta(seconds=seconds)
+            await self.store.write(lambda c: pending.set_flow(c, handle, flow=flow, poll_after=after))
+
+    async def start_redirect(self, asked: Pending, session: str) -> str:
+        """The provider's page to send this browser to. ``session`` is the hash of the browser's session: only the
+        same browser may bring the answer back (RFC 9700 §4.7.1, and the attack of forwarding the link)."""
+        provider, connector = self._of(asked)
+        verifier, challenge = codes.new_pkce()
+        state = codes.new_state()
+        sealed = self.store.sealed.seal(verifier, *_identity(asked, "redirect"))
+        await self.store.write(
+            lambda c: pending.set_flow(
+                c, asked.handle, sealed=sealed, flow={"session": session}, state_hash=codes.hashed(state)
+            )
+        )
+        wanted = provider.consent
+        query = {
+            **wanted.params,
+            "response_type": "code",
+            "client_id": connector.client_id,
+            "redirect_uri": self._redirect_uri(provider),
+            "state": state,
+            "code_challenge": challenge,
+            "code_challenge_method": "S256",
+        }
+        if wanted.scope_param:
+            query[wanted.scope_param] = wanted.scope_separator.join(sorted(asked.permissions | provider.always))
+        return f"{provider.url(wanted.authorize or '')}?{urlencode(query)}"
+
+    async def finish_redirect(
+        self, provider_name: str, answer: Mapping[str, str], session: str, subject: str
+    ) -> str | None:
+        """Take a browser's return from the provider; the handle of its question, or ``None`` when it is not this
+        browser's, not this person's, answered before, or unknown: all alike."""
+        state = answer.get("state", "")
+        at = self.now()
+        asked = await self.store.read(lambda c: pending.by_state(c, codes.hashed(state), at)) if state else None
+        mine = asked and asked.flow and asked.flow.get("session") == session and asked.subject == subject
+        if asked is None or not mine or asked.provider != provider_name or asked.sealed is None:
+            return None
+        if not await self.store.write(lambda c: pending.spend_state(c, asked.handle, codes.hashed(state))):
+            return None
+        provider, connector = self._of(asked)
+        if "iss" in answer and answer["iss"].rstrip("/") not in provider.hosts.values():
+            # An answer of another authorization server: a mix-up attack (RFC 9207 §2.4).
+            await self.settling.fail(asked.handle, "The answer did not come from the provider that was asked.")
+        elif exchange.is_denial(answer.get("error")):
+            await self.settling.deny(asked.handle, words=f"You said no at {provider.title}.")
+        elif "error" in answer or not answer.get("code"):
+            await self.settling.fail(asked.handle, f"{provider.title} did not connect the account.")
+        else:
+            verifier = self.store.sealed.open(asked.sealed, *_identity(asked, "redirect"))
+            try:
+                tokens = await exchange.redeem(
+                    self.transport,
+                    provider,
+                    connector,
+                    code=answer["code"],
+                    verifier=verifier,
+                    redirect_uri=self._redirect_uri(provider),
+                )
+            except ExchangeFailed:
+                await self.settling.fail(asked.handle, f"{provider.title} gave no access. Nothing was connected.")
+            else:
+                await self.settling.tokens(asked, provider, connector, tokens)
+        return asked.handle
+
+    async def _started(self, flow: Generator[Send, device.Body | None, device.Started], url: str) -> device.Started:
+        step = next(flow)
+        while True:
+            try:
+                step = flow.send(await exchange.post(self.transport, url, step.form))
+            except StopIteration as done:
+                started: device.Started = done.value
+                return started
+
+    async def _ended(self, asked: Pending, provider: Provider, ended: FlowEnded) -> None:
+        if ended.why == "denied":
+            await self.settling.deny(asked.handle, words=f"You said no at {provider.title}.")
+        elif ended.why == "expired":
+            await self.settling.expire(asked.handle, f"The code at {provider.title} ran out.")
+        else:
+            await self.settling.fail(asked.handle, f"{provider.title} ended the connection before it was made.")
+
+    def _of(self, asked: Pending) -> tuple[Provider, Connector]:
+        return self.providers[asked.provider], self.connectors.named(asked.connector)
+
+    def _redirect_uri(self, provider: Provider) -> str:
+        return f"{self.base_url()}/callback/{provider.name}"
+
+
+def _identity(asked: Pending, what: str) -> tuple[str, ...]:
+    return ("consents", asked.handle, asked.subject, asked.connector, what)
+
+
+def _form(step: Send | Wait) -> Mapping[str, str | Secret]:
+    assert isinstance(step, Send)  # noqa: S101 - the generator alternates, and a test drives it through both
+    return step.form

@@ -1,0 +1,175 @@
+"""The end of a question: a yes becomes grant and approval in one transaction; every other end has its words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from loaner.catalog.provider import Provider
+from loaner.clock import Now
+from loaner.consent import approvals, exchange, pending
+from loaner.consent.approvals import Call
+from loaner.consent.device import Body
+from loaner.consent.exchange import ExchangeFailed
+from loaner.consent.grants import DifferentAccount, Grants, TokenSet
+from loaner.consent.pending import Pending, Remember
+from loaner.consent.waiting import Bell
+from loaner.errors import LoanerError
+from loaner.provider_call import ProviderTransport
+from loaner.settings import Connector
+from loaner.store import Store
+
+ONCE = timedelta(minutes=10)
+"""How long the agent has to repeat the call that was approved."""
+HOUR = timedelta(hours=1)
+HOUR_USES = 100
+
+
+class TooLate(LoanerError):
+    """The question was answered or ran out while this answer was under way."""
+
+    code = "consent_expired"
+
+
+class Settling:
+    """Ends questions; the only place that turns one into ``approved``."""
+
+    def __init__(self, store: Store, grants: Grants, transport: ProviderTransport, now: Now, bell: Bell) -> None:
+        self.store = store
+        self.grants = grants
+        self.transport = transport
+        self.now = now
+        self.bell = bell
+
+    async def tokens(self, asked: Pending, provider: Provider, connector: Connector, answer: Body) -> None:
+        """Keep what the provider granted, if it is what was asked and from the right account; else say why not."""
+        try:
+            granted = exchange.token_set(answer, provider, asked.permissions)
+        except ExchangeFailed:
+            await self.fail(asked.handle, f"{provider.title} gave no access. Nothing was connected.")
+            return
+        try:
+            account = await exchange.account(self.transport, provider, granted.access)
+            problem = await self._misfit(asked, provider, granted)
+            if problem is None:
+                await self._keep(asked, provider, connector, granted, account=account)
+        except ExchangeFailed:
+            problem = f"{provider.title} did not say whose account this is, so nothing was connected."
+        except DifferentAccount as failure:
+            problem = f"{failure.cause[0].upper()}{failure.cause[1:]} {failure.do}"
+        except TooLate as failure:
+            problem = failure.cause
+        if problem:
+            await exchange.discard(self.transport, provider, connector, granted.access)
+            await self.fail(asked.handle, problem)
+
+    async def approve(self, asked: Pending, *, remember: Remember, proven_by: str) -> bool:
+        """A yes that needs no provider; whether the question was still open."""
+
+        def work(connection: Connection) -> bool:
+            at = self.now()
+            # First the state: of two simultaneous answers the second must not leave an approval behind.
+            if not pending.move(connection, asked.handle, to="approved", at=at, remember=remember, proven_by=proven_by):
+                return False
+            if asked.wants_approval:
+                _approve(connection, asked, remember, proven_by, at)
+            return True
+
+        return await self._rung(work)
+
+    async def deny(self, handle: str, *, proven_by: str | None = None, words: str | None = None) -> bool:
+        at = self.now()
+        return await self._rung(
+            lambda c: pending.move(c, handle, to="denied", at=at, proven_by=proven_by, failure=words)
+        )
+
+    async def fail(self, handle: str, words: str) -> bool:
+        at = self.now()
+        return await self._rung(lambda c: pending.move(c, handle, to="failed", at=at, failure=words))
+
+    async def expire(self, handle: str, words: str) -> bool:
+        at = self.now()
+        return await self._rung(lambda c: pending.move(c, handle, to="expired", at=at, failure=words))
+
+    async def _keep(
+        self, asked: Pending, provider: Provider, connector: Connector, granted: TokenSet, *, account: tuple[str, str]
+    ) -> None:
+        account_id, account_name = account
+
+        def work(connection: Connection) -> bool:
+            at = self.now()
+            if not pending.move(connection, asked.handle, to="approved", at=at):
+                raise TooLate("This question was answered or ran out in the meantime. Nothing was connected.")
+            self.grants.keep(
+                connection,
+                subject=asked.subject,
+                connector=connector,
+                provider=provider,
+                environment=asked.environment,
+                account_id=account_id,
+                account_name=account_name,
+                tokens=granted,
+                at=at,
+            )
+            if asked.wants_approval:
+                _approve(connection, asked, asked.remember or "once", asked.proven_by or "none", at)
+            return True
+
+        await self._rung(work)
+
+    async def _misfit(self, asked: Pending, provider: Provider, granted: TokenSet) -> str | None:
+        """Compare what was granted with what was asked (RFC 6749 §5.1); words when it does not fit."""
+        if provider.lending.style != "held":
+            return None  # the app's registration fixes the width, and every loan is narrowed from it
+        needed = asked.permissions
+        if not provider.covers(granted.permissions, needed):
+            missing = ", ".join(sorted(p for p in needed if not provider.covers(granted.permissions, frozenset({p}))))
+            return f"{provider.title} granted less than the call needs: {missing} is missing. Nothing was connected."
+        # Slack adds up what one person has ever allowed an app. What this person allowed here before is no surprise.
+        known = set(needed | provider.always)
+        for grant in await self.grants.all_of(asked.subject):
+            known |= grant.permissions if grant.connector == asked.connector else frozenset()
+        if wider := provider.excess(granted.permissions, frozenset(known)):
+            more = ", ".join(sorted(wider))
+            return (
+                f"{provider.title} granted more than was asked: {more}. Nothing was connected. "
+                f"Remove the app in {provider.title}'s settings, then ask again."
+            )
+        return None
+
+    async def _rung(self, work: Callable[[Connection], bool]) -> bool:
+        changed = await self.store.write(work)
+        if changed:
+            self.bell.ring()
+        return changed
+
+
+def call_of(asked: Pending, remember: Remember) -> Call:
+    """The call that a question is about, as an approval compares it."""
+    return Call(
+        subject=asked.subject,
+        agent=asked.asked_by.key,
+        environment=asked.environment,
+        connector=asked.connector,
+        operation=asked.tool,
+        resource=asked.shown["resource"],
+        digest=asked.digest,
+        policy_version=asked.policy_version,
+        # A destructive call is only ever approved with its exact arguments, whatever the form said.
+        exact=remember == "once" or not asked.shown["may_remember"],
+    )
+
+
+def _approve(connection: Connection, asked: Pending, remember: Remember, proven_by: str, at: datetime) -> None:
+    call = call_of(asked, remember)
+    approvals.make(
+        connection,
+        call,
+        uses=1 if call.exact else HOUR_USES,
+        proven_by=proven_by,
+        phrase=asked.shown["phrase"],
+        at=at,
+        until=at + (ONCE if call.exact else HOUR),
+    )
