@@ -1,0 +1,153 @@
+"""Putting a question: what the person will be shown, which question a repeated call belongs to, what the agent is told.
+
+The page's words are made here, from the operation and its scope, when the question is put. Nothing that the agent
+says about itself or its purpose gets in, except its name, which is marked as reported or verified.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection
+
+from loaner.caller import Caller
+from loaner.catalog import BoundCall
+from loaner.consent import codes, pending
+from loaner.consent.pending import Pending
+from loaner.errors import (
+    ConsentDenied,
+    ConsentExpired,
+    ConsentNeeded,
+    GrantBroken,
+    Invitation,
+    LoanerError,
+    RateLimited,
+)
+from loaner.scope import Scope
+from loaner.settings import Connector, ConsentSettings
+from loaner.store import Sealed
+
+
+def shown(bound: BoundCall, scope: Scope) -> dict[str, Any]:
+    """All that the page says about the call, ready to be stored."""
+    operation = bound.operation
+    return {
+        "phrase": operation.phrase(bound),
+        "summary": operation.summary,
+        "effect": operation.effect,
+        "payload": [list(pair) for pair in bound.payload],
+        "permissions": sorted(scope.permissions),
+        "resource": scope.resource,
+        "limits": [{"what": one.what, "value": one.value, "by": one.enforced_by} for one in scope.limits],
+        # A wider approval of something destructive would be a blank cheque.
+        "may_remember": operation.effect == "write",
+    }
+
+
+def need_of(bound: BoundCall, scope: Scope, connector: Connector, *, wants_approval: bool) -> str:
+    """Names what is missing, so that repeats of a call meet the question that is already waiting.
+
+    Calls that only lack a grant share one question however they differ; approvals are of exact arguments.
+    """
+    what = [bound.operation.tool, bound.digest] if wants_approval else sorted(scope.permissions)
+    parts = [connector.name, scope.provider, wants_approval, what]
+    return hashlib.sha256(json.dumps(parts, separators=(",", ":")).encode()).hexdigest()
+
+
+def put(
+    connection: Connection,
+    sealed: Sealed,
+    settings: ConsentSettings,
+    base_url: str,
+    at: datetime,
+    *,
+    caller: Caller,
+    bound: BoundCall,
+    scope: Scope,
+    connector: Connector,
+    wants_grant: bool,
+    wants_approval: bool,
+    policy_version: str,
+) -> LoanerError:
+    """The answer to a call that lacks consent: a new question, the one that waits, or how the last one ended.
+
+    Inside the caller's transaction, so that a call repeated at the same moment finds the same question.
+    """
+    need = need_of(bound, scope, connector, wants_approval=wants_approval)
+    tool, said = bound.operation.tool, f"{scope.told()}"
+    last = pending.newest(connection, caller.key, need)
+    if last and last.state_at(at) in pending.OPEN:
+        code = codes.shown_code(sealed, last.code_shown, last.handle)
+        return ConsentNeeded(invitation(last, code, base_url, at), tool=tool, need=said, fresh=False)
+    if last and (ended := _ending(last, at)):
+        pending.mark_told(connection, last.handle)
+        return ended
+    waiting = pending.open_of(connection, caller.subject, at)
+    if len(waiting) >= settings.pending_per_person:
+        return _too_many(waiting, base_url, at)
+    asked, code = pending.add(
+        connection,
+        sealed,
+        caller=caller,
+        need=need,
+        at=at,
+        until=at + timedelta(seconds=settings.lifetime_seconds),
+        tool=tool,
+        provider=scope.provider,
+        connector=connector.name,
+        wants_grant=wants_grant,
+        wants_approval=wants_approval,
+        digest=bound.digest,
+        shown=shown(bound, scope),
+        policy_version=policy_version,
+    )
+    return ConsentNeeded(invitation(asked, code, base_url, at), tool=tool, need=said, fresh=True)
+
+
+def invitation(asked: Pending, code: str, base_url: str, at: datetime) -> Invitation:
+    return Invitation(
+        handle=asked.handle,
+        url=f"{base_url}/consent/{asked.handle}",
+        user_code=code,
+        expires_in=max(1, int((asked.expires_at - at).total_seconds())),
+        sentence=asked.shown["phrase"],
+    )
+
+
+def _ending(last: Pending, at: datetime) -> LoanerError | None:
+    """How an answered question ended, for the agent. A "no" answers every repeat while the question would have
+    lived, and at least once; every other ending is told once, and then may be asked anew."""
+    state = last.state_at(at)
+    if state == "denied" and (not last.told or last.expires_at > at):
+        return ConsentDenied(
+            "the user refused this operation.",
+            do="Ask them what they want instead.",
+            dont="Do not retry it or reach it by another tool.",
+        )
+    if last.told:
+        return None
+    if state == "expired":
+        return ConsentExpired(
+            "nobody answered in time. Nothing was sent.",
+            do="Tell the user, then repeat the call when they are there to answer.",
+        )
+    if state == "failed":
+        return GrantBroken(
+            f"the account could not be connected: {last.failure}",
+            do="Tell the user. Repeating the call asks them again.",
+        )
+    return None
+
+
+def _too_many(waiting: list[Pending], base_url: str, at: datetime) -> LoanerError:
+    """One more question would train the person to press yes (consent fatigue); so none is added."""
+    first = min(one.expires_at for one in waiting)
+    return RateLimited(
+        f"{len(waiting)} questions already wait for the user's answer; no further one was put. Nothing was sent.",
+        retry_after=max(1, int((first - at).total_seconds())),
+        do=f"Ask them to answer those at {base_url}/ first, then repeat this call.",
+        dont="Don't send other calls that need approval meanwhile.",
+    )

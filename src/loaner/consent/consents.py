@@ -1,0 +1,242 @@
+"""Consents: does a person's yes cover this call? If not, a question is put, and the call ends here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from loaner.caller import Caller, Subject
+from loaner.catalog import BoundCall, Catalog
+from loaner.clock import Now
+from loaner.connectors import Connectors
+from loaner.consent import approvals, asking, codes, pending
+from loaner.consent.approvals import Approval, Call
+from loaner.consent.grants import Grant, Grants
+from loaner.consent.linking import Linking
+from loaner.consent.pending import Pending, Remember, State
+from loaner.consent.settling import Settling
+from loaner.consent.waiting import Bell
+from loaner.errors import PolicyDenied
+from loaner.policy import POLICY_VERSION, Allowed, Ask, Ruling
+from loaner.provider_call import ProviderTransport
+from loaner.scope import Scope
+from loaner.settings import Connector, Settings
+from loaner.store import Store
+
+
+@dataclass(frozen=True)
+class Consent:
+    """Why a call may go on: the grant it draws on and, for what had to be asked, the approval that was used."""
+
+    grant: Grant
+    approval_id: str | None
+    rule: str
+    proven_by: str | None
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What one caller has, and what waits."""
+
+    connected: list[Grant]
+    approved: list[Approval]
+    pending: list[Pending]
+
+
+class Consents:
+    def __init__(
+        self,
+        *,
+        store: Store,
+        grants: Grants,
+        transport: ProviderTransport,
+        catalog: Catalog,
+        connectors: Connectors,
+        settings: Settings,
+        now: Now,
+        base_url: Callable[[], str],
+        policy_version: str = POLICY_VERSION,
+    ) -> None:
+        self.store = store
+        self.grants = grants
+        self.settings = settings.consent
+        self.now = now
+        self.base_url = base_url
+        self.policy_version = policy_version
+        self._bell = Bell()
+        self._settling = Settling(store, grants, transport, now, self._bell)
+        self._linking = Linking(store, transport, catalog.providers, connectors, now, base_url, self._settling)
+
+    # What a call asks.
+
+    async def obtain(
+        self, caller: Caller, bound: BoundCall, scope: Scope, ruling: Ruling, connector: Connector
+    ) -> Consent:
+        """The consent that covers this call; one use of its approval is taken.
+
+        Raises :class:`~loaner.errors.PolicyDenied`, :class:`~loaner.errors.ConsentNeeded`,
+        :class:`~loaner.errors.ConsentDenied`, :class:`~loaner.errors.ConsentExpired`,
+        :class:`~loaner.errors.GrantBroken` (linking failed) and :class:`~loaner.errors.RateLimited` (too many
+        questions wait already).
+        """
+        if not isinstance(ruling, Allowed | Ask):
+            raise PolicyDenied(ruling.reason, rule=ruling.rule, do=ruling.do)
+        grant = await self._covering(caller, bound, scope, connector)
+        call = self._call(caller, bound, scope, connector)
+        if grant and isinstance(ruling, Allowed):
+            return Consent(grant, None, ruling.rule, None)
+        if grant and (approval := await self.store.write(lambda c: approvals.consume(c, call, self.now()))):
+            return Consent(grant, approval.id, ruling.rule, approval.proven_by)
+        at = self.now()
+        approved = await self.store.read(lambda c: approvals.matching(c, call, at))
+        raise await self.store.write(
+            lambda c: asking.put(
+                c,
+                self.store.sealed,
+                self.settings,
+                self.base_url(),
+                at,
+                caller=caller,
+                bound=bound,
+                scope=scope,
+                connector=connector,
+                wants_grant=grant is None,
+                # With a grant, the use of whatever approval there was has just been refused.
+                wants_approval=isinstance(ruling, Ask) and (grant is not None or approved is None),
+                policy_version=self.policy_version,
+            )
+        )
+
+    async def give_back_use(self, approval_id: str) -> None:
+        """For a call that provably never reached the provider: the person's yes is not used up by it."""
+        await self.store.write(lambda c: approvals.give_back_use(c, approval_id))
+
+    async def wait_for_decision(self, handle: str, seconds: float) -> State | None:
+        """The state of a question once it is answered, or what it is when the time is over; ``None`` if unknown."""
+
+        async def decided() -> State | None:
+            state = await self._advanced(handle)
+            return None if state in pending.OPEN else state
+
+        return await self._bell.until(decided, seconds) or await self.state(handle)
+
+    async def state(self, handle: str) -> State | None:
+        asked = await self.store.read(lambda c: pending.get(c, handle))
+        return asked.state_at(self.now()) if asked else None
+
+    async def status(self, caller: Caller) -> Standing:
+        """What is connected, approved and pending for this caller."""
+        grants, approved, waiting = await self.standing(caller.subject)
+        return Standing(
+            [one for one in grants if one.environment == caller.environment],
+            [one for one in approved if one.agent == caller.agent.key and one.environment == caller.environment],
+            [one for one in waiting if one.caller == caller.key],
+        )
+
+    # What a person's browser asks. Every method names the person, and another's question is as unknown as none.
+
+    async def question(self, handle: str, subject: Subject) -> Pending | None:
+        """One question of this person, in whatever state; a device flow that is due is moved on first."""
+        asked = await self.store.read(lambda c: pending.get(c, handle))
+        if asked is None or asked.subject != subject.key:
+            return None
+        await self._advanced(handle)
+        return await self.store.read(lambda c: pending.get(c, handle))
+
+    async def by_code(self, code: str, subject: Subject) -> Pending | None:
+        at = self.now()
+        return await self.store.read(lambda c: pending.by_code(c, code, subject.key, at))
+
+    def code_of(self, asked: Pending) -> str:
+        """The code to compare, as the agent shows it."""
+        return codes.shown_code(self.store.sealed, asked.code_shown, asked.handle)
+
+    async def deny(self, asked: Pending, *, proven_by: str) -> None:
+        await self._settling.deny(asked.handle, proven_by=proven_by)
+
+    async def approve(self, asked: Pending, *, remember: Remember, proven_by: str, session: str) -> str | None:
+        """A yes. Returns the provider's page to go on to, where there is one.
+
+        ``session`` is the hash of the browser's session. Submitting twice is harmless. Raises
+        :class:`~loaner.errors.ProviderUnavailable`; then the question is still open.
+        """
+        at = self.now()
+        style = self._linking.providers[asked.provider].consent.style
+        if not asked.wants_grant or await self._granted_meanwhile(asked):
+            await self._settling.approve(asked, remember=remember, proven_by=proven_by)
+            return None
+        won = await self.store.write(
+            lambda c: pending.claim_linking(
+                c, asked.handle, at=at, again=style == "code", remember=remember, proven_by=proven_by
+            )
+        )
+        if not won:
+            return None
+        if style == "code":
+            return await self._linking.start_redirect(asked, session)
+        await self._linking.start_device(asked)
+        return None
+
+    async def returned(self, provider: str, answer: Mapping[str, str], *, session: str, subject: Subject) -> str | None:
+        """A browser comes back from a provider. The handle of its question, or ``None`` when there is none for it."""
+        return await self._linking.finish_redirect(provider, answer, session, subject.key)
+
+    async def standing(self, subject: Subject) -> tuple[list[Grant], list[Approval], list[Pending]]:
+        """Everything of one person: grants, approvals that still count, questions that wait."""
+        at = self.now()
+        grants = await self.grants.all_of(subject.key)
+        approved = await self.store.read(lambda c: approvals.all_of(c, subject.key, at))
+        return grants, approved, await self.store.read(lambda c: pending.open_of(c, subject, at))
+
+    async def end_approval(self, approval_id: str, subject: Subject) -> bool:
+        at = self.now()
+        return await self.store.write(lambda c: approvals.end(c, approval_id, subject.key, at))
+
+    # What runs beside the calls.
+
+    async def poll_due(self) -> None:
+        """Move on every device flow whose time has come. Safe to run in several processes."""
+        at = self.now()
+        for handle in await self.store.read(lambda c: pending.due(c, at)):
+            await self._linking.poll(handle)
+
+    async def sweep(self) -> int:
+        """Close what nobody answered, drop what is long over; how many were closed."""
+        at = self.now()
+        return await self.store.write(lambda c: pending.sweep(c, at))
+
+    async def _advanced(self, handle: str) -> State | None:
+        at = self.now()
+        if handle in await self.store.read(lambda c: pending.due(c, at)):
+            await self._linking.poll(handle)
+        return await self.state(handle)
+
+    async def _covering(self, caller: Caller, bound: BoundCall, scope: Scope, connector: Connector) -> Grant | None:
+        for permissions in (scope.permissions, *scope.alternatives):
+            if grant := await self.grants.covering(caller, connector, bound.operation.provider, permissions):
+                return grant
+        return None
+
+    async def _granted_meanwhile(self, asked: Pending) -> bool:
+        """Another question may have brought the same grant since this one was put."""
+        provider = self._linking.providers[asked.provider]
+        grants = await self.grants.all_of(asked.subject)
+        return any(
+            grant.connector == asked.connector
+            and grant.environment == asked.environment
+            and (provider.lending.style != "held" or provider.covers(grant.permissions, asked.permissions))
+            for grant in grants
+        )
+
+    def _call(self, caller: Caller, bound: BoundCall, scope: Scope, connector: Connector) -> Call:
+        return Call(
+            subject=caller.subject.key,
+            agent=caller.agent.key,
+            environment=caller.environment,
+            connector=connector.name,
+            operation=bound.operation.tool,
+            resource=scope.resource,
+            digest=bound.digest,
+            policy_version=self.policy_version,
+            exact=bound.operation.effect != "write",
+        )
