@@ -1,1 +1,11 @@
 """What loaner can do at which provider, read from ``connectors/`` and checked before anything is offered."""
+
+from __future__ import annotations
+
+from loaner.catalog.load import load, shipped
+from loaner.catalog.offered import Catalog
+from loaner.catalog.operation import BoundCall, Operation, PlannedRequest
+from loaner.catalog.params import Param
+from loaner.catalog.provider import Provider
+
+__all__ = ["BoundCall", "Catalog", "Operation", "Param", "PlannedRequest", "Provider", "load", "shipped"]

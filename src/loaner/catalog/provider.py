@@ -169,6 +169,10 @@ class ProviderAnswers(Described):
     """Header that names the permissions this request accepts."""
     granted: str | None = None
     """Header that names the permissions the credential has."""
+    scope_message: str | None = None
+    """Pattern of an error message that names, in its one group, the permission that was missing."""
+    not_found_message: str | None = None
+    """Pattern of an error message that says that something does not exist. Neither message is ever repeated."""
 
 
 class Form(Described):

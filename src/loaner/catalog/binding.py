@@ -1,0 +1,79 @@
+"""Checking arguments against a tool's parameters, strictly and all at once."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from loaner.catalog import cursor
+from loaner.catalog.params import Param
+from loaner.catalog.provider import Form
+from loaner.errors import InvalidArguments
+
+_NAME_SHOWN = 40
+
+
+def check(
+    tool: str, params: Mapping[str, Param], forms: Mapping[str, Form], given: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    """The arguments with defaults, read-only, in the order of the parameters.
+
+    Raises :class:`InvalidArguments` naming every problem. A refused value is repeated only where it is short and not
+    content: it may be a secret that somebody pasted into the wrong place.
+    """
+    problems = [_unknown(name, params) for name in given if name not in params]
+    checked: dict[str, Any] = {}
+    for name, param in params.items():
+        value = given.get(name)
+        if value is None:
+            if param.must_be_given:
+                problems.append(f"{name} is required")
+            elif param.default is not None:
+                checked[name] = param.default
+            continue
+        problem = param.problem(value, dict(forms)) or _cursor_problem(tool, name, param, value)
+        if problem:
+            problems.append(f"{name} {problem}")
+        checked[name] = tuple(value) if isinstance(value, list) else value
+    if problems:
+        valid = f" Valid: {', '.join(params)}." if params else " This tool takes no arguments."
+        raise InvalidArguments(f"{'; '.join(problems)}.{valid}")
+    return MappingProxyType(checked)
+
+
+def _unknown(name: Any, params: Mapping[str, Param]) -> str:
+    shown = str(name)[:_NAME_SHOWN] if str(name).isprintable() else "…"
+    close = difflib.get_close_matches(shown, params, n=1)
+    return f"unknown field “{shown}”" + (f", did you mean “{close[0]}”?" if close else "")
+
+
+def _cursor_problem(tool: str, name: str, param: Param, value: Any) -> str | None:
+    if name != "cursor" or param.role != "page":
+        return None
+    try:
+        cursor.decode(tool, value)
+    except ValueError:
+        return "must be the next_cursor of an earlier answer of this same tool"
+    return None
+
+
+def from_text(params: Mapping[str, Param], pairs: Mapping[str, str]) -> dict[str, Any]:
+    """Arguments typed as ``key=value``: numbers, booleans and comma-separated lists become what they mean.
+
+    What does not parse stays text, so that :func:`check` says what is wrong with it.
+    """
+    return {name: _parsed(params[name], text) if name in params else text for name, text in pairs.items()}
+
+
+def _parsed(param: Param, text: str) -> Any:
+    match param.type:
+        case "integer":
+            return int(text) if text.removeprefix("-").isascii() and text.removeprefix("-").isdecimal() else text
+        case "boolean":
+            return {"true": True, "false": False}.get(text.lower(), text)
+        case "list":
+            return [part.strip() for part in text.split(",") if part.strip()]
+        case "string":
+            return text

@@ -1,0 +1,149 @@
+"""Reading ``connectors/``: everything is checked before anything is offered, and a refusal has file and line."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from loaner.catalog.lines import Lines, Loc, read
+from loaner.catalog.offered import Catalog
+from loaner.catalog.operation import Operation
+from loaner.catalog.provider import Provider
+from loaner.catalog.step import Step
+from loaner.catalog.written import Written, problems
+from loaner.errors import ConnectorInvalid
+
+_CHECKOUT = Path(__file__).resolve().parents[3] / "connectors"
+
+
+def shipped() -> Path:
+    """The connectors that come with loaner: inside the package, or at the top of a checkout."""
+    packaged = Path(str(files("loaner"))) / "connectors"
+    return packaged if packaged.is_dir() else _CHECKOUT
+
+
+def load(
+    folder: Path | None = None, *, bases: Mapping[str, Mapping[str, str]] | None = None, extra: Sequence[Path] = ()
+) -> Catalog:
+    """Read and check every connector in ``folder`` (those shipped, if not said) and in each of ``extra``.
+
+    ``bases`` replaces hosts, by provider and host key; once given, every provider needs them, so that no call can
+    reach a real host by an omission. Raises :class:`ConnectorInvalid` with ``file:line``.
+    """
+    providers: dict[str, Provider] = {}
+    operations: list[Operation] = []
+    for top in (folder or shipped(), *extra):
+        if not top.is_dir():
+            raise ConnectorInvalid("is not a folder of connectors.", where=f"{top}:1")
+        for home in sorted(path for path in top.iterdir() if path.is_dir()):
+            if (home / "provider.toml").is_file():
+                providers[home.name] = _provider(home, bases)
+            if home.name not in providers:
+                raise ConnectorInvalid("there is no provider.toml.", where=f"{home / 'provider.toml'}:1")
+            paths = sorted(path for path in home.glob("*.toml") if path.name != "provider.toml")
+            operations += [_operation(path, providers[home.name]) for path in paths]
+    _check_together(operations)
+    return Catalog(providers, operations)
+
+
+def _provider(home: Path, bases: Mapping[str, Mapping[str, str]] | None) -> Provider:
+    path = home / "provider.toml"
+    data, lines = read(path)
+    provider = _validated(Provider, {"name": home.name} | data, path, lines)
+    if bases is None:
+        return provider
+    if home.name not in bases:
+        raise ConnectorInvalid("its hosts are not replaced while others are.", where=f"{path}:{lines.of(('hosts',))}")
+    try:
+        return provider.at(bases[home.name])
+    except ValueError as error:  # pydantic's ValidationError is one
+        detail = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+        raise ConnectorInvalid(detail, where=f"{path}:{lines.of(('hosts',))}") from None
+
+
+def _operation(path: Path, provider: Provider) -> Operation:
+    data, lines = read(path)
+    written = _validated(Written, _with_documents(data, path, lines), path, lines)
+    for loc, cause in problems(written, provider):
+        raise ConnectorInvalid(f"{cause}.", where=f"{path}:{lines.of(loc)}")
+    return Operation(
+        provider=provider,
+        name=path.stem,
+        summary=written.summary,
+        effect=written.effect,
+        idempotent=written.idempotent,
+        source=written.source,
+        toolset=f"{provider.name}.{written.toolset}",
+        default=written.default,
+        aliases=tuple(f"{provider.name}_{alias}" for alias in written.aliases),
+        wording=written.phrase,
+        check=written.check,
+        params=written.all_params,
+        rule=written.scope,
+        steps=written.steps,
+        result=written.result,
+        page=written.page,
+    )
+
+
+def _with_documents(data: dict[str, Any], path: Path, lines: Lines) -> dict[str, Any]:
+    """Puts the text of each GraphQL document in the place of its file name."""
+
+    def filled(step: Any, loc: Loc) -> Any:
+        if not isinstance(step, dict) or not isinstance(step.get("graphql"), str):
+            return step
+        document = path.parent / step["graphql"]
+        if document.name != step["graphql"] or not document.is_file():
+            raise ConnectorInvalid(
+                f"there is no document {step['graphql']!r} beside it.", where=f"{path}:{lines.of((*loc, 'graphql'))}"
+            )
+        return step | {"graphql": document.read_text(encoding="utf-8")}
+
+    if "request" in data:
+        data = data | {"request": filled(data["request"], ("request",))}
+    if isinstance(data.get("step"), list):
+        data = data | {"step": [filled(step, ("step", index)) for index, step in enumerate(data["step"])]}
+    return data
+
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+def _validated(model: type[_Model], data: dict[str, Any], path: Path, lines: Lines) -> _Model:
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        loc: Loc = tuple(first["loc"])
+        where = f"{path}:{lines.of(loc)}"
+        raise ConnectorInvalid(_told(first["type"], first["msg"], loc, model), where=where) from None
+
+
+def _told(kind: str, message: str, loc: Loc, model: type[BaseModel]) -> str:
+    dotted = ".".join(str(part) for part in loc)
+    if kind == "missing":
+        return f"{dotted} is missing."
+    if kind == "extra_forbidden":
+        known = [*model.model_fields, *Step.model_fields]
+        close = difflib.get_close_matches(str(loc[-1]), known, n=1)
+        return f"unknown key {dotted!r}" + (f", did you mean {close[0]!r}?" if close else ".")
+    return f"{dotted}: {message.removeprefix('Value error, ')}."
+
+
+def _check_together(operations: Sequence[Operation]) -> None:
+    """What only shows once all are read: two tools of one name, a check that no reading tool answers."""
+    reading = {operation.tool for operation in operations if operation.effect == "read"}
+    seen: set[str] = set()
+    for operation in operations:
+        where = f"connectors/{operation.provider.name}/{operation.name}.toml:1"
+        for name in (operation.tool, *operation.aliases):
+            if name in seen:
+                raise ConnectorInvalid(f"there are two tools named {name!r}.", where=where)
+            seen.add(name)
+        if operation.check and operation.check not in reading:
+            raise ConnectorInvalid(f"check names {operation.check!r}, which is no tool that reads.", where=where)

@@ -1,0 +1,221 @@
+"""One thing a provider can do (one tool), and one checked call of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any, Literal
+
+from loaner.catalog import binding, cursor, schema
+from loaner.catalog.params import Param
+from loaner.catalog.provider import Provider
+from loaner.catalog.request import Outgoing, build
+from loaner.catalog.result import Page, Result
+from loaner.catalog.rule import PLACEHOLDER, CaseTold, ScopeRule
+from loaner.catalog.step import Step
+from loaner.scope import Limit, Scope
+
+Effect = Literal["read", "write", "destructive"]
+
+
+@dataclass(frozen=True)
+class PlannedRequest:
+    """What would be sent, for people to read. Nothing was sent to find out."""
+
+    method: str
+    url: str
+    query: dict[str, str]
+    body: object
+    graphql: str | None = None
+    """The document, where the request is GraphQL; ``body`` then holds the variables."""
+
+
+@dataclass(frozen=True)
+class OperationScope:
+    """The rule of one operation, bound to its provider."""
+
+    provider: Provider
+    params: Mapping[str, Param]
+    rule: ScopeRule
+
+    def of(self, bound: BoundCall) -> Scope:
+        """The least that this call needs. Raises :class:`InvalidArguments` where no case covers the arguments."""
+        permissions = self.rule.permissions_for(bound.arguments)
+        for name, param in self.params.items():
+            lookup = self.provider.lookups[param.lookup] if param.lookup else None
+            if lookup and lookup.needed(bound.arguments.get(name)):
+                permissions |= lookup.permissions_for(bound.arguments)
+        resource = self.rule.resource_for(bound.arguments)
+        enforced = self.provider.limits
+        limits = [Limit("permissions", ", ".join(sorted(permissions)) or "none", enforced.permissions)]
+        if ":" in resource:
+            limits.append(Limit("resource", resource.partition(":")[2], enforced.resource))
+        limits.append(Limit("call", "this call only", enforced.call))
+        return Scope(self.provider.name, permissions, resource, self.rule.alternatives, tuple(limits))
+
+    @property
+    def permissions(self) -> frozenset[str]:
+        """Before any case: what the narrowest call needs. Empty for ``none`` and where only cases give some."""
+        return self.rule.permissions if isinstance(self.rule.permissions, frozenset) else frozenset()
+
+    def cases(self) -> tuple[CaseTold, ...]:
+        """What adds to the scope and when, lookups included."""
+        told = list(self.rule.cases())
+        for name, param in self.params.items():
+            lookup = self.provider.lookups[param.lookup] if param.lookup else None
+            if lookup:
+                when = f"{name} is a name to look up"
+                if isinstance(lookup.scope.permissions, frozenset):
+                    told.append(CaseTold(when, lookup.scope.permissions, "add"))
+                told += [CaseTold(f"{when} and {case.when}", case.permissions, "add") for case in lookup.scope.cases()]
+        return tuple(told)
+
+
+@dataclass(frozen=True, eq=False)
+class Operation:
+    """One tool. Equal only to itself: it is made once, when the catalogue is loaded."""
+
+    provider: Provider
+    name: str
+    summary: str
+    effect: Effect
+    idempotent: bool
+    source: str
+    toolset: str
+    default: bool
+    """In the set that is shown when nobody chooses."""
+    aliases: tuple[str, ...]
+    wording: str
+    """The verb phrase with placeholders of resource and selector parameters."""
+    check: str | None
+    """A reading tool that tells whether a write happened."""
+    params: Mapping[str, Param]
+    rule: ScopeRule
+    steps: tuple[Step, ...]
+    result: Result
+    page: Page | None = None
+
+    @property
+    def tool(self) -> str:
+        return f"{self.provider.name}_{self.name}"
+
+    @cached_property
+    def scope(self) -> OperationScope:
+        return OperationScope(self.provider, self.params, self.rule)
+
+    def bind(self, arguments: Mapping[str, Any]) -> BoundCall:
+        """One exact call. Raises :class:`InvalidArguments` naming everything that does not fit."""
+        checked = binding.check(self.tool, self.params, self.provider.forms, arguments)
+        bound = BoundCall(self, checked)
+        self.scope.of(bound)  # a call whose scope is unknown is refused here, before anyone is asked about it
+        bound.plan()  # likewise one that does not fit its path
+        return bound
+
+    def from_text(self, pairs: Mapping[str, str]) -> dict[str, Any]:
+        """Arguments from ``key=value`` texts, for :meth:`bind`."""
+        return binding.from_text(self.params, pairs)
+
+    @cached_property
+    def input_schema(self) -> dict[str, Any]:
+        return schema.input_schema(self.params, self.provider.forms)
+
+    @cached_property
+    def output_schema(self) -> dict[str, Any]:
+        return schema.output_schema(self.result, self.page)
+
+    @cached_property
+    def description(self) -> str:
+        """What it does, then its scope."""
+        needed = ", ".join(sorted(self.scope.permissions))
+        if self.rule.permissions == "none":
+            needed = "none"
+        elif not needed:
+            needed = " or ".join(sorted({", ".join(sorted(case.permissions)) for case in self.rule.cases()}))
+        kind, _, named = self.rule.resource.partition(":")
+        return f"{self.summary} Scope: {needed} on {f'that {kind}' if named else f'the {kind}'}."
+
+    @property
+    def annotations(self) -> dict[str, bool]:
+        """MCP's four hints, all explicit. Hints only: nothing is authorised by them."""
+        return {
+            "readOnlyHint": self.effect == "read",
+            "destructiveHint": self.effect == "destructive",
+            "idempotentHint": self.idempotent,
+            "openWorldHint": True,
+        }
+
+    def phrase(self, bound: BoundCall) -> str:
+        """``open an issue in acme/web``."""
+        return PLACEHOLDER.sub(lambda found: str(bound.arguments[found[1]]), self.wording)
+
+    @property
+    def request(self) -> str:
+        """Method and path, or GraphQL operation, of each step; for the table of scopes."""
+        return "; ".join(step.label for step in self.steps)
+
+
+@dataclass(frozen=True, eq=False)
+class BoundCall:
+    """One call whose arguments were checked. Nothing changes it afterwards."""
+
+    operation: Operation
+    arguments: Mapping[str, Any]
+
+    @cached_property
+    def digest(self) -> str:
+        """Hex SHA-256 over the canonical JSON of tool and arguments."""
+        canonical = json.dumps(
+            [self.operation.tool, dict(self.arguments)], sort_keys=True, separators=(",", ":"), ensure_ascii=False
+        )
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+    @cached_property
+    def payload(self) -> list[tuple[str, str]]:
+        """Label and value of all that is sent besides the resource, verbatim, for the person who decides."""
+        shown = []
+        for name, param in self.operation.params.items():
+            if param.role in {"resource", "page"} or name not in self.arguments:
+                continue
+            value = self.arguments[name]
+            if isinstance(value, bool):
+                value = "true" if value else "false"
+            shown.append((name, ", ".join(value) if isinstance(value, tuple) else str(value)))
+        return shown
+
+    @cached_property
+    def sent(self) -> Mapping[str, Any]:
+        """The arguments as requests see them: the cursor is the provider's own mark again."""
+        arguments = dict(self.arguments)
+        if self.operation.page and "cursor" in arguments:
+            arguments["cursor"] = cursor.decode(self.operation.tool, arguments["cursor"])
+        return MappingProxyType(arguments)
+
+    def requests(self, step: Step, taken: Mapping[str, Any], resolved: Mapping[str, Any]) -> Outgoing:
+        """The request of one step, given what earlier answers held."""
+        return build(step, self.operation.provider, dict(self.sent) | dict(resolved), taken)
+
+    def plan(self) -> list[PlannedRequest]:
+        """Every request of this call. What depends on an earlier answer shows as ``<name>``."""
+        operation, planned = self.operation, []
+        resolved: dict[str, str] = {}
+        for name, param in operation.params.items():
+            lookup = operation.provider.lookups[param.lookup] if param.lookup else None
+            if lookup and lookup.needed(self.arguments.get(name)):
+                wanted = lookup.wanted(self.arguments[name])
+                planned.append(_planned(build(lookup.step, operation.provider, self.sent, {"wanted": wanted})))
+                resolved[name] = f"<id of {self.arguments[name]}>"
+        taken = {"fresh": "<new UUID>"} | {name: f"<{name}>" for step in operation.steps for name in step.take}
+        steps = (step for step in operation.steps if step.when is None or step.when.holds(self.arguments))
+        return planned + [_planned(self.requests(step, taken, resolved)) for step in steps]
+
+
+def _planned(outgoing: Outgoing) -> PlannedRequest:
+    if outgoing.graphql:
+        variables = (outgoing.json or {}).get("variables")
+        return PlannedRequest(outgoing.method, outgoing.url, outgoing.query, variables, outgoing.graphql)
+    body = outgoing.content.decode() if outgoing.content is not None else outgoing.json or outgoing.form
+    return PlannedRequest(outgoing.method, outgoing.url, outgoing.query, body)

@@ -1,0 +1,130 @@
+"""What a tool takes: every parameter with a role, a type and bounds.
+
+Roles: ``resource`` names what the call is about and must appear in the scope, ``selector`` picks something inside
+it, ``content`` is what gets written, ``option`` tunes the call, ``page`` walks a list.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from loaner.catalog.described import Described
+from loaner.catalog.provider import Form
+
+Role = Literal["resource", "selector", "content", "option", "page"]
+
+MAX_LIMIT = 50
+DEFAULT_LIMIT = 10
+_LONG = 65_536
+_SHORT = 256
+_SHOWN = 24
+"""Longest refused value that is repeated in an error; a token or key is longer."""
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\x80-\x9f\u2028\u2029]")
+_UNWRITABLE = re.compile(r"[\x00\ud800-\udfff]")
+
+
+class Param(Described):
+    """One parameter of one tool."""
+
+    about: str = Field(min_length=3)
+    role: Role
+    type: Literal["string", "integer", "boolean", "list"] = "string"
+    required: bool = True
+    default: str | int | bool | tuple[str, ...] | None = None
+    choices: tuple[str, ...] = ()
+    form: str | None = None
+    """Name of one of the provider's ``forms``; a list's items are checked."""
+    segments: bool = False
+    """A file path: several segments, each checked."""
+    lookup: str | None = None
+    """Name of one of the provider's ``lookups``, for values that have to be resolved to an id first."""
+    min: int | None = None
+    max: int | None = None
+    min_length: int = 1
+    max_length: int | None = None
+    max_items: int = 20
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Param:
+        if self.default is not None and not self.required:
+            raise ValueError("a parameter with a default needs no required = false")
+        if (self.choices or self.form or self.segments) and self.type not in {"string", "list"}:
+            raise ValueError("choices, form and segments are for strings")
+        if self.type == "integer" and (self.min is None or self.max is None):
+            raise ValueError("an integer needs min and max")
+        return self
+
+    @property
+    def must_be_given(self) -> bool:
+        return self.required and self.default is None
+
+    @property
+    def longest(self) -> int:
+        """Characters."""
+        return self.max_length or (_LONG if self.role == "content" else _SHORT)
+
+    def problem(self, value: Any, forms: dict[str, Form]) -> str | None:
+        """What is wrong with ``value``, to be read after the parameter's name; none if nothing is."""
+        match self.type:
+            case "boolean":
+                return None if isinstance(value, bool) else "must be true or false"
+            case "integer":
+                return self._integer_problem(value)
+            case "string":
+                return next(self._string_problems(value, forms), None)
+            case "list":
+                return self._list_problem(value, forms)
+
+    def _integer_problem(self, value: Any) -> str | None:
+        if not isinstance(value, int) or isinstance(value, bool):
+            return "must be a whole number"
+        if not (self.min or 0) <= value <= (self.max or 0):
+            return f"must be {self.min}–{self.max} (got {str(value)[:_SHOWN]})"
+        return None
+
+    def _list_problem(self, value: Any, forms: dict[str, Form]) -> str | None:
+        if not isinstance(value, list | tuple):
+            return "must be a list of strings"
+        if not 1 <= len(value) <= self.max_items:
+            return f"must have 1–{self.max_items} items (got {len(value)})"
+        problems = (problem for item in value for problem in self._string_problems(item, forms))
+        return next((f"holds an item that {problem}" for problem in problems), None)
+
+    def _string_problems(self, value: Any, forms: dict[str, Form]) -> Iterator[str]:
+        """The first is the one to tell: later checks take for granted what earlier ones made sure of."""
+        if not isinstance(value, str):
+            yield "must be a string"
+            return
+        if not self.min_length <= len(value) <= self.longest:
+            yield f"must have {self.min_length}–{self.longest} characters (got {len(value)})"
+        if _UNWRITABLE.search(value) or (self.role != "content" and _CONTROL.search(value)):
+            yield "must not hold control characters or line breaks"
+        if self.choices and value not in self.choices:
+            yield f"must be one of {', '.join(self.choices)}{self._shown(value)}"
+        if self.form and not re.fullmatch(forms[self.form].pattern, value):
+            yield f"must be {forms[self.form].means}{self._shown(value)}"
+        if self.segments and not is_file_path(value):
+            yield "must be a relative path without empty, “.” or “..” segments, backslashes or “%”"
+
+    def _shown(self, value: str) -> str:
+        return f" (got “{value}”)" if self.role != "content" and len(value) <= _SHOWN else ""
+
+
+def is_file_path(path: str) -> bool:
+    """Is this a relative path whose every segment can become one segment of a URL?"""
+    return not any(sign in path for sign in "\\%") and all(part not in {"", ".", ".."} for part in path.split("/"))
+
+
+LIMIT = Param(
+    about="How many to return at most.", role="page", type="integer", min=1, max=MAX_LIMIT, default=DEFAULT_LIMIT
+)
+CURSOR = Param(
+    about="The next_cursor of an earlier answer, to get the page after it.",
+    role="page",
+    required=False,
+    max_length=2048,
+)

@@ -1,0 +1,141 @@
+"""How the scope of a call follows from its arguments: a table of cases, no expressions.
+
+A rule starts from ``permissions`` and goes through its cases in order; a case that holds adds to what was collected
+or stands ``instead`` of it. Nothing collected at the end is an error unless the file says ``"none"`` out loud.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, model_validator
+
+from loaner.catalog.described import Described
+from loaner.errors import InvalidArguments
+
+PLACEHOLDER = re.compile(r"\{([A-Za-z_]+)\}")
+
+
+def _permissions(given: Any) -> Any:
+    """``{ issues = "write" }`` and ``["issues:write"]`` say the same."""
+    if isinstance(given, Mapping):
+        return [f"{name}:{level}" for name, level in given.items()]
+    return given
+
+
+Permissions = Annotated[frozenset[str], BeforeValidator(_permissions)]
+
+
+class Test(Described):
+    """One test of one argument, out of a closed set."""
+
+    __test__ = False  # not pytest's
+
+    param: str
+    equals: str | int | bool | None = None
+    one_of: tuple[str, ...] = ()
+    starts_with: str | None = None
+    includes: str | None = None
+    """For lists."""
+    present: bool | None = None
+
+    @model_validator(mode="after")
+    def _is_one_test(self) -> Test:
+        given = (self.equals, self.one_of or None, self.starts_with, self.includes, self.present)
+        if sum(test is not None for test in given) != 1:
+            raise ValueError("exactly one of equals, one_of, starts_with, includes, present")
+        return self
+
+    def holds(self, arguments: Mapping[str, Any]) -> bool:
+        value = arguments.get(self.param)
+        if self.present is not None:
+            return (value is not None) is self.present
+        if self.starts_with is not None:
+            return isinstance(value, str) and value.startswith(self.starts_with)
+        if self.includes is not None:
+            return isinstance(value, tuple) and self.includes in value
+        return value in self.one_of if self.one_of else value == self.equals and type(value) is type(self.equals)
+
+    def told(self) -> str:
+        if self.present is not None:
+            return f"{self.param} is {'given' if self.present else 'not given'}"
+        if self.starts_with is not None:
+            return f"{self.param} starts with {self.starts_with}"
+        if self.includes is not None:
+            return f"{self.param} includes {self.includes}"
+        return f"{self.param} is {' or '.join(self.one_of) if self.one_of else str(self.equals)}"
+
+
+class Case(Test):
+    """What a test changes about the scope."""
+
+    add: Permissions = frozenset()
+    instead: Permissions | None = None
+    resource: str | None = None
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> Case:
+        if not self.add and not self.instead and not self.resource:
+            raise ValueError("a case needs add, instead or resource")
+        return self
+
+
+@dataclass(frozen=True)
+class CaseTold:
+    """One row of the table of scopes."""
+
+    when: str
+    permissions: frozenset[str]
+    mode: Literal["add", "instead"]
+    resource: str | None = None
+
+
+class ScopeRule(Described):
+    """``permissions`` may be ``"none"`` (the call needs none) or ``"cases"`` (only the cases give some)."""
+
+    permissions: Permissions | Literal["none", "cases"]
+    resource: str = ""
+    alternatives: tuple[Permissions, ...] = ()
+    when: tuple[Case, ...] = ()
+
+    @model_validator(mode="after")
+    def _is_not_empty_by_accident(self) -> ScopeRule:
+        if not self.permissions:
+            # An empty table reads like "needs nothing" and is far more often a forgotten line.
+            raise ValueError('permissions are empty; say permissions = "none" if the call really needs none')
+        if self.permissions == "cases" and not self.when:
+            raise ValueError('permissions = "cases" needs cases')
+        return self
+
+    def permissions_for(self, arguments: Mapping[str, Any]) -> frozenset[str]:
+        """Raises :class:`InvalidArguments` where no case gives a permission and ``none`` was not said."""
+        collected = self.permissions if isinstance(self.permissions, frozenset) else frozenset[str]()
+        for case in self.when:
+            if case.holds(arguments):
+                collected = case.instead | case.add if case.instead is not None else collected | case.add
+        if not collected and self.permissions != "none":
+            tested = " and ".join(sorted({case.param for case in self.when}))
+            raise InvalidArguments(f"no permission is known for this {tested}.")
+        return collected
+
+    def resource_for(self, arguments: Mapping[str, Any]) -> str:
+        template = self.resource
+        for case in self.when:
+            if case.resource and case.holds(arguments):
+                template = case.resource
+        return PLACEHOLDER.sub(lambda found: str(arguments[found[1]]), template)
+
+    def cases(self) -> tuple[CaseTold, ...]:
+        return tuple(
+            CaseTold(case.told(), case.instead or case.add, "instead" if case.instead else "add", case.resource)
+            for case in self.when
+        )
+
+    def named_params(self) -> Iterator[str]:
+        """Every parameter that the rule looks at or puts into the resource."""
+        for template in (self.resource, *(case.resource or "" for case in self.when)):
+            yield from PLACEHOLDER.findall(template)
+        yield from (case.param for case in self.when)

@@ -1,0 +1,72 @@
+"""Tool schemas for MCP, from parameters and results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from loaner.catalog.params import Param
+from loaner.catalog.provider import Form
+from loaner.catalog.result import Kind, Page, Result, schema_of
+
+
+def input_schema(params: Mapping[str, Param], forms: Mapping[str, Form]) -> dict[str, Any]:
+    """Strict: nothing beyond these parameters, and every one bounded."""
+    required = [name for name, param in params.items() if param.must_be_given]
+    schema: dict[str, Any] = {
+        "type": "object",
+        "properties": {name: _param(param, forms) for name, param in params.items()},
+        "additionalProperties": False,
+    }
+    return schema | ({"required": required} if required else {})
+
+
+def _param(param: Param, forms: Mapping[str, Form]) -> dict[str, Any]:
+    schema: dict[str, Any] = {"description": param.about}
+    match param.type:
+        case "boolean":
+            schema |= {"type": "boolean"}
+        case "integer":
+            schema |= {"type": "integer", "minimum": param.min, "maximum": param.max}
+        case "string":
+            schema |= _string(param, forms)
+        case "list":
+            schema |= {"type": "array", "items": _string(param, forms), "minItems": 1, "maxItems": param.max_items}
+    if param.default is not None:
+        schema["default"] = list(param.default) if isinstance(param.default, tuple) else param.default
+    return schema
+
+
+def _string(param: Param, forms: Mapping[str, Form]) -> dict[str, Any]:
+    if param.choices:
+        return {"type": "string", "enum": list(param.choices)}
+    schema: dict[str, Any] = {"type": "string", "minLength": param.min_length, "maxLength": param.longest}
+    return schema | ({"pattern": f"^(?:{forms[param.form].pattern})$"} if param.form else {})
+
+
+def output_schema(result: Result, page: Page | None) -> dict[str, Any]:
+    """What a successful answer may hold; ``truncated`` where texts can be cut."""
+    schema = schema_of(result.keep)
+    properties: dict[str, Any] = schema["properties"]
+    for name, value in result.say.items():
+        properties[name] = {"type": "boolean" if isinstance(value, bool) else "string"}
+    if result.already:
+        properties["already"] = {"type": "boolean"}
+    if page:
+        properties["next_cursor"] = {"type": "string"}
+    if {"text", "base64"} & set(_kinds(result)):
+        properties["truncated"] = {"type": "boolean"}
+    return schema
+
+
+def _kinds(result: Result) -> list[Kind]:
+    kinds: list[Kind] = []
+    waiting = list(result.keep.values())
+    while waiting:
+        kept = waiting.pop()
+        kinds.append(kept.type)
+        if isinstance(kept.each, dict):
+            waiting += kept.each.values()
+        elif kept.each is not None:
+            kinds.append(kept.each)
+    return kinds

@@ -1,0 +1,113 @@
+"""One request of an operation, as data: what goes where, and nothing else.
+
+A value is an argument, a constant, something an earlier answer held, or a fresh UUID. There are no expressions.
+"""
+
+from __future__ import annotations
+
+import base64
+import uuid
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from loaner.catalog.described import Described
+from loaner.catalog.rule import Test
+
+Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+
+
+class Value(Described):
+    """Where one value comes from. In a file, a bare string names a parameter."""
+
+    param: str | None = None
+    value: str | int | bool | None = None
+    taken: str | None = None
+    """What an earlier step took from its answer."""
+    fresh: Literal["uuid"] | None = None
+    """A new UUID for each call: the provider refuses the second of two creates with the same one."""
+    form: Literal["base64", "comma", "bytes"] | None = Field(default=None, alias="as")
+    """``bytes``: how many bytes the text has in UTF-8."""
+    prefix: str = ""
+
+    @model_validator(mode="after")
+    def _has_one_source(self) -> Value:
+        if sum(source is not None for source in (self.param, self.value, self.taken, self.fresh)) != 1:
+            raise ValueError("exactly one of param, value, taken, fresh")
+        return self
+
+    def of(self, arguments: Mapping[str, Any], taken: Mapping[str, Any]) -> Any:
+        """The value itself; none where an optional argument is absent."""
+        if self.fresh:
+            # "Shown before it is sent" has no UUID yet; the mapping then holds a placeholder for it.
+            return taken.get("fresh") or str(uuid.uuid4())
+        found = taken.get(self.taken) if self.taken else arguments.get(self.param) if self.param else self.value
+        return found if found is None else self._formed(found)
+
+    def _formed(self, found: Any) -> Any:
+        match self.form:
+            case "base64":
+                return base64.b64encode(str(found).encode()).decode()
+            case "comma":
+                return ",".join(found)
+            case "bytes":
+                return len(str(found).encode())
+            case None:
+                return f"{self.prefix}{found}" if self.prefix else found
+
+
+def _value(given: Any) -> Any:
+    if isinstance(given, str):
+        return {"param": given}
+    return {"value": given} if isinstance(given, bool | int) else given
+
+
+Placed = dict[str, Annotated[Value, BeforeValidator(_value)]]
+"""Values by where they go; dots nest, and numbers are places in a list: ``files.0.id``."""
+
+
+class Step(Described):
+    """One request of an operation, and what later steps may take from its answer."""
+
+    method: Method = "POST"
+    path: str | None = None
+    query: Placed = Field(default_factory=dict)
+    body: Placed = Field(default_factory=dict)
+    encoding: Literal["json", "form"] = "json"
+    graphql: str | None = None
+    """File name of a static document beside the operation; once loaded, the document itself."""
+    variables: Placed = Field(default_factory=dict)
+    answer: Literal["json", "text", "none"] = "json"
+    name: str | None = None
+    """Where the answer goes in what ``[result]`` sees; without a name it is the root."""
+    take: dict[str, str] = Field(default_factory=dict)
+    """Names for later steps, and dotted paths into this answer. Missing ones end the call."""
+    when: Test | None = None
+    ok: str | None = None
+    """Dotted path to a boolean that must be true."""
+    redirect_to: tuple[str, ...] = ()
+    """Host suffixes to which this step's one redirect may lead; it is followed without any credential."""
+    upload_to: str | None = None
+    """A URL that an earlier step took, to which ``upload`` is posted without any credential."""
+    upload: str | None = None
+
+    @model_validator(mode="after")
+    def _is_one_kind(self) -> Step:
+        if sum(kind is not None for kind in (self.path, self.graphql, self.upload_to)) != 1:
+            raise ValueError("exactly one of path, graphql, upload_to")
+        if self.graphql and (self.query or self.body):
+            raise ValueError("a graphql step has variables and nothing else")
+        if self.upload_to and not (self.upload and self.redirect_to):
+            raise ValueError("upload_to needs upload and redirect_to (the hosts it may go to)")
+        return self
+
+    @property
+    def label(self) -> str:
+        """``GET /repos/{owner}/{repo}``, or the first line of a document: ``query issues``."""
+        if self.graphql:
+            return " ".join(self.graphql.split()[:2]).partition("(")[0]
+        return f"{self.method} {self.path}" if self.path else "POST to the upload URL"
+
+    def placed(self) -> list[Value]:
+        return [*self.query.values(), *self.body.values(), *self.variables.values()]

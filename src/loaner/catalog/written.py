@@ -1,0 +1,210 @@
+"""An operation as it is written down, and everything about it that has to be true before it is offered.
+
+A check yields where in the file and what is wrong; nothing here reads a file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Literal
+
+from graphql import GraphQLError, OperationDefinitionNode, parse
+from pydantic import Field, model_validator
+
+from loaner.catalog.described import Described
+from loaner.catalog.lines import Loc
+from loaner.catalog.params import CURSOR, LIMIT, Param
+from loaner.catalog.paths import placeholders
+from loaner.catalog.provider import Provider
+from loaner.catalog.result import Page, Result
+from loaner.catalog.rule import PLACEHOLDER, ScopeRule
+from loaner.catalog.step import Step, Value
+
+Problem = tuple[Loc, str]
+
+
+class Written(Described):
+    """One ``<operation>.toml``."""
+
+    summary: str = Field(pattern=r"^[A-Z][^\n]*\.$")
+    effect: Literal["read", "write", "destructive"]
+    idempotent: bool
+    source: str = Field(pattern=r"^https://")
+    toolset: str = Field(pattern=r"^[a-z_]+$")
+    default: bool = False
+    aliases: tuple[str, ...] = ()
+    phrase: str
+    check: str | None = None
+    params: dict[str, Param] = Field(default_factory=dict)
+    scope: ScopeRule
+    request: Step | None = None
+    step: tuple[Step, ...] = ()
+    page: Page | None = None
+    result: Result
+
+    @model_validator(mode="after")
+    def _has_requests(self) -> Written:
+        if bool(self.request) is bool(self.step):
+            raise ValueError("either [request] or [[step]]")
+        return self
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        return (self.request,) if self.request else self.step
+
+    @property
+    def all_params(self) -> dict[str, Param]:
+        """With ``limit`` and ``cursor`` where the result comes in pages."""
+        return self.params | ({"limit": LIMIT, "cursor": CURSOR} if self.page else {})
+
+    def step_loc(self, index: int) -> Loc:
+        return ("request",) if self.request else ("step", index)
+
+
+def problems(written: Written, provider: Provider) -> Iterator[Problem]:
+    """Everything wrong with an operation that its fields alone do not show."""
+    yield from _params(written, provider)
+    yield from _scope(written)
+    yield from _wording(written)
+    taken: set[str] = set()
+    for index, step in enumerate(written.steps):
+        yield from _step(written, step, written.step_loc(index), taken)
+        taken |= set(step.take)
+    for name in written.params:
+        if name not in _used(written, provider):
+            yield ("params", name), f"parameter {name!r} is used nowhere"
+    for tuned_by in (written.result.whole, written.result.from_character):
+        if tuned_by and tuned_by not in written.params:
+            yield ("result",), f"undeclared parameter {tuned_by!r}"
+    if written.page and not {"limit", "cursor"} <= _used(written, provider):
+        yield ("page",), "a paged operation sends limit and cursor"
+
+
+def _params(written: Written, provider: Provider) -> Iterator[Problem]:
+    for name, param in written.params.items():
+        loc: Loc = ("params", name)
+        if written.page and name in {"limit", "cursor"}:
+            yield loc, f"{name!r} comes with [page]"
+        if param.form and param.form not in provider.forms:
+            yield loc, f"{provider.name} has no form {param.form!r}"
+        elif param.default is not None and (wrong := param.problem(param.default, provider.forms)):
+            yield loc, f"the default {wrong}"
+        if param.lookup and param.lookup not in provider.lookups:
+            yield loc, f"{provider.name} has no lookup {param.lookup!r}"
+        elif param.lookup:
+            lookup = provider.lookups[param.lookup]
+            needed = {value.param for value in lookup.step.placed()} | set(lookup.scope.named_params())
+            for missing in sorted(needed - {None, *written.params}, key=str):
+                yield loc, f"the lookup {param.lookup!r} needs a parameter {missing!r}"
+
+
+def _scope(written: Written) -> Iterator[Problem]:
+    rule, params = written.scope, written.all_params
+    if not rule.resource:
+        yield ("scope",), "a scope needs a resource"
+    for name in sorted(set(rule.named_params()) - set(params)):
+        yield ("scope",), f"undeclared parameter {name!r}"
+    templates = " ".join((rule.resource, *(case.resource or "" for case in rule.when)))
+    placed = set(PLACEHOLDER.findall(templates))
+    for name, param in params.items():
+        if param.role == "resource" and name not in placed:
+            # The loan would not be narrowed to it, although the call is about it.
+            yield ("scope", "resource"), f"the resource leaves out {name!r}"
+        if param.role == "content" and name in placed:
+            yield ("scope", "resource"), f"content ({name!r}) cannot be a resource"
+    for name in PLACEHOLDER.findall(rule.resource):
+        if name in params and not _always_there(params[name]):
+            yield ("scope", "resource"), f"{name!r} may be absent; give a case with present = true its own resource"
+    for index, case in enumerate(rule.when):
+        choices = params[case.param].choices if case.param in params else ()
+        tested = [case.equals, case.includes, *case.one_of]
+        for value in (value for value in tested if choices and value is not None and value not in choices):
+            yield ("scope", "when", index), f"{case.param!r} is never {value!r}"
+
+
+def _wording(written: Written) -> Iterator[Problem]:
+    for name in PLACEHOLDER.findall(written.phrase):
+        param = written.params.get(name)
+        if param is None or param.role not in {"resource", "selector"} or not _always_there(param):
+            # The sentence is the consent page's title: text that an agent wrote must not be able to reword it.
+            yield ("phrase",), f"{name!r} is not a resource or selector that is always given"
+    if written.effect != "read" and not written.check:
+        yield ("effect",), "an operation that changes something needs check: the tool that shows whether it happened"
+
+
+def _always_there(param: Param) -> bool:
+    return param.must_be_given or param.default is not None
+
+
+def _step(written: Written, step: Step, loc: Loc, taken: set[str]) -> Iterator[Problem]:
+    params = written.all_params
+    yield from _path(params, step, (*loc, "path"), taken)
+    for part, values in (("query", step.query), ("body", step.body), ("variables", step.variables)):
+        for place, value in values.items():
+            yield from _value(written, value, (*loc, part, place), taken, in_query=part == "query")
+    if step.when and step.when.param not in params:
+        yield (*loc, "when"), f"undeclared parameter {step.when.param!r}"
+    if step.upload and (step.upload not in params or step.upload_to not in taken):
+        yield (*loc, "upload_to"), "upload is a parameter, and upload_to was taken by an earlier step"
+    if step.graphql:
+        yield from _document(step, loc)
+
+
+def _path(params: dict[str, Param], step: Step, loc: Loc, taken: set[str]) -> Iterator[Problem]:
+    try:
+        placed = placeholders(step.path or "")
+    except ValueError as error:
+        yield loc, f"{error}"
+        return
+    for name, several in placed.items():
+        if name in taken:
+            continue
+        if name not in params:
+            yield loc, f"{name!r} is neither a parameter nor taken from an earlier step"
+        elif params[name].role == "content":
+            yield loc, f"content ({name!r}) cannot be part of a path"
+        elif not _always_there(params[name]) and step.when is None:
+            yield loc, f"{name!r} may be absent"
+        elif params[name].segments is not several:
+            yield loc, f"{name!r} needs segments = true in [params] and a * in the path, or neither"
+
+
+def _value(written: Written, value: Value, loc: Loc, taken: set[str], *, in_query: bool) -> Iterator[Problem]:
+    if value.param is not None and value.param not in written.all_params:
+        yield loc, f"undeclared parameter {value.param!r}"
+    elif value.param is not None and in_query and written.all_params[value.param].role == "content":
+        # A query ends up in the logs of everything between here and there.
+        yield loc, f"content ({value.param!r}) cannot be part of a query"
+    if value.taken is not None and value.taken not in taken:
+        yield loc, f"no earlier step takes {value.taken!r}"
+
+
+def _document(step: Step, loc: Loc) -> Iterator[Problem]:
+    try:
+        definitions = parse(str(step.graphql)).definitions
+    except GraphQLError as error:
+        yield (*loc, "graphql"), f"the document does not parse: {error.message}"
+        return
+    operations = [node for node in definitions if isinstance(node, OperationDefinitionNode)]
+    if len(operations) != 1:
+        yield (*loc, "graphql"), "the document must hold exactly one query or mutation"
+        return
+    declared = {variable.variable.name.value for variable in operations[0].variable_definitions or ()}
+    given = {re.split(r"\.", place)[0] for place in step.variables}
+    for name in sorted(given - declared):
+        yield (*loc, "variables"), f"the document declares no variable ${name}"
+    for name in sorted(declared - given):
+        yield (*loc, "variables"), f"nothing is given for the document's variable ${name}"
+
+
+def _used(written: Written, provider: Provider) -> set[str]:
+    used: set[str | None] = {*written.scope.named_params(), written.result.whole, written.result.from_character}
+    for step in written.steps:
+        used |= {value.param for value in step.placed()}
+        used |= {step.when.param if step.when else None, step.upload}
+        used |= set(re.findall(r"\{([A-Za-z_]+)\*?\}", step.path or ""))
+    for param in written.params.values():
+        if param.lookup in provider.lookups:
+            used |= {value.param for value in provider.lookups[str(param.lookup)].step.placed()}
+    return {name for name in used if name}
