@@ -1,0 +1,124 @@
+"""Asking the person by the best means the client declared (MCP 2026-07-28 and 2025-11-25, elicitation, URL mode).
+
+1. A client of the modern era that opens URLs gets an ``InputRequiredResult`` and repeats the call by itself. Each
+   repetition is *held* until the person has decided or the time is up, then answered "not yet" by state alone.
+   Clients give up after ten rounds, so the ladder ends with words before that.
+2. A client of the earlier era that opens URLs gets error -32042, which lists the URL.
+3. Any other gets words, at once. This is the main path today.
+
+``decline`` is the only answer that is a no. ``cancel`` often comes from a client with nobody at it.
+
+The state that travels through the client is sealed, bound to the caller and the call, and holds no authority: which
+consent we wait for, and how often we did. Replaying it waits again; what may be sent is decided by the approval.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from mcp.server.context import ServerRequestContext
+from mcp.shared.exceptions import UrlElicitationRequiredError
+from mcp_types import (
+    CallToolRequestParams,
+    CallToolResult,
+    ElicitRequest,
+    ElicitRequestURLParams,
+    ElicitResult,
+    InputRequiredResult,
+)
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+
+from loaner.errors import ConsentDenied, ConsentNeeded
+from loaner.mcp_server.served import Decisions
+
+MAX_ROUNDS: Final = 8
+"""Clients stop at ten; ours must have ended with words by then."""
+_KEY: Final = "consent"
+_UNDECIDED: Final = frozenset({"pending", "linking"})
+
+Carry = Callable[[], Awaitable[CallToolResult]]
+"""Makes the call once; raises what went wrong."""
+Outcome = CallToolResult | InputRequiredResult
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """The unsealed request state."""
+
+    handle: str
+    rounds: int
+
+    def told(self) -> str:
+        return f"{self.rounds} {self.handle}"
+
+    @classmethod
+    def read(cls, state: str | None) -> Waiting | None:
+        """Only ever of our own making: the boundary has refused everything else."""
+        if not state:
+            return None
+        rounds, _, handle = state.partition(" ")
+        return cls(handle, int(rounds))
+
+
+@dataclass(frozen=True)
+class ConsentLadder:
+    decisions: Decisions
+    hold_seconds: float
+
+    async def climb(self, carry: Carry, ctx: ServerRequestContext[Any, Any], params: CallToolRequestParams) -> Outcome:
+        """Carry the call, and if a person has to be asked first, ask."""
+        waiting = Waiting.read(params.request_state)
+        if waiting is None:
+            try:
+                return await carry()
+            except ConsentNeeded as needed:
+                return self._ask(needed, ctx, params.name, rounds=0)
+        answer = (params.input_responses or {}).get(_KEY)
+        if isinstance(answer, ElicitResult) and answer.action == "decline":
+            raise ConsentDenied(
+                "the user refused this operation.",
+                dont="Do not retry or reach it by another tool; ask what they want instead.",
+            )
+        if isinstance(answer, ElicitResult) and answer.action == "cancel":
+            return await carry()  # perhaps approved by other means; otherwise the error's words are the fallback
+        return await self._hold(carry, ctx, params, waiting)
+
+    async def _hold(
+        self, carry: Carry, ctx: ServerRequestContext[Any, Any], params: CallToolRequestParams, waiting: Waiting
+    ) -> Outcome:
+        rounds = waiting.rounds + 1
+        decided = await self.decisions.wait_for_decision(waiting.handle, self.hold_seconds)
+        if decided in _UNDECIDED and rounds < MAX_ROUNDS:
+            return InputRequiredResult(request_state=Waiting(waiting.handle, rounds).told())
+        try:
+            return await carry()
+        except ConsentNeeded as needed:
+            if rounds >= MAX_ROUNDS or needed.invitation.handle == waiting.handle:
+                raise
+            return self._ask(needed, ctx, params.name, rounds=rounds)  # the first expired; this is another
+
+    def _ask(
+        self, needed: ConsentNeeded, ctx: ServerRequestContext[Any, Any], tool: str, *, rounds: int
+    ) -> InputRequiredResult:
+        if not _opens_urls(ctx):
+            raise needed
+        invitation = needed.invitation
+        ask = ElicitRequestURLParams(
+            message=f"{invitation.user_code} · {invitation.sentence}",
+            url=invitation.url,
+            elicitation_id=invitation.handle,  # the earlier era's only; the SDK leaves it out in the modern one
+        )
+        if ctx.protocol_version not in MODERN_PROTOCOL_VERSIONS:
+            raise UrlElicitationRequiredError([ask], f"{tool} needs the user's approval at the given address.")
+        return InputRequiredResult(
+            input_requests={_KEY: ElicitRequest(params=ask)},
+            request_state=Waiting(invitation.handle, rounds).told(),
+        )
+
+
+def _opens_urls(ctx: ServerRequestContext[Any, Any]) -> bool:
+    """Decided by what the client declared, never by its name or era; a bare ``{}`` means forms only."""
+    declared = ctx.session.client_capabilities
+    return bool(declared and declared.elicitation and declared.elicitation.url is not None)

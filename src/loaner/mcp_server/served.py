@@ -1,0 +1,74 @@
+"""What the doors need of a loaner, and nothing more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from mcp.server.context import ServerRequestContext
+
+from loaner.caller import Caller
+from loaner.clock import Now
+from loaner.journey import ToolCall
+from loaner.settings import Settings
+from loaner.store import Store
+
+
+class Offered(Protocol):
+    """One operation, as ``tools/list`` shows it."""
+
+    @property
+    def tool(self) -> str: ...
+    @property
+    def description(self) -> str: ...
+    @property
+    def input_schema(self) -> Mapping[str, Any]: ...
+    @property
+    def output_schema(self) -> Mapping[str, Any] | None: ...
+    @property
+    def annotations(self) -> Mapping[str, Any]: ...
+
+
+class Offering(Protocol):
+    @property
+    def operations(self) -> Sequence[Offered]: ...
+
+
+class Payload(Protocol):
+    """The answer to a call that went well."""
+
+    @property
+    def payload(self) -> Mapping[str, Any]: ...
+
+
+class Carrier(Protocol):
+    async def carry(self, call: ToolCall, caller: Caller) -> Payload: ...
+
+
+class Decisions(Protocol):
+    async def wait_for_decision(self, handle: str, seconds: float) -> str:
+        """The state of a pending consent once it is decided, or when the time is up."""
+        ...
+
+
+class Served(Protocol):
+    """The part of :class:`loaner.assembly.Loaner` that a door uses."""
+
+    @property
+    def settings(self) -> Settings: ...
+    @property
+    def now(self) -> Now: ...
+    @property
+    def store(self) -> Store: ...
+    @property
+    def catalog(self) -> Offering: ...
+    @property
+    def journey(self) -> Carrier: ...
+    @property
+    def consents(self) -> Decisions: ...
+    @property
+    def base_url(self) -> str: ...
+
+
+CallerOf = Callable[[ServerRequestContext[Any, Any]], Caller]
+"""Each door knows in its own way who sent a request."""

@@ -1,0 +1,108 @@
+"""The MCP server behind both doors, made from the catalogue: what is listed, and what a call leads to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from mcp.server import Server
+from mcp.server.caching import CacheHint
+from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
+from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
+from mcp.shared.exceptions import MCPError
+from mcp_types import (
+    INTERNAL_ERROR,
+    INVALID_PARAMS,
+    CallToolRequestParams,
+    CallToolResult,
+    ListToolsResult,
+    PaginatedRequestParams,
+    Tool,
+    ToolAnnotations,
+)
+from pydantic import ValidationError
+
+import loaner
+from loaner.errors import LoanerError, UnknownTool
+from loaner.journey import ToolCall
+from loaner.mcp_server import replies
+from loaner.mcp_server.consent_ladder import ConsentLadder, Outcome
+from loaner.mcp_server.instructions import INSTRUCTIONS
+from loaner.mcp_server.served import CallerOf, Offered, Served
+
+NAME: Final = "loaner"
+STATE_SECONDS: Final = 600
+"""How long a sealed request state is accepted; a pending consent lives no longer."""
+_LIST_TTL_MS: Final = 300_000
+
+
+def build(served: Served, caller_of: CallerOf) -> Server[Any]:
+    """The server; ``caller_of`` is the door's own way of knowing who sent a request."""
+    tools = [_tool(operation) for operation in served.catalog.operations]
+    schemas: dict[str, Mapping[str, Any]] = {tool.name: tool.input_schema for tool in tools}
+    ladder = ConsentLadder(served.consents, served.settings.consent.hold_seconds)
+
+    async def list_tools(_: ServerRequestContext[Any, Any], __: PaginatedRequestParams | None) -> ListToolsResult:
+        return ListToolsResult(tools=tools)
+
+    async def call_tool(ctx: ServerRequestContext[Any, Any], params: CallToolRequestParams) -> Outcome:
+        """Every way out ends in words of ours. Cancellation is no ``Exception`` and passes through."""
+        try:
+            caller = caller_of(ctx)
+
+            async def carry() -> CallToolResult:
+                call = ToolCall(params.name, params.arguments or {})
+                return replies.success((await served.journey.carry(call, caller)).payload)
+
+            return await ladder.climb(carry, ctx, params)
+        except UnknownTool as unknown:
+            # The one refusal that the protocol wants as an error of its own (MCP, tools, "Error Handling").
+            raise MCPError(INVALID_PARAMS, unknown.told(), {replies.ERROR_META: unknown.facts()}) from None
+        except LoanerError as error:
+            return replies.failure(error)
+        except MCPError:
+            raise
+        except Exception as surprise:  # noqa: BLE001 - nothing of an unknown fault may be shown; see replies.unexpected
+            return replies.failure(replies.unexpected(surprise))
+
+    server: Server[Any] = Server(
+        NAME,
+        version=loaner.__version__,
+        instructions=INSTRUCTIONS,
+        on_list_tools=list_tools,
+        on_call_tool=call_tool,
+        get_tool_input_schema=schemas.get,  # or each modern HTTP call would run tools/list first
+        cache_hints={
+            "tools/list": CacheHint(ttl_ms=_LIST_TTL_MS, scope="private"),
+            "server/discover": CacheHint(ttl_ms=_LIST_TTL_MS, scope="private"),
+        },
+    )
+    # Inside the SDK's tracing span, so that it too only ever sees our words.
+    server.middleware.append(_tell_no_secrets)
+    security = RequestStateSecurity(
+        keys=[served.store.sealed.holder.derive("mcp request state")],
+        ttl=STATE_SECONDS,
+        bind_principal=lambda ctx: caller_of(ctx).key,  # stdio has a caller too, so it is bound there as well
+    )
+    server.middleware.append(RequestStateBoundary(security, default_audience=f"{NAME} {served.base_url}"))
+    return server
+
+
+async def _tell_no_secrets(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+    """The SDK shows an unknown exception's text to older clients and to traces; it shall have none to show."""
+    try:
+        return await call_next(ctx)
+    except (MCPError, ValidationError):  # the SDK already tells both in fixed words
+        raise
+    except Exception as surprise:  # noqa: BLE001 - same reason as in call_tool
+        raise MCPError(INTERNAL_ERROR, replies.unexpected(surprise).told()) from None
+
+
+def _tool(operation: Offered) -> Tool:
+    return Tool(
+        name=operation.tool,
+        description=operation.description,
+        input_schema=dict(operation.input_schema),
+        output_schema=None if operation.output_schema is None else dict(operation.output_schema),
+        annotations=ToolAnnotations.model_validate(dict(operation.annotations)),
+    )

@@ -1,0 +1,46 @@
+"""The door for one local person: an agent starts loaner and talks to it over stdin and stdout."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Final
+
+from mcp.server.context import ServerRequestContext
+from mcp.server.stdio import stdio_server
+
+from loaner.caller import Agent, Caller, local_subject
+from loaner.mcp_server.served import CallerOf, Served
+from loaner.mcp_server.server import build
+
+_MAX_NAME: Final = 80
+
+
+def local_caller(environment: str) -> CallerOf:
+    """Who asks over stdio: the operating system's user, through whatever the client calls itself."""
+    subject = local_subject()
+    origin = f"this computer (stdio, pid {os.getppid()})"
+
+    def caller_of(ctx: ServerRequestContext[Any, Any]) -> Caller:
+        known = ctx.session.client_params
+        name = _shown(known.client_info.name) if known else ""
+        version = _shown(known.client_info.version) if known else ""
+        agent = Agent(name or "an unnamed agent", verified=False, version=version or None)
+        return Caller(subject, agent, environment, origin, subject.sub)
+
+    return caller_of
+
+
+async def serve_stdio(served: Served) -> None:
+    """Serve until the client closes stdin.
+
+    While serving, file descriptor 1 is stderr for everybody but the protocol, children included, so that a stray
+    ``print`` cannot break a message (the SDK moves the descriptors and puts them back).
+    """
+    server = build(served, local_caller(served.settings.environment))
+    async with stdio_server() as (read, write):
+        await server.run(read, write, server.create_initialization_options())
+
+
+def _shown(text: str) -> str:
+    """What a client says of itself ends on a consent page: one short line, nothing invisible."""
+    return "".join(letter for letter in text if letter.isprintable())[:_MAX_NAME].strip()
