@@ -22,6 +22,7 @@ from loaner.lending.held import Held
 from loaner.lending.loan import Style
 from loaner.lending.refresh import Refresher
 from loaner.lending.returning import Returns
+from loaner.lending.revoking import Revoker
 from loaner.lending.token_scoped import TokenScoped
 from loaner.policy import BuiltinPolicy, Policy
 from loaner.provider_call import ProviderTransport
@@ -43,6 +44,7 @@ class Loaner:
     consents: Consents
     lender: Lender
     returns: Returns
+    revoker: Revoker
     audit: Audit
     policy: Policy
     journey: Journey
@@ -69,9 +71,11 @@ def read_catalog(settings: Settings) -> Catalog:
 
 @asynccontextmanager
 async def open_loaner(
-    settings: Settings, *, connectors: Connectors | None = None, now: Now = utc_now
+    settings: Settings, *, connectors: Connectors | None = None, now: Now = utc_now, serving: bool = True
 ) -> AsyncIterator[Loaner]:
     """Open the store, start what runs beside the calls, and close everything in order.
+
+    Not ``serving``, nothing runs beside: a verb that only looks must not send anything to a provider.
 
     Raises :class:`loaner.errors.LoanerError` when a setting, a connector file or the store cannot be used.
     """
@@ -83,7 +87,8 @@ async def open_loaner(
         anyio.create_task_group() as background,
     ):
         loaner = _assemble(settings, store, transport, catalog, connectors, now)
-        await background.start(loaner.returns.run)
+        if serving:
+            await background.start(loaner.returns.run)
         try:
             yield loaner
         finally:
@@ -96,7 +101,7 @@ def _assemble(
     grants = Grants(store, now)
     styles: dict[str, Style] = {style.name: style for style in (Held(), TokenScoped(transport))}
     audit = Audit(store, now)
-    returns = Returns(store, styles, catalog.providers, connectors, closing.close, now)
+    returns = Returns(store, styles, catalog.providers, connectors, closing.close, settings.environment, now)
     lender = Lender(store, styles, Refresher(grants, transport, now), returns, now)
     policy = BuiltinPolicy(read_only=settings.tools.read_only)
     loaner: Loaner
@@ -122,6 +127,7 @@ def _assemble(
         consents=consents,
         lender=lender,
         returns=returns,
+        revoker=Revoker(grants, catalog.providers, connectors, transport, now),
         audit=audit,
         policy=policy,
         journey=journey,

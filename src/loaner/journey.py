@@ -16,6 +16,7 @@ from loaner.caller import Caller
 from loaner.catalog import BoundCall, Catalog, PlannedRequest
 from loaner.connectors import Connectors
 from loaner.consent import Consent, Consents
+from loaner.errors import PolicyDenied
 from loaner.lending import Lender, Need
 from loaner.policy import Policy, Ruling
 from loaner.provider_call import ProviderTransport, Reply, send
@@ -38,7 +39,8 @@ class Explanation:
     bound: BoundCall
     scope: Scope
     ruling: Ruling
-    connector: str
+    connector: str | None
+    """Which registered app would serve it; ``None`` where none is configured for this caller."""
     connected: bool
     requests: list[PlannedRequest]
 
@@ -88,8 +90,10 @@ class Journey:
         bound = self.catalog[call.tool].bind(call.arguments)
         scope = derive(bound)
         provider = bound.operation.provider
-        connector = self.connectors.choose(provider.name, caller)
+        ruling = self.policy.rule(caller, bound, scope)
+        try:
+            connector = self.connectors.choose(provider.name, caller)
+        except PolicyDenied:
+            return Explanation(bound, scope, ruling, None, connected=False, requests=bound.plan())
         grant = await self.consents.grants.covering(caller, connector, provider, scope.permissions)
-        return Explanation(
-            bound, scope, self.policy.rule(caller, bound, scope), connector.name, grant is not None, bound.plan()
-        )
+        return Explanation(bound, scope, ruling, connector.name, connected=grant is not None, requests=bound.plan())

@@ -1,1 +1,15 @@
-"""The command line: one file per verb."""
+"""The command line: one file per verb.
+
+Importing this must stay cheap: a verb imports what it needs when it runs.
+"""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run the verb that was typed, and turn every failure into words and an exit code."""
+    from loaner.cli._app import run
+
+    sys.exit(run(sys.argv[1:]))

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, Row, and_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, select, true, update
 
 from loaner.caller import Caller
 from loaner.catalog.provider import Provider
@@ -89,9 +89,21 @@ class Grants:
 
     async def all_of(self, subject: str) -> list[Grant]:
         """Every active grant of one person, the oldest first."""
-        query = select(grants).where(grants.c.subject == subject, grants.c.state == "active")
+        return await self._listed(grants.c.subject == subject)
+
+    async def everybodys(self) -> list[Grant]:
+        """Every active grant, the oldest first."""
+        return await self._listed(true())
+
+    async def _listed(self, wanted: ColumnElement[bool]) -> list[Grant]:
+        query = select(grants).where(wanted, grants.c.state == "active")
         rows = await self.store.read(lambda c: c.execute(query.order_by(grants.c.created_at)).all())
         return [_grant(row) for row in rows]
+
+    async def forget_all(self, environment: str, *, reason: str) -> None:
+        """End every grant of an environment here, where nothing is left at the provider to end."""
+        gone = update(grants).where(grants.c.environment == environment, grants.c.state == "active")
+        await self.store.write(lambda c: c.execute(gone.values(state="revoked", reason=reason, sealed=None)) and None)
 
     async def get(self, grant_id: str) -> Grant:
         """Raises :class:`GrantBroken` when it is not active any more."""
@@ -190,6 +202,10 @@ class Grants:
         if changed.rowcount != 1:
             raise GrantBroken("the grant was ended while it was being refreshed.", do="Ask the user to connect again.")
         return _grant(_active(connection, grant.id))
+
+    def fence(self, connection: Connection, grant_id: str, *, reason: str) -> None:
+        """Nothing more is lent on it; its tokens stay until the provider was asked to end them."""
+        connection.execute(update(grants).where(grants.c.id == grant_id).values(state="revoking", reason=reason))
 
     def end(self, connection: Connection, grant_id: str, *, state: str, reason: str) -> None:
         """Stop using a grant and forget its tokens. ``state`` is ``disabled`` or ``revoked``."""

@@ -148,10 +148,12 @@ def open_loans(connection: Connection) -> list[OpenLoan]:
     return [_open(row) for row in rows]
 
 
-def claim_due(connection: Connection, *, at: datetime) -> list[OpenLoan]:
+def claim_due(connection: Connection, environment: str, *, at: datetime) -> list[OpenLoan]:
     """Take over the loans whose next attempt is due, or whose process is gone; nobody else gets them meanwhile."""
     due = select(loans).where(
-        loans.c.state.in_(OPEN), or_(loans.c.next_attempt_at <= at, loans.c.owner != THIS_PROCESS)
+        loans.c.state.in_(OPEN),
+        loans.c.environment == environment,
+        or_(loans.c.next_attempt_at <= at, loans.c.owner != THIS_PROCESS),
     )
     claimed = []
     for row in connection.execute(due.with_for_update(skip_locked=True)).all():

@@ -47,13 +47,14 @@ class CloseRecord(Protocol):
 class Returns:
     """Ends loans, in the background of one process. Use as ``async with``: leaving it waits for what is under way."""
 
-    def __init__(  # noqa: PLR0917 - one argument a room
+    def __init__(
         self,
         store: Store,
         styles: Mapping[str, Style],
         providers: Mapping[str, Provider],
         connectors: Connectors,
         close_record: CloseRecord,
+        environment: str,
         now: Now,
     ) -> None:
         self.store = store
@@ -61,6 +62,7 @@ class Returns:
         self.providers = providers
         self.connectors = connectors
         self.close_record = close_record
+        self.environment = environment
         self.now = now
         self._tasks: anyio.abc.TaskGroup | None = None
         self._busy: set[str] = set()
@@ -103,7 +105,7 @@ class Returns:
         """Take over the loans that a crash, or a provider that was down, left open. Returns how many."""
         at = self.now()
         try:
-            due = await self.store.write(lambda c: journal.claim_due(c, at=at))
+            due = await self.store.write(lambda c: journal.claim_due(c, self.environment, at=at))
         except LoanerError as failure:
             log.warning("the sweeper could not read the journal", reason=failure.log)
             return 0

@@ -86,6 +86,7 @@ class Ledger:
     def __init__(self, now: Callable[[], datetime]) -> None:
         self.now = now
         self._entries: dict[str, Entry] = {}
+        self._tokens: dict[str, str] = {}
 
     def mint(
         self,
@@ -113,7 +114,12 @@ class Ledger:
             facts=facts,
         )
         self._entries[entry.fingerprint] = entry
+        self._tokens[entry.fingerprint] = token
         return entry
+
+    def stolen(self, fingerprint: str) -> str | None:
+        """The token itself, for the one who plays the thief. Nothing that leaves the sandbox may carry it."""
+        return self._tokens.get(fingerprint)
 
     def find(self, token: str) -> Entry | None:
         """The entry of a token, alive or dead; ``None`` if no provider here minted it."""

@@ -50,7 +50,7 @@ grants = Table(
     Column("permissions", JSON, nullable=False),
     Column("account_id", Text, nullable=False),
     Column("account_name", Text, nullable=False),
-    Column("state", Text, nullable=False),  # active | disabled | revoked
+    Column("state", Text, nullable=False),  # active | revoking | disabled | revoked
     Column("reason", Text),
     Column("version", Integer, nullable=False),
     Column("sealed", LargeBinary),
@@ -179,6 +179,22 @@ records = Table(
     Column("prev_hash", String(64), nullable=False),
     Column("hash", String(64), nullable=False),
     Index("records_subject", "subject", "seq"),
+)
+
+tiles = Table(
+    "tiles",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("root", String(64), nullable=False),  # over records 256 * number + 1 to 256 * (number + 1)
+)
+
+checkpoints = Table(
+    "checkpoints",
+    metadata,
+    Column("size", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
+    Column("root", String(64), nullable=False),
+    Column("note", Text, nullable=False),  # signed, as it is handed out
+    Column("at", Moment, nullable=False),
 )
 
 throttles = Table(

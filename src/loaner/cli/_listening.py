@@ -1,0 +1,77 @@
+"""Sockets of our own: taken before anything is announced, so that an address is never a guess."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import socket
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import anyio
+import uvicorn
+
+from loaner.errors import SettingsInvalid
+
+
+def at(host: str, port: int) -> socket.socket:
+    """Listen exactly there. Raises :class:`SettingsInvalid` when the port is in use or not ours to take."""
+    try:
+        return _bound(host, port)
+    except OSError as failure:
+        why = "is in use" if failure.errno == errno.EADDRINUSE else f"cannot be used: {failure.strerror}"
+        raise SettingsInvalid(
+            f"port {port} on {host} {why}.", do="Stop the other server, or choose one: --port N (0 takes any)."
+        ) from None
+
+
+def loopback(preferred: int) -> socket.socket:
+    """Listen on this machine only; on another free port when several servers run side by side."""
+    try:
+        return _bound("127.0.0.1", preferred)
+    except OSError:
+        return _bound("127.0.0.1", 0)
+
+
+def url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(256)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+class _Quiet(uvicorn.Server):
+    """A server inside a larger program: it leaves the signals alone."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@contextlib.asynccontextmanager
+async def served(app: Any, listener: socket.socket, *, until_signal: bool = False) -> AsyncIterator[None]:
+    """Serve ``app`` while the block runs, or until SIGINT or SIGTERM."""
+    config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="on", ws="none", server_header=False)
+    server = uvicorn.Server(config) if until_signal else _Quiet(config)
+    with contextlib.closing(listener):
+        if until_signal:
+            yield
+            await server.serve([listener])
+            return
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(server.serve, [listener])
+            try:
+                yield
+            finally:
+                server.should_exit = server.force_exit = True

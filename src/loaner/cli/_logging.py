@@ -1,0 +1,32 @@
+"""Logs go to stderr, as JSON when nobody is watching, and never with the locals of a traceback."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import structlog
+
+
+def to_stderr() -> None:
+    """stdout belongs to the protocol; tracebacks show no values, since one may be a secret."""
+    watched = sys.stderr.isatty()
+    exceptions = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+    rendering: list[structlog.typing.Processor] = (
+        [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+        if watched
+        else [structlog.processors.ExceptionRenderer(exceptions), structlog.processors.JSONRenderer()]
+    )
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *rendering,
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+    )
+    # Libraries log requests and, some of them, tokens: only what is wrong, and nothing of what was sent.
+    logging.basicConfig(stream=sys.stderr, level=logging.ERROR, format="%(name)s: %(message)s", force=True)
+    for chatty in ("httpx2", "httpcore2", "authlib", "sqlalchemy", "mcp", "uvicorn"):
+        logging.getLogger(chatty).setLevel(logging.ERROR)

@@ -1,0 +1,69 @@
+"""The sandbox in the providers' place: only base URLs, registered apps and the issuer are replaced."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from loaner.connectors import Connectors
+from loaner.errors import UsageError
+from loaner.sandbox.github import registered as github
+from loaner.sandbox.linear import registered as linear
+from loaner.sandbox.run import STATE_FILE
+from loaner.sandbox.slack import registered as slack
+from loaner.secret import Secret
+from loaner.settings import Connector, IdentitySettings, Settings
+
+ENVIRONMENT = "sandbox"
+"""Grants of the sandbox belong to an environment of their own, so that none ever meets a real provider."""
+
+
+def connectors() -> Connectors:
+    """The apps that every sandbox has registered."""
+    apps = (("github", github), ("slack", slack), ("linear", linear))
+    return Connectors(
+        Connector(name, name, app.CLIENT_ID, Secret(app.CLIENT_SECRET), environments=(ENVIRONMENT,))
+        for name, app in apps
+    )
+
+
+def on_sandbox(settings: Settings, url: str) -> Settings:
+    """The same settings, with the sandbox at ``url`` in the providers' place. Raises :class:`UsageError`."""
+    url = url.rstrip("/")
+    refuse_elsewhere(url)
+    return settings.model_copy(
+        update={
+            "sandbox": url,
+            "environment": ENVIRONMENT,
+            "identity": IdentitySettings(issuer=f"{url}/idp"),
+            "hosts": {
+                "github": {"web": f"{url}/github", "api": f"{url}/github/api"},
+                "slack": {"web": f"{url}/slack"},
+                "linear": {"web": f"{url}/linear", "api": f"{url}/linear/api"},
+            },
+        }
+    )
+
+
+def refuse_elsewhere(url: str) -> None:
+    """The sandbox's secrets are published, so it is only ever on this machine."""
+    parts = urlsplit(url)
+    if parts.scheme != "http" or parts.hostname not in {"127.0.0.1", "localhost", "::1"}:
+        raise UsageError("the sandbox is only ever on this machine.", do="Give its http://127.0.0.1:PORT address.")
+
+
+def running(home: Path) -> str:
+    """The base URL of the sandbox that runs for this ``LOANER_HOME``. Raises :class:`UsageError` when none does."""
+    try:
+        state = json.loads((home / STATE_FILE).read_text())
+        os.kill(int(state["pid"]), 0)
+        url = str(state["base_url"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise UsageError(
+            "no sandbox is running here.",
+            do="Start one with: loaner sandbox   (or loaner serve --sandbox), with the same LOANER_HOME.",
+        ) from None
+    refuse_elsewhere(url)
+    return url

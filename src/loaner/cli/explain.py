@@ -1,0 +1,79 @@
+"""``loaner explain``: what would happen to a call. Sends nothing, mints nothing."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+
+from loaner.errors import UsageError
+from loaner.policy import Allowed, Refused
+
+
+def explain(
+    tool: Annotated[str, typer.Argument(help="A tool, e.g. github_issue_create.")],
+    arguments: Annotated[list[str] | None, typer.Argument(help="Its arguments, as key=value.")] = None,
+    agent: Annotated[str, typer.Option(help="The agent that would ask.")] = "loaner explain",
+    as_json: Annotated[bool, typer.Option("--json")] = False,
+) -> None:
+    """Show the scope, the ruling, who enforces what, and the exact request of a call. Nothing is sent."""
+    import anyio
+
+    told = anyio.run(_explain, tool, _pairs(arguments or []), agent)
+    if as_json:
+        print(json.dumps(told))
+        return
+    print(f"{told['phrase']}")
+    print(f"scope       {', '.join(told['permissions']) or 'none'} on {told['resource']}")
+    print(f"policy      {told['ruling']}   rule “{told['rule']}”: {told['reason']}")
+    for limit in told["limits"]:
+        print(f"enforced    {limit['what']} ({limit['value']}) by {limit['enforced_by']}")
+    connected = "connected" if told["connected"] else "not connected yet: the person would be asked"
+    through = f"through connector {told['connector']} ({connected})" if told["connector"] else "no connector configured"
+    print(f"credential  {told['lending']}, {through}")
+    for request in told["requests"]:
+        body = f"  {json.dumps(request['body'])}" if request["body"] else ""
+        print(f"would send  {request['method']} {request['url']}{_query(request['query'])}{body}")
+    print("nothing was sent")
+
+
+def _query(query: dict[str, str]) -> str:
+    from urllib.parse import urlencode
+
+    return f"?{urlencode(query)}" if query else ""
+
+
+def _pairs(arguments: list[str]) -> dict[str, str]:
+    pairs = dict(argument.partition("=")[::2] for argument in arguments)
+    if bare := [argument for argument in arguments if "=" not in argument]:
+        raise UsageError(f"{bare[0]!r} is not key=value.", do="For example: owner=acme repo=web")
+    return pairs
+
+
+async def _explain(tool: str, pairs: dict[str, str], agent: str) -> dict[str, Any]:
+    from loaner.caller import Agent
+    from loaner.cli import _opened
+    from loaner.journey import ToolCall
+
+    async with _opened.loaner_for_a_verb() as loaner:
+        call = ToolCall(tool, loaner.catalog[tool].from_text(pairs))
+        caller = _opened.local_caller(loaner, Agent(agent, verified=False))
+        told = await loaner.journey.explain(call, caller)
+        ruling = told.ruling
+        return {
+            "tool": told.bound.operation.tool,
+            "phrase": told.bound.operation.phrase(told.bound),
+            "permissions": sorted(told.scope.permissions),
+            "resource": told.scope.resource,
+            "limits": [asdict(limit) for limit in told.scope.limits],
+            "ruling": "allowed" if isinstance(ruling, Allowed) else "refused" if isinstance(ruling, Refused) else "ask",
+            "rule": ruling.rule,
+            "reason": ruling.reason,
+            "connector": told.connector,
+            "connected": told.connected,
+            "lending": told.bound.operation.provider.lending.style,
+            "requests": [asdict(request) for request in told.requests],
+            "digest": told.bound.digest,
+        }

@@ -1,0 +1,140 @@
+"""``loaner sandbox``: emulated GitHub, Slack and Linear, their ledger, and a person to drive their pages."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from loaner.errors import Exit, SettingsInvalid, UsageError
+
+app = typer.Typer(
+    help="Emulated GitHub, Slack, Linear and an identity provider, on this machine.", invoke_without_command=True
+)
+
+
+@app.callback()
+def sandbox(
+    context: typer.Context,
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes any free one.")] = 0,
+) -> None:
+    """Start the emulated providers: prints one line of JSON with their addresses, then serves."""
+    if context.invoked_subcommand is not None:
+        return
+    import anyio
+
+    anyio.run(_serve, port)
+
+
+async def _serve(port: int) -> None:
+    import signal
+
+    import anyio
+
+    from loaner import settings
+    from loaner.sandbox.run import PortInUse, serving
+
+    home = settings.load().home
+    try:
+        async with serving(port, home) as running:
+            print(json.dumps({"base_url": running.base_url, **running.urls}), flush=True)
+            with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+                async for _ in signals:
+                    return
+    except PortInUse as taken:
+        raise SettingsInvalid(f"port {taken.port} is in use.", do="Choose another with --port (0 takes any).") from None
+
+
+@app.command()
+def ledger(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """Every token the emulated providers ever minted, and what was done with it."""
+    import httpx2
+
+    from loaner.cli import _sandboxed
+
+    entries = httpx2.get(f"{_sandboxed.running(_home())}/sandbox/ledger", trust_env=False).json()
+    if as_json:
+        for entry in entries:
+            print(json.dumps(entry))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("provider", "kind", "fingerprint", "subject", "permissions", "resources", "uses", "revoked")
+    for entry in entries:
+        permissions = entry["permissions"]
+        shown = [f"{k}:{v}" for k, v in permissions.items()] if isinstance(permissions, dict) else permissions
+        table.add_row(
+            entry["provider"],
+            entry["kind"],
+            entry["fingerprint"][:12],
+            entry["subject"],
+            ", ".join(shown),
+            ", ".join(entry["resources"]),
+            str(len(entry["uses"])),
+            entry["revoked_at"] or "alive",
+        )
+    Console().print(table)
+
+
+@app.command()
+def approve(
+    code: Annotated[str, typer.Argument(help="The code that the agent showed, or the page's address.")],
+    login: Annotated[str, typer.Option("--as", help="Who is at the browser: alice or bob.")] = "alice",
+    deny: Annotated[bool, typer.Option("--deny", help="Say no.")] = False,
+    as_json: Annotated[bool, typer.Option("--json")] = False,
+) -> None:
+    """Walk the very pages a browser would, and say yes (or no). Works against the sandbox only."""
+    from loaner.cli import _sandboxed, _servers
+    from loaner.sandbox.person import Lost, NotTheSandbox, Person
+
+    home = _home()
+    url = _sandboxed.running(home)
+    servers = [server for server in _servers.running(home) if server.sandbox == url]
+    try:
+        with Person(login, url) as person:
+            outcome = person.approve(code, loaner_url=servers[0].base_url if servers else None, deny=deny)
+    except (NotTheSandbox, Lost) as lost:
+        raise UsageError(f"{lost}.", do="This verb drives the sandbox only.") from None
+    print(json.dumps({"state": outcome.state, "pages": list(outcome.pages)}) if as_json else outcome.state)
+    wanted = "denied" if deny else "approved"
+    if outcome.state != wanted:
+        if outcome.state == "unknown":
+            print("loaner: nobody here knows that code; it may have expired or been used.", file=sys.stderr)
+        raise typer.Exit(int(Exit.ERROR))
+
+
+@app.command()
+def token(
+    user: Annotated[str, typer.Option(help="alice or bob.")] = "alice",
+    agent: Annotated[str, typer.Option(help="Name of the agent that the token vouches for.")] = "agent",
+    audience: Annotated[str | None, typer.Option(help="The server it is for; the running one if not given.")] = None,
+) -> None:
+    """Print an access token of the sandbox's own identity provider, for HTTP clients."""
+    import httpx2
+
+    from loaner import settings
+    from loaner.cli import _sandboxed, _servers
+
+    configured = settings.load()
+    url = _sandboxed.running(configured.home)
+    if audience is None:
+        serving = [server.mcp_url for server in _servers.running(configured.home) if server.mcp_url]
+        audience = serving[0] if serving else f"{configured.public_url}/mcp"
+    answer = httpx2.post(
+        f"{url}/idp/sandbox/token", json={"user": user, "agent": agent, "audience": audience}, trust_env=False
+    )
+    if answer.status_code != 200:  # noqa: PLR2004
+        raise UsageError("the sandbox refused.", do="Users are alice and bob.")
+    print(answer.json()["access_token"])
+
+
+def _home() -> Path:
+    from loaner import settings
+
+    return settings.load().home

@@ -1,0 +1,128 @@
+"""``loaner serve``: the MCP server, over stdio or streamable HTTP, and its pages beside it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from loaner.errors import SettingsInvalid
+
+if TYPE_CHECKING:
+    from loaner.assembly import Loaner
+    from loaner.settings import Settings
+
+
+def serve(
+    http: Annotated[bool, typer.Option("--http", help="Streamable HTTP at /mcp instead of stdio.")] = False,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes any free one.")] = None,
+    sandbox: Annotated[
+        str | None, typer.Option(metavar="[URL]", help="Emulated providers: a new sandbox, or the one at URL.")
+    ] = None,
+    read_only: Annotated[bool, typer.Option("--read-only", help="No tool that changes anything.")] = False,
+    toolsets: Annotated[
+        str | None, typer.Option(help="Toolsets to show, e.g. default,linear or github.issues.")
+    ] = None,
+    tools: Annotated[str | None, typer.Option(help="Only these tools.")] = None,
+    exclude_tools: Annotated[str | None, typer.Option(help="Never these tools; beats everything else.")] = None,
+) -> None:
+    """Serve MCP clients: over stdio for one local person, or over HTTP for many."""
+    import anyio
+
+    from loaner import settings as reading
+
+    chosen = reading.load(**{key: value for key, value in {"sandbox": sandbox}.items() if value})
+    shown = {"toolsets": _names(toolsets), "only": _names(tools), "exclude": _names(exclude_tools)}
+    if read_only:
+        shown["read_only"] = True
+    settings = chosen.model_copy(
+        update={
+            "tools": chosen.tools.model_copy(update={key: value for key, value in shown.items() if value}),
+            "http": chosen.http.model_copy(
+                update={key: value for key, value in {"host": host, "port": port}.items() if value is not None}
+            ),
+        }
+    )
+    with contextlib.suppress(KeyboardInterrupt):
+        anyio.run(_serve, settings, http)
+
+
+def _names(listed: str | None) -> Any:
+    return tuple(name.strip() for name in listed.split(",") if name.strip()) if listed else None
+
+
+async def _serve(settings: Settings, http: bool) -> None:
+    from loaner.assembly import open_loaner
+    from loaner.cli import _logging
+
+    _logging.to_stderr()
+    async with contextlib.AsyncExitStack() as stack:
+        connectors = None
+        embedded = settings.sandbox == "embedded"
+        if settings.sandbox:
+            from loaner.cli import _sandboxed
+
+            url = settings.sandbox
+            if embedded:
+                from loaner.sandbox.run import serving
+
+                running = await stack.enter_async_context(serving(home=settings.home))
+                url = running.base_url
+            settings, connectors = _sandboxed.on_sandbox(settings, url), _sandboxed.connectors()
+        loaner = await stack.enter_async_context(open_loaner(settings, connectors=connectors))
+        if embedded:
+            # A new sandbox knows nothing of what an earlier one granted.
+            await loaner.grants.forget_all(settings.environment, reason="the sandbox began anew")
+        await (_over_http(loaner) if http else _over_stdio(loaner))
+
+
+async def _over_stdio(loaner: Loaner) -> None:
+    """The protocol on stdin and stdout, the consent pages on loopback."""
+    import anyio
+
+    from loaner import web
+    from loaner.cli import _listening
+    from loaner.mcp_server.stdio import serve_stdio
+
+    settings = loaner.settings
+    # The person is at this machine, so the pages are too, whatever HTTP settings say.
+    listener = _listening.loopback(settings.http.port)
+    loaner.base_url = _listening.url(listener)
+    if sys.stdin.isatty():
+        print("loaner: waiting for an MCP client on stdin; try: loaner demo", file=sys.stderr)
+    pages = web.create_app(loaner, identity=None)
+    with _announced(loaner, mcp_url=None):
+        async with _listening.served(pages, listener):
+            await serve_stdio(loaner)
+            await anyio.lowlevel.checkpoint()
+
+
+async def _over_http(loaner: Loaner) -> None:
+    """The protocol at ``/mcp``, the pages and the well-known documents beside it."""
+    from loaner import web
+    from loaner.cli import _listening
+    from loaner.mcp_server.http import create_app
+
+    settings = loaner.settings
+    if settings.identity is None:
+        raise SettingsInvalid(
+            "serving over HTTP needs an identity provider, so that loaner knows who asks.",
+            do="Set [identity] issuer in loaner.toml, or try: loaner serve --http --sandbox",
+        )
+    listener = _listening.at(settings.http.host, settings.http.port)
+    loaner.base_url = (settings.http.public_url or _listening.url(listener)).rstrip("/")
+    app = create_app(loaner, web.routes(loaner, identity=settings.identity))
+    print(f"loaner: MCP at {loaner.base_url}/mcp, pages at {loaner.base_url}/", file=sys.stderr, flush=True)
+    with _announced(loaner, mcp_url=f"{loaner.base_url}/mcp"):
+        async with _listening.served(app, listener, until_signal=True):
+            pass
+
+
+def _announced(loaner: Loaner, *, mcp_url: str | None) -> contextlib.AbstractContextManager[None]:
+    from loaner.cli._servers import Server, announced
+
+    return announced(loaner.settings.home, Server(os.getpid(), loaner.base_url, mcp_url, loaner.settings.sandbox))

@@ -1,0 +1,29 @@
+"""``loaner tools``: what an agent would see, and what each tool needs."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+
+def tools(
+    toolsets: Annotated[str | None, typer.Option(help="Toolsets to show; 'all' for everything.")] = None,
+    as_json: Annotated[bool, typer.Option("--json")] = False,
+) -> None:
+    """List the tools with their effect and the least scope that each needs."""
+    from loaner import settings as reading
+    from loaner.assembly import read_catalog
+
+    settings = reading.load()
+    if toolsets:
+        chosen = settings.tools.model_copy(update={"toolsets": tuple(toolsets.split(","))})
+        settings = settings.model_copy(update={"tools": chosen})
+    catalog = read_catalog(settings)
+    for operation in catalog.operations:
+        if as_json:
+            row = {"tool": operation.tool, "effect": operation.effect, "toolset": operation.toolset}
+            print(json.dumps(row | {"scope": sorted(operation.scope.permissions), "about": operation.summary}))
+        else:
+            print(f"{operation.tool:34} {operation.effect:12} {operation.description}")
