@@ -23,6 +23,7 @@ the operator also gets ``log``, a reason that stays inside. No voice ever carrie
     │   ├── ProviderUnavailable nothing happened; safe to repeat
     │   └── OutcomeUnknown      a write may have happened
     ├── RecordUnwritable        no record, so no call
+    ├── RecordsAltered          the records are not as they were written
     ├── StoreUnusable           the state cannot be read or written
     ├── ConnectorInvalid        a connector file the catalogue refuses
     ├── SettingsInvalid         a setting nobody can act on
@@ -228,6 +229,11 @@ class OutcomeUnknown(ProviderError):
 
 class RecordUnwritable(LoanerError):
     code = "record_unwritable"
+
+
+class RecordsAltered(LoanerError):
+    code = "records_altered"
+    exit = Exit.AUDIT_BROKEN
 
 
 class StoreUnusable(LoanerError):

@@ -9,9 +9,11 @@ from functools import partial
 import anyio
 import structlog
 
-from loaner.audit import read
+from loaner.audit import read, tree
 from loaner.audit.chain import Record, append
+from loaner.audit.note import Signer
 from loaner.audit.record import Call, Draft
+from loaner.audit.tree import Signed
 from loaner.caller import Caller
 from loaner.clock import Now
 from loaner.errors import RecordUnwritable, StoreUnusable
@@ -64,6 +66,13 @@ class Audit:
                     do="The operator has to make loaner's store writable again.",
                     log=getattr(lost, "log", "") or type(lost).__name__,
                 ) from None
+
+    async def checkpoint(self, signer: Signer) -> Signed:
+        """Bring the tree up to date a batch at a time, then sign it. Raises :class:`RecordsAltered`."""
+        while await self._store.write(tree.extend):
+            pass
+        at = self._now()
+        return await self._store.write(lambda connection: tree.sign(connection, signer, at))
 
     async def tail(self, count: int = 20, *, after_seq: int | None = None, subject: str | None = None) -> list[Record]:
         """See :func:`loaner.audit.read.tail`."""

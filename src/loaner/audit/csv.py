@@ -1,0 +1,45 @@
+"""Records for a spreadsheet. They cannot be verified there: export JSON lines for that."""
+
+from __future__ import annotations
+
+import csv as files
+import io
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from loaner.audit.chain import Record, canonical
+from loaner.audit.record import FIELDS
+
+COLUMNS = ("seq", "at", *FIELDS, "more", "hash")
+
+
+def csv(records: Iterable[Record]) -> Iterator[str]:
+    """A heading, then one row for each record (RFC 4180); lists are joined with spaces."""
+    yield _row(COLUMNS)
+    for record in records:
+        body = record.body
+        known = {name: body.pop(name, None) for name in ("at", *FIELDS)}
+        body.pop("v", None)
+        known |= {"seq": record.seq, "hash": record.hash, "more": canonical(body) if body else None}
+        yield _row(_cell(known[name]) for name in COLUMNS)
+
+
+def _row(cells: Iterable[str]) -> str:
+    line = io.StringIO()
+    files.writer(line).writerow(cells)
+    return line.getvalue()
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        text = " ".join(_cell(one) for one in value)
+    elif isinstance(value, dict):
+        text = ":".join(str(one) for one in value.values())
+    else:
+        text = str(value)
+    # A spreadsheet runs a cell that begins like this; an agent chooses its own name (OWASP, CSV injection).
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
