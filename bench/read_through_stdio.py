@@ -1,0 +1,134 @@
+"""A read through loaner against the same read through a bare server, both over stdio, in turns.
+
+loaner mints a token for the one call, uses it, gives it back and writes a record; the bare server has a static token.
+The run fails when any answer is wrong, or when the providers' ledger does not show one token per call, used once and
+dead afterwards: a number from a broken run is worth nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+import world
+from figures import Round, Spread, paired, plain
+from mcp import Client
+from mcp.types import CallToolResult
+
+TOOL = "github_get_repository"
+ARGUMENTS = {"owner": "acme", "repo": "web"}
+PATH = "/repos/acme/web"
+
+
+class BrokenRunError(Exception):
+    """What was measured is not what was meant."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How much to measure: `rounds` turns for each side, of `calls` calls with `at_once` in flight."""
+
+    rounds: int = 7
+    calls: int = 40
+    at_once: int = 1
+
+
+async def read(client: Client) -> float:
+    """One read; seconds. Raises BrokenRunError unless the right repository came back."""
+    began = time.perf_counter()
+    result = await client.call_tool(TOOL, ARGUMENTS)
+    took = time.perf_counter() - began
+    if result.is_error or (result.structured_content or {}).get("full_name") != "acme/web":
+        raise BrokenRunError(f"not the repository: {result.content}")
+    return took
+
+
+async def turn(client: Client, setting: Setting) -> Round:
+    """One side's turn."""
+    latencies: list[float] = []
+
+    async def caller(calls: int) -> None:
+        latencies.extend([await read(client) for _ in range(calls)])
+
+    share, rest = divmod(setting.calls, setting.at_once)
+    began = time.perf_counter()
+    async with anyio.create_task_group() as group:
+        for number in range(setting.at_once):
+            group.start_soon(caller, share + (number < rest))
+    return Round(time.perf_counter() - began, tuple(latencies))
+
+
+async def consent(client: Client, here: world.World) -> None:
+    """Ask once, let alice agree, ask until it works: from then on a grant covers the read."""
+    first = await client.call_tool(TOOL, ARGUMENTS)
+    await here.approve(code_of(first))
+    for _ in range(20):
+        if not (await client.call_tool(TOOL, ARGUMENTS)).is_error:
+            return
+        await anyio.sleep(0.5)
+    raise BrokenRunError("the consent was given and the call still does not work")
+
+
+def code_of(result: CallToolResult) -> str:
+    """The code to compare, from the machine-readable part of the answer."""
+    facts: dict[str, Any] = (result.meta or {}).get("dev.loaner/error", {})
+    if "user_code" not in facts:
+        raise BrokenRunError(f"asked for no consent: {result.content}")
+    return str(facts["user_code"])
+
+
+async def settled(here: world.World, calls: int, patience: float = 20) -> list[dict[str, Any]]:
+    """The lent tokens once all are dead. Raises BrokenRunError unless there is one per call, used once."""
+    lent: list[dict[str, Any]] = []
+    with anyio.move_on_after(patience):
+        while True:
+            lent = [entry for entry in await here.ledger() if entry["kind"] == "scoped"]
+            if len(lent) >= calls and all(entry["revoked_at"] for entry in lent):
+                break
+            await anyio.sleep(0.1)
+    alive = sum(not entry["revoked_at"] for entry in lent)
+    reads = [sum(use["path"].endswith(PATH) for use in entry["uses"]) for entry in lent]
+    if len(lent) != calls or alive or set(reads) != {1}:
+        raise BrokenRunError(f"{calls} calls, {len(lent)} tokens, {alive} alive, reads per token {sorted(set(reads))}")
+    return lent
+
+
+async def measure(setting: Setting) -> dict[str, Any]:
+    """All rounds. Raises BrokenRunError."""
+    ours: list[Round] = []
+    theirs: list[Round] = []
+    async with world.running() as here:
+        token = await here.static_token()
+        async with Client(here.bare(token)) as bare, Client(here.loaner()) as loaner:
+            await consent(loaner, here)
+            await read(bare)
+            for number in range(setting.rounds):
+                turns = [(bare, theirs), (loaner, ours)]
+                for client, kept in turns if number % 2 else reversed(turns):
+                    kept.append(await turn(client, setting))
+            lent = await settled(here, setting.rounds * setting.calls + 1)
+    return report(setting, ours, theirs, len(lent))
+
+
+def report(setting: Setting, ours: list[Round], theirs: list[Round], tokens: int) -> dict[str, Any]:
+    """Print the table; answer the same for machines."""
+    rows = {
+        "calls/s": ([r.calls_per_second for r in ours], [r.calls_per_second for r in theirs]),
+        "median ms": ([r.median_ms for r in ours], [r.median_ms for r in theirs]),
+    }
+    print(
+        f"\nread through stdio, {setting.at_once} at once, {setting.rounds} rounds of {setting.calls} calls each side"
+    )
+    print(f"  {'':10} {'loaner':>24} {'bare server':>24} {'ratio, paired':>22}")
+    for name, (mine, other) in rows.items():
+        ratio = paired(mine, other).shown("×", 2)
+        print(f"  {name:10} {Spread.of(mine).shown():>24} {Spread.of(other).shown():>24} {ratio:>22}")
+    print(f"  {tokens} tokens minted, each used once, all dead; every answer right")
+    return {
+        "setting": setting.__dict__,
+        "tokens": tokens,
+        "rounds": {"loaner": [plain(r) for r in ours], "bare": [plain(r) for r in theirs]},
+        "ratio": {name: plain(paired(*sides)) for name, sides in rows.items()},
+    }
