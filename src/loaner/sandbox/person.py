@@ -6,6 +6,7 @@ to open, redirects included, is checked first: loopback, and either the sandbox 
 
 from __future__ import annotations
 
+import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -36,6 +37,8 @@ _ENDS: dict[str, State] = {
 _YES = frozenset({"approve", "allow", "authorize", "continue", "confirm", "accept", "yes"})
 _NO = frozenset({"deny", "cancel", "decline", "reject", "refuse", "no"})
 _CODE_FIELDS = ("user_code", "user-code", "code")
+_NO_AUTHORITIES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""All is plain HTTP here; a context that trusts nobody is quick to make and the safe one."""
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -112,7 +115,9 @@ class Person:
 
     def _walk(self, code: str, loaner_url: str | None, *, deny: bool) -> _Walk:
         origins = {_origin(url) for url in (self._sandbox_url, loaner_url) if url}
-        client = httpx2.Client(cookies=self._cookies, follow_redirects=False, timeout=10, trust_env=False)
+        client = httpx2.Client(
+            cookies=self._cookies, follow_redirects=False, timeout=10, trust_env=False, verify=_NO_AUTHORITIES
+        )
         return _Walk(client, self.login, code, origins, deny=deny, patience=self._patience, pause=self._pause)
 
 
