@@ -7,15 +7,11 @@ cursor, start a new line, reorder what is read, or be a credential (OWASP ASVS 1
 from __future__ import annotations
 
 import re
-import unicodedata
 
 from loaner.secret import fingerprint
 
 LONGEST = 256
 """Characters that one field of a record may have."""
-
-_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
-"""Unicode categories that act on a reader instead of showing: controls, bidi marks, surrogates, line separators."""
 
 # An agent can put anything where a tool's name or a repository's name belongs, even a key that it has found.
 # The prefixes are the ones that GitHub, Slack and Linear print in their documentation, and a JWT's.
@@ -36,7 +32,7 @@ def plain(text: str, longest: int = LONGEST) -> str:
 
 
 def _visible(character: str) -> str:
-    if unicodedata.category(character) not in _HIDDEN:
+    if character.isprintable():  # no control, bidi mark, surrogate, line separator or unassigned code point
         return character
     number = ord(character)
     return f"\\u{number:04x}" if number <= 0xFFFF else f"\\U{number:08x}"  # noqa: PLR2004 - the end of plane 0
