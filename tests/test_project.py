@@ -28,7 +28,8 @@ MAY_REVEAL = {
     "consent/grants.py": "packs a token pair for the seal, and unpacks it",
     "lending/refresh.py": "sends a refresh token to the token endpoint",
     "lending/token_scoped.py": "names the token to narrow or revoke in a request's body",
-    "provider_call.py": "puts the loan into the Authorization header",
+    "lending/revoking.py": "names the grant to end in a request's body",
+    "provider_call/transport.py": "puts the loan, or the client's own secret, into the Authorization header",
 }
 
 # Where the present moment may be asked for. Everything else is handed a `Now`.
