@@ -53,6 +53,37 @@ class Switches:
     slack_posting_limit: bool = False
     """One message a second in a channel: the docs call it a rule that bursts may break."""
 
+    linear_refresh_ends_access: bool = True
+    """Refreshing answers a new pair; that the previous access token dies with it is not said in so many words."""
+
+    linear_revoke_ends_authorization: bool = False
+    """The docs call it revoking "a user's access": perhaps every token of that user for the app dies with the one."""
+
+    linear_remembers_consent: bool = False
+    """Without ``prompt=consent``, whether a person who allowed as much before is sent back without being asked."""
+
+    linear_code_seconds: int = 600
+    """How long an authorization code lives; not published."""
+
+    linear_issues_create_updates: bool = False
+    """Whether ``issues:create`` is enough for issueUpdate, as some users report; the docs name only creating."""
+
+    linear_forbidden_status: int = 200
+    """The HTTP status of an answer refused for want of a scope: GraphQL's 200, or 403 as its ``statusCode`` says."""
+
+    linear_input_error_status: int = 200
+    """The HTTP status when the whole answer is a user's error (not found, invalid input): 200, or 400 as
+    its ``statusCode`` says."""
+
+    linear_ratelimit_status: int = 400
+    """The HTTP status of RATELIMITED: 400 in the newer copy of the docs, 200 in the older."""
+
+    linear_requests_per_hour: int = 5000
+    """Requests a user's OAuth tokens may make; an older copy of the docs says 1200."""
+
+    linear_complexity_per_hour: int = 2_000_000
+    """Points of complexity for them; an older copy says 200,000."""
+
     def as_json(self) -> dict[str, object]:
         return asdict(self)
 
