@@ -32,6 +32,8 @@ class Sandbox:
     faults: Faults = field(default_factory=Faults)
     ledger: Ledger = None  # type: ignore[assignment] # made from the clock just below
     base_url: str = "http://127.0.0.1"
+    inside: dict[str, object] = field(default_factory=dict)
+    """Each provider's own state, by provider, for tests that change its world."""
 
     def __post_init__(self) -> None:
         self.ledger = self.ledger or Ledger(self.clock)

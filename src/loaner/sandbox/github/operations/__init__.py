@@ -1,0 +1,24 @@
+"""The handlers of the REST API, a module per family."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+_FAMILIES = (
+    "applications",
+    "installations",
+    "users",
+    "repositories",
+    "contents",
+    "git_data",
+    "issues",
+    "pulls",
+    "actions",
+    "search",
+)
+
+
+def load() -> None:
+    """Register every handler."""
+    for family in _FAMILIES:
+        import_module(f"{__name__}.{family}")

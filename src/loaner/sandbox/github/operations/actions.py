@@ -1,0 +1,86 @@
+"""Workflow runs, job logs and starting a workflow.
+
+GitHub docs, REST API "Actions". Logs are a redirect to a signed address on another host, good for one minute.
+"""
+
+from __future__ import annotations
+
+from loaner.sandbox.github.call import Answer, Call
+from loaner.sandbox.github.errors import ApiError, invalid_request, not_found
+from loaner.sandbox.github.routing import operation
+from loaner.sandbox.github.shapes import actions as shapes
+from loaner.sandbox.github.shapes.basics import Json
+from loaner.sandbox.github.state import Job, Run, Workflow
+
+
+@operation("GET /repos/{owner}/{repo}/actions/runs")
+def list_runs(call: Call) -> Json:
+    query = call.query
+    found = [
+        each
+        for each in reversed(call.repo.runs)
+        if query.get("branch", each.branch) == each.branch
+        and query.get("event", each.event) == each.event
+        and query.get("actor", each.actor.login) == each.actor.login
+        and query.get("status", each.status) in (each.status, each.conclusion)
+        and query.get("head_sha", each.sha) == each.sha
+    ]
+    shown = [shapes.workflow_run(call.urls, call.repo, each) for each in call.page(found)]
+    return {"total_count": len(found), "workflow_runs": shown}
+
+
+@operation("GET /repos/{owner}/{repo}/actions/runs/{run_id}/jobs")
+def list_jobs(call: Call) -> Json:
+    run = next((each for each in call.repo.runs if each.id == call.number("run_id")), None)
+    if run is None:
+        raise not_found()
+    shown = [shapes.job(call.urls, call.repo, run, each) for each in call.page(run.jobs)]
+    return {"total_count": len(run.jobs), "jobs": shown}
+
+
+@operation("GET /repos/{owner}/{repo}/actions/jobs/{job_id}/logs", status=302)
+def download_job_logs(call: Call) -> Answer:
+    job = next((job for run in call.repo.runs for job in run.jobs if job.id == call.number("job_id")), None)
+    if job is None:
+        raise not_found()
+    return Answer(status=302, headers={"location": call.hub.sign_blob(job.log)})
+
+
+@operation("POST /repos/{owner}/{repo}/actions/workflows/{workflow_id}/dispatches")
+def dispatch(call: Call) -> Answer:
+    """204 without a body; 200 and the new run when ``return_run_details`` is asked for."""
+    workflow, branch = _workflow(call), call.required("ref").removeprefix("refs/heads/")
+    inputs = call.body.get("inputs", {})
+    if not isinstance(inputs, dict):
+        raise invalid_request("For 'properties/inputs', the value is not an object.")
+    if branch not in call.repo.git.branches:
+        raise ApiError(422, f"No ref found for: {branch}")
+    if not workflow.dispatchable:
+        raise ApiError(422, "Workflow does not have 'workflow_dispatch' trigger")
+    run = Run(
+        call.hub.world.next_id(),
+        len(call.repo.runs) + 1,
+        workflow,
+        branch,
+        call.repo.git.branches[branch],
+        "workflow_dispatch",
+        call.actor,
+        call.hub.now(),
+        status="queued",
+        conclusion=None,
+        jobs=[Job(call.hub.world.next_id(), "test", "waiting for a runner\n")],
+    )
+    call.repo.runs.append(run)
+    if not call.flag("return_run_details"):
+        return Answer(status=204)
+    shown = shapes.workflow_run(call.urls, call.repo, run)
+    return Answer({"workflow_run_id": run.id, "run_url": shown["url"], "html_url": shown["html_url"]})
+
+
+def _workflow(call: Call) -> Workflow:
+    """By id or by the name of its file."""
+    wanted = call.params["workflow_id"]
+    for each in call.repo.workflows:
+        if wanted in (str(each.id), each.path.rpartition("/")[2]):
+            return each
+    raise not_found()

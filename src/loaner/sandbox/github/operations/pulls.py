@@ -1,0 +1,185 @@
+"""Pull requests: list, read, open, change, review, merge.
+
+GitHub docs, REST API "Pulls". Merging takes ``contents: write``, not ``pull_requests``; a wrong head ``sha`` is a 409,
+and what cannot be merged a 405.
+"""
+
+from __future__ import annotations
+
+from loaner.sandbox.github import merging
+from loaner.sandbox.github.call import Answer, Call
+from loaner.sandbox.github.errors import ApiError, not_found, validation_failed
+from loaner.sandbox.github.routing import operation
+from loaner.sandbox.github.shapes import issues as shapes
+from loaner.sandbox.github.shapes.basics import Json
+from loaner.sandbox.github.shapes.repositories import diff_entry
+from loaner.sandbox.github.state import Issue, Pull, Review
+
+_EVENTS = {"APPROVE": "APPROVED", "REQUEST_CHANGES": "CHANGES_REQUESTED", "COMMENT": "COMMENTED"}
+
+
+@operation("GET /repos/{owner}/{repo}/pulls")
+def list_pulls(call: Call) -> list[Json]:
+    query = call.query
+    found = [
+        (issue, issue.pull)
+        for issue in call.repo.issues.values()
+        if issue.pull
+        and query.get("state", "open") in ("all", issue.state)
+        and query.get("base", issue.pull.base) == issue.pull.base
+        and query.get("head", "") in ("", f"{call.repo.owner.login}:{issue.pull.head}")
+    ]
+    found.sort(key=lambda pair: pair[0].number, reverse=query.get("direction", "desc") != "asc")
+    return [shapes.pull_request_simple(call.urls, call.repo, *pair) for pair in call.page(found)]
+
+
+@operation("POST /repos/{owner}/{repo}/pulls", status=201)
+def create_pull(call: Call) -> Answer:
+    store = call.repo.git
+    head = call.required("head").removeprefix(f"{call.repo.owner.login}:")
+    base = call.required("base")
+    title = call.required("title")
+    for field, branch in (("head", head), ("base", base)):
+        if branch not in store.branches:
+            raise validation_failed("PullRequest", field, "invalid")
+    if _open_pull(call, head, base):
+        already = f"A pull request already exists for {call.repo.owner.login}:{head}."
+        raise ApiError(
+            422,
+            "Validation Failed",
+            errors=[{"resource": "PullRequest", "code": "custom", "message": already}],
+        )
+    tip, onto = store.commits[store.branches[head]], store.commits[store.branches[base]]
+    if not merging.commits_between(store, onto, tip):
+        nothing = f"No commits between {base} and {head}"
+        raise ApiError(
+            422, "Validation Failed", errors=[{"resource": "PullRequest", "code": "custom", "message": nothing}]
+        )
+    now = call.hub.now()
+    pull = Pull(call.hub.world.next_id(), head, base, tip.sha, onto.sha, draft=call.flag("draft"))
+    issue = Issue(call.hub.world.next_id(), call.repo.next_number(), title, call.actor, now, now, pull=pull)
+    issue.body = call.text("body")
+    call.repo.issues[issue.number] = issue
+    shown = _full(call, issue, pull)
+    return Answer(shown, status=201, headers={"location": str(shown["url"])})
+
+
+@operation("GET /repos/{owner}/{repo}/pulls/{pull_number}")
+def get_pull(call: Call) -> Json:
+    return _full(call, *_pull(call))
+
+
+@operation("PATCH /repos/{owner}/{repo}/pulls/{pull_number}")
+def update_pull(call: Call) -> Json:
+    issue, pull = _pull(call)
+    state, base = call.one_of("state", ["open", "closed"]), call.text("base")
+    if base is not None and base not in call.repo.git.branches:
+        raise validation_failed("PullRequest", "base", "invalid")
+    if state == "open" and pull.merged_at:
+        raise validation_failed("PullRequest", "state", "invalid", "A merged pull request cannot be reopened.")
+    issue.title = call.text("title") or issue.title
+    if "body" in call.body:
+        issue.body = call.text("body")
+    if base is not None:
+        pull.base, pull.base_sha = base, call.repo.git.branches[base]
+    if state is not None and state != issue.state:
+        issue.state = "closed" if state == "closed" else "open"
+        issue.closed_at = call.hub.now() if state == "closed" else None
+    issue.updated_at = call.hub.now()
+    return _full(call, issue, pull)
+
+
+@operation("GET /repos/{owner}/{repo}/pulls/{pull_number}/files")
+def list_files(call: Call) -> list[Json]:
+    _, pull = _pull(call)
+    return [diff_entry(call.urls, call.repo, pull.head_sha, each) for each in call.page(_changes(call, pull))]
+
+
+@operation("POST /repos/{owner}/{repo}/pulls/{pull_number}/reviews")
+def create_review(call: Call) -> Json:
+    issue, pull = _pull(call)
+    event = call.one_of("event", list(_EVENTS))
+    body = call.text("body") or ""
+    if event in ("REQUEST_CHANGES", "COMMENT") and not body:
+        raise ApiError(422, "Unprocessable Entity", errors=[{"message": "Body can't be blank"}])
+    if event in ("APPROVE", "REQUEST_CHANGES") and issue.author == call.actor:
+        own = "Can not approve your own pull request" if event == "APPROVE" else "Can not request changes on your own"
+        raise ApiError(422, "Unprocessable Entity", errors=[{"message": own}])
+    review = Review(
+        call.hub.world.next_id(),
+        body,
+        _EVENTS[event] if event else "PENDING",
+        call.actor,
+        call.text("commit_id") or pull.head_sha,
+        call.hub.now() if event else None,
+    )
+    pull.reviews.append(review)
+    return shapes.review(call.urls, call.repo, issue, review)
+
+
+@operation("PUT /repos/{owner}/{repo}/pulls/{pull_number}/merge")
+def merge_pull(call: Call) -> Json:
+    issue, pull = _pull(call)
+    method = call.one_of("merge_method", ["merge", "squash", "rebase"]) or "merge"
+    expected = call.text("sha")
+    if expected is not None and expected != pull.head_sha:
+        raise ApiError(409, "Head branch was modified. Review and try the merge again.")
+    if issue.state == "closed" or pull.draft or not _is_mergeable(call, pull):
+        raise ApiError(405, "Pull Request is not mergeable")
+    store, now = call.repo.git, call.hub.now()
+    onto, tip = store.commits[store.branches[pull.base]], store.commits[pull.head_sha]
+    title = call.text("commit_title") or (
+        f"Merge pull request #{issue.number} from {call.repo.owner.login}/{pull.head}"
+        if method == "merge"
+        else f"{issue.title} (#{issue.number})"
+    )
+    message = "\n\n".join(part for part in (title, call.text("commit_message")) if part)
+    parents = [onto.sha, tip.sha] if method == "merge" else [onto.sha]
+    made = store.commit(merging.merged_files(store, onto, tip), message, call.signature(), parents)
+    store.branches[pull.base] = made.sha
+    pull.merged_at, pull.merged_by, pull.merge_commit_sha = now, call.actor, made.sha
+    issue.state, issue.closed_at, issue.updated_at = "closed", now, now
+    return {"sha": made.sha, "merged": True, "message": "Pull Request successfully merged"}
+
+
+def _pull(call: Call) -> tuple[Issue, Pull]:
+    issue = call.repo.issues.get(call.number("pull_number"))
+    if issue is None or issue.pull is None:
+        raise not_found()
+    return issue, issue.pull
+
+
+def _open_pull(call: Call, head: str, base: str) -> bool:
+    return any(
+        issue.pull and issue.state == "open" and (issue.pull.head, issue.pull.base) == (head, base)
+        for issue in call.repo.issues.values()
+    )
+
+
+def _changes(call: Call, pull: Pull) -> list[merging.Change]:
+    store = call.repo.git
+    base, head = store.commits[pull.base_sha], store.commits[pull.head_sha]
+    return merging.changes(store, merging.merge_base(store, base, head), head)
+
+
+def _is_mergeable(call: Call, pull: Pull) -> bool:
+    store = call.repo.git
+    if pull.base not in store.branches:
+        return False
+    try:
+        merging.merged_files(store, store.commits[store.branches[pull.base]], store.commits[pull.head_sha])
+    except merging.Conflict:
+        return False
+    return True
+
+
+def _full(call: Call, issue: Issue, pull: Pull) -> Json:
+    store, diff = call.repo.git, _changes(call, pull)
+    counts = {
+        "commits": len(merging.commits_between(store, store.commits[pull.base_sha], store.commits[pull.head_sha])),
+        "additions": sum(each.additions for each in diff),
+        "deletions": sum(each.deletions for each in diff),
+        "changed_files": len(diff),
+    }
+    mergeable = None if issue.state == "closed" else _is_mergeable(call, pull)
+    return shapes.pull_request(call.urls, call.repo, issue, pull, mergeable=mergeable, counts=counts)

@@ -1,0 +1,92 @@
+"""One repository: look, list its branches and commits, delete it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from loaner.sandbox.github.call import Call
+from loaner.sandbox.github.errors import ApiError, not_found
+from loaner.sandbox.github.git import Commit
+from loaner.sandbox.github.merging import changes
+from loaner.sandbox.github.routing import operation
+from loaner.sandbox.github.shapes import repositories as shapes
+from loaner.sandbox.github.shapes.basics import Json
+from loaner.sandbox.github.state import Account
+
+
+@operation("GET /repos/{owner}/{repo}")
+def get_repository(call: Call) -> Json:
+    return shapes.full_repository(call.urls, call.repo, call.role)
+
+
+@operation("DELETE /repos/{owner}/{repo}", status=204)
+def delete_repository(call: Call) -> None:
+    """The token's permission is not enough: the person must be an administrator too."""
+    if call.login is not None and call.role != "admin":
+        raise ApiError(403, "Must have admin rights to Repository.")
+    del call.hub.world.repositories[call.repo.id]
+
+
+@operation("GET /repos/{owner}/{repo}/branches")
+def list_branches(call: Call) -> list[Json]:
+    found = call.page(sorted(call.repo.git.branches.items()))
+    return [shapes.branch(call.urls, call.repo, name, sha) for name, sha in found]
+
+
+@operation("GET /repos/{owner}/{repo}/commits")
+def list_commits(call: Call) -> list[Json]:
+    start = call.repo.git.resolve(call.query.get("sha") or call.repo.default_branch)
+    if start is None:
+        raise not_found()
+    found = [each for each in call.repo.git.history(start) if _is_wanted(call, each)]
+    return [shapes.commit(call.urls, call.repo, each, author_of(call, each)) for each in call.page(found)]
+
+
+@operation("GET /repos/{owner}/{repo}/commits/{ref}")
+def get_commit(call: Call) -> Json:
+    found = call.repo.git.resolve(call.params["ref"])
+    if found is None:
+        raise ApiError(422, f"No commit found for SHA: {call.params['ref']}")
+    parent = call.repo.git.commits[found.parents[0]] if found.parents else None
+    diff = changes(call.repo.git, parent, found)
+    more: Json = {
+        "stats": {
+            "additions": sum(each.additions for each in diff),
+            "deletions": sum(each.deletions for each in diff),
+            "total": sum(each.additions + each.deletions for each in diff),
+        },
+        "files": [shapes.diff_entry(call.urls, call.repo, found.sha, each) for each in diff],
+    }
+    return shapes.commit(call.urls, call.repo, found, author_of(call, found)) | more
+
+
+def author_of(call: Call, commit: Commit) -> Account | None:
+    """The account whose address signed the commit."""
+    return next((each for each in call.hub.world.accounts.values() if each.email == commit.author.email), None)
+
+
+def _is_wanted(call: Call, commit: Commit) -> bool:
+    """The filters ``author``, ``path``, ``since`` and ``until``."""
+    author, path = call.query.get("author"), call.query.get("path")
+    since, until = parse_time(call.query.get("since")), parse_time(call.query.get("until"))
+    by = author_of(call, commit)
+    parent = call.repo.git.commits[commit.parents[0]] if commit.parents else None
+    return (
+        (author is None or author in (commit.author.email, by.login if by else None))
+        and (since is None or commit.author.at >= since)
+        and (until is None or commit.author.at <= until)
+        and (path is None or any(_is_below(each.path, path) for each in changes(call.repo.git, parent, commit)))
+    )
+
+
+def parse_time(text: str | None) -> datetime | None:
+    """A time of the query; GitHub ignores one that it cannot read."""
+    try:
+        moment = datetime.fromisoformat(text) if text else None
+    except ValueError:
+        return None
+    return moment if moment and moment.tzinfo else None
+
+
+def _is_below(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder.rstrip("/") + "/")

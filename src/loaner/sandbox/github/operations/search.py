@@ -1,0 +1,159 @@
+"""Searching. GitHub's permission map has no row for it: what comes back is what the token may read anyway.
+
+GitHub docs, REST API "Search" and "Searching on GitHub". Words must all occur; qualifiers narrow.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from loaner.sandbox.github.call import Call
+from loaner.sandbox.github.errors import validation_failed
+from loaner.sandbox.github.git import TreeEntry
+from loaner.sandbox.github.limits import CODE_SEARCH, SEARCH
+from loaner.sandbox.github.routing import operation
+from loaner.sandbox.github.shapes.basics import Json
+from loaner.sandbox.github.shapes.issues import issue as show_issue
+from loaner.sandbox.github.shapes.repositories import content
+from loaner.sandbox.github.shapes.repositories import repository as show_repository
+from loaner.sandbox.github.state import Issue, Repository
+
+Item = TypeVar("Item")
+_TERM = re.compile(r'(-?)(?:([a-z]+):)?(?:"([^"]*)"|(\S+))')
+
+
+@dataclass
+class Query:
+    """A parsed ``q``: free words, and qualifiers by name (negated ones apart)."""
+
+    words: list[str] = field(default_factory=list)
+    wanted: dict[str, list[str]] = field(default_factory=dict)
+    unwanted: dict[str, list[str]] = field(default_factory=dict)
+
+    def has_words(self, *texts: str | None) -> bool:
+        whole = "\n".join(text or "" for text in texts).casefold()
+        return all(word in whole for word in self.words)
+
+    def accepts(self, name: str, values: Sequence[str]) -> bool:
+        """Whether a thing with these values of one qualifier passes."""
+        have = {value.casefold() for value in values}
+        return all(each in have for each in self.wanted.get(name, [])) and not any(
+            each in have for each in self.unwanted.get(name, [])
+        )
+
+
+@operation("GET /search/repositories", bucket=SEARCH)
+def search_repositories(call: Call) -> Json:
+    query = _query(call)
+    found = [
+        each
+        for each in _repositories(call, query)
+        if query.has_words(each.full_name, each.description) and query.accepts("language", [each.language])
+    ]
+    return _results(call, found, lambda each: show_repository(call.urls, each, call.role_on(each)))
+
+
+@operation("GET /search/issues", bucket=SEARCH)
+def search_issues(call: Call) -> Json:
+    """Issues where the token may read issues, pull requests where it may read those."""
+    query = _query(call)
+    found = [
+        (repository, issue)
+        for repository in _repositories(call, query)
+        for issue in repository.issues.values()
+        if call.holds({"pull_requests" if issue.pull else "issues": "read"}) and _matches(query, issue)
+    ]
+    found.sort(key=lambda pair: pair[1].created_at, reverse=call.query.get("order", "desc") != "asc")
+    return _results(call, found, lambda pair: show_issue(call.urls, *pair)) | {"search_type": "lexical"}
+
+
+@operation("GET /search/code", bucket=CODE_SEARCH)
+def search_code(call: Call) -> Json:
+    """Default branches only, as GitHub does."""
+    query = _query(call)
+    found = [
+        (repository, TreeEntry(path, "blob", blob, len(repository.git.blobs[blob])))
+        for repository in (_repositories(call, query) if call.holds({"contents": "read"}) else [])
+        for path, blob in repository.git.commits[repository.git.branches[repository.default_branch]].files.items()
+        if _holds_code(query, repository, path, blob)
+    ]
+
+    def show(pair: tuple[Repository, TreeEntry]) -> Json:
+        repository, entry = pair
+        shown = content(call.urls, repository, entry, repository.default_branch)
+        kept: Json = {key: shown[key] for key in ("name", "path", "sha", "url", "git_url", "html_url")}
+        return kept | {"repository": show_repository(call.urls, repository)}
+
+    return _results(call, found, show)
+
+
+def _query(call: Call) -> Query:
+    text = call.query.get("q", "")
+    if not text.strip():
+        raise validation_failed("Search", "q", "missing")
+    query = Query()
+    for negated, name, quoted, plain in _TERM.findall(text):
+        value = (quoted or plain).casefold()
+        if name:
+            (query.unwanted if negated else query.wanted).setdefault(name, []).append(value)
+        else:
+            query.words.append(value)
+    return query
+
+
+def _repositories(call: Call, query: Query) -> list[Repository]:
+    """Those the token reaches, among those the query names. Naming one out of reach is an error, as at GitHub."""
+    reached = call.reached()
+    names = query.wanted.get("repo", [])
+    owners = [each for key in ("org", "user") for each in query.wanted.get(key, [])]
+    known = {each.full_name.casefold() for each in reached}
+    if names and not known.intersection(names):
+        raise validation_failed(
+            "Search",
+            "q",
+            "invalid",
+            "The listed users and repositories cannot be searched either because the resources do not exist or you "
+            "do not have permission to view them.",
+        )
+    return [
+        each
+        for each in reached
+        if (not names or each.full_name.casefold() in names)
+        and (not owners or each.owner.login.casefold() in owners)
+        and each.full_name.casefold() not in query.unwanted.get("repo", [])
+    ]
+
+
+def _matches(query: Query, issue: Issue) -> bool:
+    kinds = ["pr", "pull-request"] if issue.pull else ["issue"]
+    states = [issue.state, *(["merged"] if issue.pull and issue.pull.merged_at else [])]
+    return (
+        query.accepts("is", [*kinds, *states, "private"])
+        and query.accepts("type", kinds)
+        and query.accepts("state", states)
+        and query.accepts("label", [each.name for each in issue.labels])
+        and query.accepts("author", [issue.author.login])
+        and query.accepts("assignee", [each.login for each in issue.assignees])
+        and query.has_words(issue.title, issue.body, *(each.body for each in issue.comments))
+    )
+
+
+def _holds_code(query: Query, repository: Repository, path: str, blob: str) -> bool:
+    folders = [path.rpartition("/")[0][:end] for end in range(len(path) + 1)]
+    return (
+        query.accepts("path", [path, *folders])
+        and query.accepts("filename", [path.rpartition("/")[2]])
+        and query.accepts("extension", [path.rpartition(".")[2]])
+        and query.has_words(path, repository.git.blobs[blob].decode(errors="replace"))
+    )
+
+
+def _results(call: Call, found: list[Item], show: Callable[[Item], Json]) -> Json:
+    return {
+        "total_count": len(found),
+        "incomplete_results": False,
+        "items": [show(each) | {"score": 1.0} for each in call.page(found)],
+    }

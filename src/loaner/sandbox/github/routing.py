@@ -1,0 +1,204 @@
+"""From an HTTP request to a handler: who asks, may they, and what the answer carries.
+
+The order is GitHub's: user agent, credential, rate limit, then whether the thing exists for this token (404), and
+only then whether the token may do this to it (403). Every request with a known token is written in the ledger,
+refused ones too.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from loaner.sandbox.github import appauth
+from loaner.sandbox.github.call import Answer, Call
+from loaner.sandbox.github.errors import ApiError, bad_credentials, not_accessible, not_found
+from loaner.sandbox.github.hub import Hub
+from loaner.sandbox.github.limits import CORE
+from loaner.sandbox.github.permissions import Need, Permissions, need, touches_workflows
+from loaner.sandbox.ledger import Entry
+
+Auth = Literal["token", "app", "client", "open"]
+Handler = Callable[[Call], object]
+
+API_VERSIONS = ("2022-11-28", "2026-03-10")
+_PREFIX = "/github/api"
+# Path parameters that may hold slashes.
+_DEEP = ("path", "ref", "tree_sha")
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One REST operation, named as GitHub names it: ``METHOD /path/{template}``."""
+
+    name: str
+    handler: Handler
+    status: int
+    auth: Auth
+    bucket: str
+    need: Need
+
+    @property
+    def method(self) -> str:
+        return self.name.split(" ", 1)[0]
+
+    @property
+    def route(self) -> str:
+        path = self.name.split(" ", 1)[1]
+        for name in _DEEP:
+            path = path.replace(f"{{{name}}}", f"{{{name}:path}}")
+        return path
+
+
+OPERATIONS: dict[str, Operation] = {}
+"""All that is emulated, by name; the modules of ``operations`` fill it."""
+
+
+def operation(
+    name: str, *, status: int = 200, auth: Auth = "token", bucket: str = CORE, installation: bool = True
+) -> Callable[[Handler], Handler]:
+    """Register a handler. ``installation=False``: GitHub's map has no row, and only a person's token may call it."""
+
+    def register(handler: Handler) -> Handler:
+        OPERATIONS[name] = Operation(name, handler, status, auth, bucket, need(name, installation=installation))
+        return handler
+
+    return register
+
+
+def routes(hub: Hub) -> list[Route]:
+    """The whole REST API; whatever is not emulated is a 404 of GitHub's shape."""
+    known = [_Endpoint(hub, each).route() for each in OPERATIONS.values()]
+    unknown = [_Endpoint(hub, replace(_UNKNOWN, name=f"{method} /{{path}}")).route() for method in _METHODS]
+    return known + unknown
+
+
+def _nothing(_: Call) -> object:
+    raise not_found()
+
+
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+_UNKNOWN = Operation("GET /{path}", _nothing, 404, "token", CORE, Need(()))
+
+
+class _Endpoint:
+    def __init__(self, hub: Hub, operation: Operation) -> None:
+        self.hub = hub
+        self.operation = operation
+
+    def route(self) -> Route:
+        return Route(self.operation.route, self.answer, methods=[self.operation.method])
+
+    async def answer(self, request: Request) -> Response:
+        headers = {
+            "x-accepted-github-permissions": self.operation.need.header(),
+            "x-github-media-type": "github.v3; format=json",
+            "x-github-request-id": secrets.token_hex(8).upper(),
+            "x-github-api-version-selected": request.headers.get("x-github-api-version", API_VERSIONS[0]),
+        }
+        if not request.headers.get("user-agent"):
+            return PlainTextResponse("Request forbidden by administrative rules.", status_code=403, headers=headers)
+        token = _bearer(request) if self.operation.auth in ("token", "open") else None
+        path = request.url.path.removeprefix(_PREFIX)
+        entry = self.hub.sandbox.ledger.find(token) if token else None
+        try:
+            call = Call(self.hub, path, request.path_params, dict(request.query_params), request.headers, {})
+            self._identify(request, call, token)
+            headers |= self.hub.limits.spend(_subject(call.entry), self.operation.bucket)
+            self._admit(call)
+            call.body = _body(await request.body())
+            response = self._respond(call, self.operation.handler(call))
+        except ApiError as refusal:
+            response = refusal.response()
+        for name, value in headers.items():
+            response.headers.setdefault(name, value)
+        if entry is not None and entry.provider == "github":
+            self.hub.sandbox.ledger.used(entry, method=request.method, path=path, status=response.status_code)
+        return response
+
+    def _identify(self, request: Request, call: Call, token: str | None) -> None:
+        version = request.headers.get("x-github-api-version", API_VERSIONS[0])
+        if version not in API_VERSIONS:
+            raise ApiError(400, f'"{version}" is not a supported version.')
+        if self.operation.auth == "app":
+            appauth.check_app(self.hub, request.headers.get("authorization", ""))
+        elif self.operation.auth == "client":
+            appauth.check_client(self.hub, request.headers.get("authorization", ""), call.params.get("client_id", ""))
+        elif token:
+            call.entry = self.hub.tokens.find(token)
+            if call.entry is None:
+                raise bad_credentials()
+        elif request.headers.get("authorization"):
+            raise bad_credentials()
+
+    def _admit(self, call: Call) -> None:
+        """404 for what this token cannot see; 403 for what it may not do."""
+        if "owner" in call.params:
+            found = self.hub.world.find(f"{call.params['owner']}/{call.params['repo']}")
+            if found is None or call.entry is None or found not in call.reached():
+                raise not_found()
+            call.repository = found
+        if self.operation.auth != "token":
+            return
+        if call.entry is None:
+            raise ApiError(401, "Requires authentication")
+        if call.entry.kind == "installation" and not self.operation.need.installation:
+            raise not_accessible()
+        if not replace(self.operation.need, alternatives=self._alternatives(call)).is_met_by(
+            self.hub.tokens.permissions(call.entry)
+        ):
+            raise not_accessible()
+
+    def _alternatives(self, call: Call) -> tuple[Permissions, ...]:
+        """Which of the published alternatives count for this very path."""
+        every = self.operation.need.alternatives
+        if any("workflows" in each for each in every):
+            wanted = touches_workflows([call.params.get("path", "")])
+            return tuple(each for each in every if ("workflows" in each) == wanted)
+        number = call.params.get("issue_number", "")
+        if number.isascii() and number.isdigit() and call.repository:
+            issue = call.repository.issues.get(int(number))
+            if issue is not None and issue.pull is None:  # ``pull_requests`` says nothing about a plain issue
+                return tuple(each for each in every if "pull_requests" not in each)
+        return every
+
+    def _respond(self, call: Call, result: object) -> Response:
+        answer = result if isinstance(result, Answer) else Answer(result, self.operation.status)
+        headers = answer.headers | ({"link": call.link} if call.link else {})
+        if "location" in headers and answer.status in (301, 302):
+            return RedirectResponse(headers["location"], status_code=answer.status)
+        if isinstance(answer.body, bytes):
+            return Response(answer.body, status_code=answer.status, headers=headers)
+        if answer.status == 204:  # noqa: PLR2004 - No Content
+            return Response(status_code=204, headers=headers)
+        return JSONResponse(answer.body, status_code=answer.status, headers=headers)
+
+
+def _bearer(request: Request) -> str | None:
+    """GitHub takes ``Bearer`` and, of old, ``token``."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() in ("bearer", "token") else None
+
+
+def _subject(entry: Entry | None) -> str:
+    """All tokens of one person share one limit, over all apps."""
+    return entry.subject if entry else "anonymous"
+
+
+def _body(raw: bytes) -> dict[str, object]:
+    if not raw:
+        return {}
+    try:
+        body = json.loads(raw)
+    except ValueError:
+        raise ApiError(400, "Problems parsing JSON") from None
+    if not isinstance(body, dict):
+        raise ApiError(400, "Body should be a JSON object")
+    return body

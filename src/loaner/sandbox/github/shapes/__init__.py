@@ -1,0 +1,1 @@
+"""GitHub's JSON, one function per schema of its OpenAPI description."""

@@ -1,0 +1,168 @@
+"""What the emulated GitHub knows: accounts, repositories, issues, pull requests and runs."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from loaner.sandbox.github.git import GitStore
+
+Role = Literal["read", "write", "admin"]
+
+
+@dataclass(frozen=True)
+class Account:
+    """A user, an organisation or a bot."""
+
+    login: str
+    id: int
+    type: Literal["User", "Organization", "Bot"] = "User"
+    name: str = ""
+    email: str = ""
+
+
+@dataclass(frozen=True)
+class Label:
+    id: int
+    name: str
+    color: str = "ededed"
+    description: str = ""
+
+
+@dataclass
+class Comment:
+    id: int
+    body: str
+    author: Account
+    created_at: datetime
+
+
+@dataclass
+class Review:
+    id: int
+    body: str
+    state: str
+    author: Account
+    commit_id: str
+    submitted_at: datetime | None
+
+
+@dataclass
+class Pull:
+    """What an issue has more when it is a pull request."""
+
+    id: int
+    head: str
+    base: str
+    head_sha: str
+    """The last known tip; stays when the branch goes."""
+    base_sha: str
+    draft: bool = False
+    merged_at: datetime | None = None
+    merged_by: Account | None = None
+    merge_commit_sha: str | None = None
+    reviews: list[Review] = field(default_factory=list)
+
+
+@dataclass
+class Issue:
+    """An issue; a pull request when ``pull`` is there. Both count in one row of numbers."""
+
+    id: int
+    number: int
+    title: str
+    author: Account
+    created_at: datetime
+    updated_at: datetime
+    body: str | None = None
+    state: Literal["open", "closed"] = "open"
+    state_reason: str | None = None
+    closed_at: datetime | None = None
+    labels: list[Label] = field(default_factory=list)
+    assignees: list[Account] = field(default_factory=list)
+    comments: list[Comment] = field(default_factory=list)
+    pull: Pull | None = None
+
+
+@dataclass
+class Workflow:
+    id: int
+    name: str
+    path: str
+    dispatchable: bool = True
+
+
+@dataclass
+class Job:
+    id: int
+    name: str
+    log: str
+
+
+@dataclass
+class Run:
+    id: int
+    number: int
+    workflow: Workflow
+    branch: str
+    sha: str
+    event: str
+    actor: Account
+    created_at: datetime
+    status: str = "completed"
+    conclusion: str | None = "success"
+    jobs: list[Job] = field(default_factory=list)
+
+
+@dataclass
+class Repository:
+    id: int
+    name: str
+    owner: Account
+    roles: dict[str, Role]
+    """Who may do what, by login. Whoever is missing does not see it: every repository here is private."""
+    created_at: datetime
+    description: str = ""
+    language: str = "Python"
+    default_branch: str = "main"
+    has_issues: bool = True
+    git: GitStore = field(default_factory=GitStore)
+    labels: dict[str, Label] = field(default_factory=dict)
+    issues: dict[int, Issue] = field(default_factory=dict)
+    workflows: list[Workflow] = field(default_factory=list)
+    runs: list[Run] = field(default_factory=list)
+    updated_at: datetime | None = None
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.owner.login}/{self.name}"
+
+    @property
+    def open_issues(self) -> int:
+        """As GitHub counts: pull requests too."""
+        return sum(issue.state == "open" for issue in self.issues.values())
+
+    def next_number(self) -> int:
+        return max(self.issues, default=0) + 1
+
+
+@dataclass
+class World:
+    """All accounts and repositories of one sandbox."""
+
+    accounts: dict[str, Account] = field(default_factory=dict)
+    repositories: dict[int, Repository] = field(default_factory=dict)
+    _ids: itertools.count[int] = field(default_factory=lambda: itertools.count(50_001))
+
+    def next_id(self) -> int:
+        return next(self._ids)
+
+    def find(self, full_name: str) -> Repository | None:
+        """By ``owner/name``; GitHub does not mind the case."""
+        wanted = full_name.casefold()
+        return next((each for each in self.repositories.values() if each.full_name.casefold() == wanted), None)
+
+    def account(self, login: str) -> Account | None:
+        return self.accounts.get(login.casefold())
