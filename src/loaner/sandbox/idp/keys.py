@@ -68,7 +68,8 @@ class Signer:
             digest = hmac.digest(secret, message.encode(), hashlib.new(f"sha{algorithm[2:]}").name)
             return f"{message}.{_base64url(digest)}"
         key = _new_key() if stranger else self.key
-        return jwt.encode(dict(claims), key, algorithm=algorithm, headers=named)
+        # PyJWT adds a typ of its own unless it is given an empty one.
+        return jwt.encode(dict(claims), key, algorithm=algorithm, headers={"typ": "", **named})
 
 
 def _new_key() -> rsa.RSAPrivateKey:
