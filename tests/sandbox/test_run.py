@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import anyio
@@ -16,7 +15,7 @@ async def test_a_running_sandbox_tells_where_it_is_and_forgets_it_at_the_end(tmp
         told = json.loads((tmp_path / "sandbox.json").read_text())
         assert told["base_url"] == running.base_url
         assert told["urls"]["github_api"] == f"{running.base_url}/github/api"
-    assert os.listdir(tmp_path) == []
+    assert not (tmp_path / "sandbox.json").exists()
 
 
 async def test_a_port_in_use_is_said_so(sandbox: RunningSandbox) -> None:
@@ -70,8 +69,7 @@ async def test_a_hanging_provider_is_let_go_when_the_fault_is_cleared(sandbox: R
         async with anyio.create_task_group() as group:
 
             async def hang() -> None:
-                with pytest.raises(httpx2.RemoteProtocolError):
-                    await http.get("/github/api/user")
+                assert (await http.get("/github/api/user", timeout=30)).status_code == 503
 
             group.start_soon(hang)
             await http.get("/sandbox/faults")

@@ -104,6 +104,7 @@ class Faulty:
             await self.app(scope, receive, send)
         elif fault.kind == "hang":
             await _hang(fault, receive)
+            await _answer(send, 503, {"message": "let go by the sandbox"}, {})
         elif fault.kind == "slow_drip":
             await self.app(scope, receive, _dripping(send))
         elif fault.kind == "half_close":
@@ -124,7 +125,7 @@ async def _answer(send: Send, status: int, body: dict[str, object], headers: dic
 
 
 async def _hang(fault: Fault, receive: Receive) -> None:
-    """Say nothing until the client goes away or the fault is cleared; the server then closes the connection."""
+    """Say nothing until the client goes away or the fault is cleared."""
     async with anyio.create_task_group() as group:
 
         async def until_gone() -> None:

@@ -19,7 +19,7 @@ from loaner.sandbox.app import Sandbox, create_app
 STATE_FILE = "sandbox.json"
 
 
-class PortInUse(Exception):  # noqa: N818 - reads as what happened
+class PortInUse(Exception):
     """Somebody else listens on the port that was asked for."""
 
     def __init__(self, port: int) -> None:

@@ -110,10 +110,9 @@ def _labels(call: Call) -> list[Label] | None:
     wanted = call.body.get("labels")
     if wanted is None:
         return None
-    names = (
-        [each.get("name") if isinstance(each, dict) else each for each in wanted] if isinstance(wanted, list) else []
-    )
-    if not isinstance(wanted, list) or not all(isinstance(name, str) and name for name in names):
+    given = wanted if isinstance(wanted, list) else [None]
+    names = [name for each in given if isinstance(name := each.get("name") if isinstance(each, dict) else each, str)]
+    if len(names) != len(given) or not all(names):
         raise invalid_request("For 'properties/labels', the value is not an array of labels.")
     for name in names:
         call.repo.labels.setdefault(name, Label(call.hub.world.next_id(), name))
