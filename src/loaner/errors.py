@@ -178,6 +178,8 @@ class PolicyDenied(LoanerError):
 class ScopeNotGrantable(LoanerError):
     code = "scope_not_grantable"
     exit = Exit.POLICY
+    named: frozenset[str] = frozenset()
+    """The permissions that the provider itself asked for, where it named them."""
 
 
 class GrantBroken(LoanerError):
@@ -212,6 +214,8 @@ class NotFound(ProviderError):
 
 class ProviderForbidden(ProviderError):
     code = "provider_forbidden"
+    named: frozenset[str] = frozenset()
+    """The permissions that the provider says this request accepts, where it named them."""
 
 
 class ProviderRejected(ProviderError):

@@ -83,6 +83,7 @@ def _operation(path: Path, provider: Provider) -> Operation:
         aliases=tuple(f"{provider.name}_{alias}" for alias in written.aliases),
         wording=written.phrase,
         check=written.check,
+        find=written.find,
         params=written.all_params,
         rule=written.scope,
         steps=written.steps,
@@ -145,5 +146,6 @@ def _check_together(operations: Sequence[Operation]) -> None:
             if name in seen:
                 raise ConnectorInvalid(f"there are two tools named {name!r}.", where=where)
             seen.add(name)
-        if operation.check and operation.check not in reading:
-            raise ConnectorInvalid(f"check names {operation.check!r}, which is no tool that reads.", where=where)
+        for key, named in (("check", operation.check), ("find", operation.find)):
+            if named and named not in reading:
+                raise ConnectorInvalid(f"{key} names {named!r}, which is no tool that reads.", where=where)

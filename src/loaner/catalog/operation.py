@@ -93,6 +93,8 @@ class Operation:
     """The verb phrase with placeholders of resource and selector parameters."""
     check: str | None
     """A reading tool that tells whether a write happened."""
+    find: str | None
+    """A reading tool that finds what this one has to be given."""
     params: Mapping[str, Param]
     rule: ScopeRule
     steps: tuple[Step, ...]

@@ -109,5 +109,10 @@ class Step(Described):
             return " ".join(self.graphql.split()[:2]).partition("(")[0]
         return f"{self.method} {self.path}" if self.path else "POST to the upload URL"
 
+    @property
+    def changes(self) -> bool:
+        """May this request change anything at the provider?"""
+        return not self.graphql.lstrip().startswith("query") if self.graphql else self.method != "GET"
+
     def placed(self) -> list[Value]:
         return [*self.query.values(), *self.body.values(), *self.variables.values()]

@@ -36,6 +36,7 @@ class Written(Described):
     aliases: tuple[str, ...] = ()
     phrase: str
     check: str | None = None
+    find: str | None = None
     params: dict[str, Param] = Field(default_factory=dict)
     scope: ScopeRule
     request: Step | None = None

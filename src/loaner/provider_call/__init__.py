@@ -1,0 +1,8 @@
+"""The one place that speaks to providers: one request, one reply, errors renamed."""
+
+from __future__ import annotations
+
+from loaner.provider_call.sending import Reply, send
+from loaner.provider_call.transport import Answer, ProviderTransport, Unanswered
+
+__all__ = ["Answer", "ProviderTransport", "Reply", "Unanswered", "send"]

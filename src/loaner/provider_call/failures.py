@@ -1,0 +1,148 @@
+"""From a verdict to words for the model: what happened, what to do, what not to do. Never the provider's prose."""
+
+from __future__ import annotations
+
+import secrets
+from typing import NoReturn
+
+from loaner.catalog import BoundCall
+from loaner.errors import (
+    GrantBroken,
+    LoanerError,
+    NotFound,
+    OutcomeUnknown,
+    ProviderForbidden,
+    ProviderRejected,
+    ProviderUnavailable,
+    RateLimited,
+    ScopeNotGrantable,
+)
+from loaner.provider_call.transport import Answer
+from loaner.provider_call.verdict import Verdict
+from loaner.provider_call.waiting import retry_after
+from loaner.scope import Scope, derive
+
+_LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
+_REJECTED = {
+    405: "it is not in a state in which that can be done.",
+    409: "it conflicts with what is there now; it may have changed meanwhile. Read it again first.",
+    410: "it is gone, or switched off there.",
+    413: "it is too large.",
+    422: "a value is not acceptable there, or the same thing exists already.",
+}
+
+
+def reference() -> str:
+    """A short id that a person can read out and an operator can find in the log."""
+    return "".join(secrets.choice(_LETTERS) for _ in range(4))
+
+
+def fail(verdict: Verdict, answer: Answer, bound: BoundCall, *, changing: bool) -> NoReturn:
+    """Raise what ``verdict`` means for this call. ``changing``: the refused request was one that changes something."""
+    provider, scope = bound.operation.provider, derive(bound)
+    ref = reference()
+    log = f"ref {ref}: {bound.operation.tool}: {verdict.trace}"
+    match verdict.code:
+        case "rate_limited":
+            raise limited(bound, retry_after(answer.headers, provider.rate), log)
+        case "not_found":
+            raise _not_found(bound, scope, log)
+        case "grant_broken":
+            raise GrantBroken(
+                f"{provider.title} no longer accepts the credential of this user's grant. ref {ref}",
+                do="Repeat the call: the user will be asked to connect their account again.",
+                log=log,
+            )
+        case "scope_missing":
+            raise _scope_missing(verdict, bound, scope, ref, log)
+        case "forbidden":
+            raise _forbidden(verdict, bound, scope, ref, log)
+        case "rejected":
+            raise _rejected(verdict, bound, ref, log)
+        case "unavailable":
+            raise unavailable(bound, log, changing=changing, ref=ref)
+
+
+def limited(bound: BoundCall, seconds: int, log: str = "") -> RateLimited:
+    return RateLimited(
+        f"{bound.operation.provider.title} asks to wait: retry after {seconds} s.",
+        retry_after=seconds,
+        dont="Retry once at most; narrow the query or lower limit.",
+        log=log,
+    )
+
+
+def unavailable(bound: BoundCall, log: str, *, changing: bool, ref: str = "") -> LoanerError:
+    """No answer, or one that says nothing: harmless for a read, uncertain for a write that was sent."""
+    title, ref = bound.operation.provider.title, ref or reference()
+    if changing:
+        return OutcomeUnknown(
+            f"the write may have happened: {title} did not say. ref {ref}",
+            do=f"Check with {bound.operation.check} before repeating.",
+            dont="Don't repeat the call unchecked.",
+            log=log,
+        )
+    return ProviderUnavailable(
+        f"{title} did not answer properly. Nothing was changed. ref {ref}", do="Safe to repeat in 10 s.", log=log
+    )
+
+
+def _not_found(bound: BoundCall, scope: Scope, log: str) -> NotFound:
+    selectors = [
+        f"{name} {value}"
+        for name, param in bound.operation.params.items()
+        if param.role == "selector" and param.default is None and (value := bound.arguments.get(name)) is not None
+    ]
+    what = f"{', '.join(selectors)} in {scope.resource_name}" if selectors else scope.resource_name
+    find = bound.operation.find
+    return NotFound(
+        f"{what} doesn't exist or isn't visible to this user.",
+        do=f"Check the spelling{f', or use {find}' if find else ''}.",
+        log=log,
+    )
+
+
+def _scope_missing(verdict: Verdict, bound: BoundCall, scope: Scope, ref: str, log: str) -> ScopeNotGrantable:
+    named = ", ".join(sorted(verdict.named)) or "another permission"
+    error = ScopeNotGrantable(
+        f"{bound.operation.provider.title} wants {named} for this, and {scope.told()} was used. ref {ref}",
+        do=_wider(bound, verdict.named),
+        log=log,
+    )
+    error.named = verdict.named
+    return error
+
+
+def _wider(bound: BoundCall, named: frozenset[str]) -> str:
+    """The argument that leads to the permission the provider named: a step up that the model can propose itself."""
+    for case in bound.operation.rule.when:
+        param = bound.operation.params.get(case.param)
+        if named and named == (case.instead or case.add) and param and param.role == "option" and case.equals:
+            return f"Repeat the call with {case.param} “{case.equals}”; the user may be asked for that permission."
+    return ""
+
+
+def _forbidden(verdict: Verdict, bound: BoundCall, scope: Scope, ref: str, log: str) -> ProviderForbidden:
+    granted = ", ".join(sorted(scope.permissions)) or "access"
+    error = ProviderForbidden(
+        f"{bound.operation.provider.title} refused although {granted} was granted"
+        f"{f' ({verdict.word})' if verdict.word else ''}: the user may lack the right themself, or the organisation "
+        f"may need to approve the app. ref {ref}",
+        dont="Retrying won't help.",
+        log=log,
+    )
+    error.named = verdict.named
+    return error
+
+
+def _rejected(verdict: Verdict, bound: BoundCall, ref: str, log: str) -> ProviderRejected:
+    title = bound.operation.provider.title
+    why = f"{verdict.word}." if verdict.word else _REJECTED.get(verdict.status, "it does not fit there.")
+    # A field is named only if it is one of our own parameters: the rest of the answer is the provider's text.
+    fields = ", ".join(f"{name}: {code}" for name, code in verdict.fields if name in bound.operation.params)
+    return ProviderRejected(
+        f"{title} did not take the request: {why}{f' ({fields})' if fields else ''} ref {ref}",
+        do="Change the arguments accordingly.",
+        dont="Don't repeat it unchanged.",
+        log=log,
+    )

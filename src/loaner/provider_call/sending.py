@@ -1,0 +1,218 @@
+"""The life of one bound call on the wire: its lookups, its steps, its result."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from loaner.catalog import BoundCall, cursor
+from loaner.catalog.lookup import Lookup
+from loaner.catalog.request import Outgoing, build
+from loaner.catalog.result import Shaper, look
+from loaner.catalog.step import Step
+from loaner.errors import NotFound, ProviderRejected
+from loaner.provider_call.failures import fail, unavailable
+from loaner.provider_call.transport import LOOPBACK, Answer, ProviderTransport, Unanswered
+from loaner.provider_call.verdict import judge
+from loaner.secret import Secret
+
+_NEXT = re.compile(r'<([^<>]+)>\s*;[^,<]*\brel="?next"?')
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What the agent gets: lean, and fitting the tool's output schema."""
+
+    payload: dict[str, Any]
+    status: int
+    """Of the last answer."""
+    truncated: bool = False
+
+
+async def send(
+    bound: BoundCall,
+    credential: Secret,
+    transport: ProviderTransport,
+    *,
+    on_answer: Callable[[Answer], None] | None = None,
+) -> Reply:
+    """Carry out one call under one credential, its requests one after another; nothing is retried here.
+
+    Raises the errors of :class:`loaner.errors.ProviderError` and :class:`loaner.errors.ScopeNotGrantable` or
+    :class:`loaner.errors.GrantBroken` where the provider says so.
+    """
+    return await _Sending(bound, credential, transport, on_answer).run()
+
+
+@dataclass
+class _Sending:
+    bound: BoundCall
+    credential: Secret
+    transport: ProviderTransport
+    on_answer: Callable[[Answer], None] | None
+    resolved: dict[str, Any] = field(default_factory=dict)
+    taken: dict[str, Any] = field(default_factory=dict)
+    document: Any = None
+    named: dict[str, Any] = field(default_factory=dict)
+    mark: str | int | None = None
+    already: bool = False
+
+    async def run(self) -> Reply:
+        operation = self.bound.operation
+        for name, param in operation.params.items():
+            lookup = operation.provider.lookups[param.lookup] if param.lookup else None
+            if lookup and lookup.needed(self.bound.arguments.get(name)):
+                self.resolved[name] = await self._found(lookup, self.bound.arguments[name])
+        status = 200
+        for step in operation.steps:
+            if step.when is None or step.when.holds(self.bound.arguments):
+                status = (await self._step(step)).status
+        return self._shaped(status)
+
+    async def _step(self, step: Step) -> Answer:
+        changing = self.bound.operation.effect != "read" and step.changes
+        answer = await self._exchange(
+            self.bound.requests(step, self.taken, self.resolved), changing=changing, cut=step.answer == "text", to=step
+        )
+        if step.redirect_to and HTTPStatus.MULTIPLE_CHOICES <= answer.status < HTTPStatus.BAD_REQUEST:
+            answer = await self._redirected(step, answer)
+        if answer.status >= HTTPStatus.MULTIPLE_CHOICES or step.answer != "text":
+            self._judge(step, answer, changing=changing)
+        if step.answer == "text":
+            self._keep(step, {"text": answer.body if isinstance(answer.body, str) else ""})
+            return answer
+        body = answer.body if step.answer == "json" else {}
+        if not isinstance(body, dict | list):
+            raise unavailable(self.bound, f"unreadable answer, status {answer.status}", changing=changing)
+        self._keep(step, look(body, "data") if step.graphql else body)
+        self._page(step, answer)
+        for name, path in step.take.items():
+            self.taken[name] = look(body, path)
+            if not isinstance(self.taken[name], str | int):
+                raise unavailable(self.bound, f"the answer lacks {path}", changing=changing)
+        return answer
+
+    def _judge(self, step: Step, answer: Answer, *, changing: bool) -> None:
+        verdict = None if step.upload_to and answer.status < HTTPStatus.MULTIPLE_CHOICES else judge(
+            answer, self.bound.operation.provider
+        )  # fmt: skip
+        if verdict and verdict.word and verdict.word in self.bound.operation.result.already:
+            self.already = True
+        elif verdict:
+            fail(verdict, answer, self.bound, changing=changing)
+        elif step.ok and look(look(answer.body, "data"), step.ok) is not True:
+            raise ProviderRejected(f"{self.bound.operation.provider.title} says that it did not do it.")
+        elif HTTPStatus.MULTIPLE_CHOICES <= answer.status < HTTPStatus.BAD_REQUEST:
+            # Moved or renamed: the new place is for the caller to name, so that it is what scope and consent cover.
+            raise NotFound(
+                "it has moved to another address there.", do="Look up its current name.", dont="Don't repeat it."
+            )
+
+    async def _exchange(
+        self, outgoing: Outgoing, *, changing: bool = False, cut: bool = False, to: Step | None = None
+    ) -> Answer:
+        provider = self.bound.operation.provider
+        try:
+            if outgoing.credential:
+                answer = await self.transport.exchange(
+                    outgoing.method,
+                    outgoing.url,
+                    headers=provider.headers,
+                    query=outgoing.query,
+                    form=outgoing.form,
+                    json=outgoing.json,
+                    bearer=self.credential,
+                    cut=cut,
+                )
+            else:
+                self._allow(to, outgoing.url)
+                answer = await self.transport.elsewhere(outgoing.method, outgoing.url, content=outgoing.content)
+        except Unanswered as lost:
+            raise unavailable(self.bound, str(lost), changing=changing and lost.sent) from None
+        if self.on_answer:
+            self.on_answer(answer)
+        return answer
+
+    async def _redirected(self, step: Step, answer: Answer) -> Answer:
+        """Follow one redirect to another host. The credential stays behind."""
+        target = str(answer.headers.get("location", ""))
+        self._allow(step, target)
+        try:
+            return await self.transport.elsewhere("GET", target, cut=True)
+        except Unanswered as lost:
+            raise unavailable(self.bound, str(lost), changing=False) from None
+
+    def _allow(self, step: Step | None, url: str) -> None:
+        """Only hosts that the operation's file names; loopback only where the provider itself is there."""
+        try:
+            parts = urlsplit(url)
+            host = parts.hostname or ""
+        except ValueError:
+            host, parts = "", urlsplit("")
+        base = urlsplit(next(iter(self.bound.operation.provider.hosts.values()))).hostname
+        named = parts.scheme == "https" and any(
+            host == suffix.removeprefix(".") or (suffix.startswith(".") and host.endswith(suffix))
+            for suffix in (step.redirect_to if step else ())
+        )
+        if not (named or (base in LOOPBACK and host in LOOPBACK)):
+            raise unavailable(self.bound, f"an answer names the host {ascii(host)[:80]}", changing=False)
+
+    async def _found(self, lookup: Lookup, value: str) -> Any:
+        provider, wanted = self.bound.operation.provider, lookup.wanted(value)
+        mark: Any = None
+        for _ in range(lookup.pages):
+            outgoing = build(lookup.step, provider, self.bound.sent, {"wanted": wanted, "cursor": mark})
+            answer = await self._exchange(outgoing)
+            self._judge(lookup.step, answer, changing=False)
+            body = look(answer.body, "data") if lookup.step.graphql else answer.body
+            items = look(body, lookup.items)
+            for item in items if isinstance(items, list) else []:
+                if look(item, lookup.match) == wanted and isinstance(look(item, lookup.id), str):
+                    return look(item, lookup.id)
+            mark = look(body, lookup.next) if lookup.next else None
+            if not mark:
+                break
+        raise NotFound(
+            f"{provider.title} shows this user no {lookup.means} (“{value}”).",
+            do="Check the name, or give the id.",
+        )
+
+    def _keep(self, step: Step, body: Any) -> None:
+        if step.name:
+            self.named[step.name] = body
+        elif step.answer != "none" or self.document is None:
+            self.document = body
+
+    def _page(self, step: Step, answer: Answer) -> None:
+        page = self.bound.operation.page
+        if page is None or not any(value.param == "cursor" for value in step.placed()):
+            return
+        if page.next == "link":
+            link = _NEXT.search(str(answer.headers.get("link", "")))
+            number = parse_qs(urlsplit(link[1]).query).get("page", [""])[0] if link else ""
+            self.mark = int(number) if number.isascii() and number.isdigit() else None
+            return
+        body = look(answer.body, "data") if step.graphql else answer.body
+        if page.more is None or look(body, page.more) is True:
+            self.mark = look(body, page.next)
+
+    def _shaped(self, status: int) -> Reply:
+        operation, result = self.bound.operation, self.bound.operation.result
+        whole = bool(result.whole and self.bound.arguments.get(result.whole) == "full")
+        start = self.bound.arguments.get(result.from_character or "", 0)
+        shaper = Shaper(whole=whole, start=start)
+        document = self.document
+        if self.named:
+            document = (document if isinstance(document, dict) else {}) | self.named
+        payload = shaper.fields(document, result.keep) | dict(result.say)
+        if self.already:
+            payload["already"] = True
+        if isinstance(self.mark, str | int) and self.mark:
+            payload["next_cursor"] = cursor.encode(operation.tool, self.mark)
+        if shaper.truncated:
+            payload["truncated"] = True
+        return Reply(payload, status, shaper.truncated)

@@ -1,0 +1,114 @@
+"""What an answer means: fine, or one of a provider's many ways to say no, as one word of ours.
+
+Reads status, headers, error codes and patterns; never keeps what the provider wrote for people.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from loaner.catalog.provider import FailureCode, Provider
+from loaner.catalog.result import look
+from loaner.provider_call.transport import Answer
+from loaner.provider_call.waiting import is_exhausted
+
+_STATUS: dict[int, FailureCode] = {401: "grant_broken", 403: "forbidden", 404: "not_found", 429: "rate_limited"}
+_FIELD_CODES = frozenset({"missing", "missing_field", "invalid", "already_exists", "unprocessable", "custom"})
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A refusal. ``word`` is the provider's own error word where our data knows it, else empty."""
+
+    code: FailureCode
+    status: int
+    word: str = ""
+    named: frozenset[str] = frozenset()
+    """Permissions that the provider asked for."""
+    fields: tuple[tuple[str, str], ...] = ()
+    """What it says of single fields: the field's name and a code of a closed set."""
+    trace: str = ""
+    """For the log."""
+
+
+def judge(answer: Answer, provider: Provider) -> Verdict | None:
+    """None where the answer is a success."""
+    match provider.answers.style:
+        case "status":
+            return _by_status(answer, provider) if answer.status >= HTTPStatus.BAD_REQUEST else None
+        case "ok_field":
+            return _by_ok_field(answer, provider)
+        case "graphql":
+            return _by_graphql_errors(answer, provider)
+
+
+def _by_status(answer: Answer, provider: Provider, word: str = "") -> Verdict:
+    status = answer.status
+    code: FailureCode = "unavailable" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else _STATUS.get(status, "rejected")
+    if status == HTTPStatus.FORBIDDEN and is_exhausted(answer.headers, provider.rate):
+        code = "rate_limited"  # GitHub answers 403 or 429 for the same thing
+    named: frozenset[str] = frozenset()
+    if code == "forbidden" and provider.answers.accepted:
+        named = _accepted(answer.headers.get(provider.answers.accepted, ""))
+    fields = look(answer.body, "errors")
+    told = [
+        (str(entry.get("field")), str(entry.get("code")))
+        for entry in (fields if isinstance(fields, list) else [])
+        if isinstance(entry, dict) and entry.get("code") in _FIELD_CODES
+    ]
+    return Verdict(code, status, word, named, tuple(told), _trace(answer))
+
+
+def _accepted(header: str) -> frozenset[str]:
+    """The first way in of ``pull_requests=read,contents=read; issues=read``: comma is and, semicolon is or."""
+    first = header.partition(";")[0]
+    pairs = (part.strip().partition("=") for part in first.split(",") if "=" in part)
+    return frozenset(
+        f"{name}:{level}" for name, _, level in pairs if re.fullmatch(r"[a-z_]+:[a-z]+", f"{name}:{level}")
+    )
+
+
+def _by_ok_field(answer: Answer, provider: Provider) -> Verdict | None:
+    ok = look(answer.body, "ok")
+    if answer.status >= HTTPStatus.BAD_REQUEST and ok is not False:
+        return _by_status(answer, provider)
+    if ok is True:
+        return None
+    said = look(answer.body, "error")
+    word = said if isinstance(said, str) and said in provider.errors else ""
+    code = provider.errors.get(word, "rejected" if said else "unavailable")
+    needed = look(answer.body, "needed") if code == "scope_missing" else None
+    named = frozenset(part.strip() for part in needed.split(",")) if isinstance(needed, str) else frozenset[str]()
+    return Verdict(code, answer.status, word, _plain(named), trace=_trace(answer, said))
+
+
+def _by_graphql_errors(answer: Answer, provider: Provider) -> Verdict | None:
+    errors = look(answer.body, "errors")
+    if not isinstance(errors, list) or not errors:
+        return _by_status(answer, provider) if answer.status >= HTTPStatus.BAD_REQUEST else None
+    first = errors[0] if isinstance(errors[0], dict) else {}
+    said = [look(first, "extensions.code"), look(first, "extensions.type")]
+    word = next((text for text in said if isinstance(text, str) and text in provider.errors), "")
+    code = provider.errors.get(word) or _by_status(answer, provider).code
+    message = first.get("message")
+    message = message if isinstance(message, str) else ""
+    answers, named = provider.answers, frozenset[str]()
+    scope = re.fullmatch(answers.scope_message, message) if answers.scope_message else None
+    if scope:
+        code, named = "scope_missing", _plain(frozenset({scope[1]}))
+    elif answers.not_found_message and re.fullmatch(answers.not_found_message, message):
+        code = "not_found"
+    return Verdict(code, answer.status, word, named, trace=_trace(answer, *said))
+
+
+def _plain(named: frozenset[str]) -> frozenset[str]:
+    return frozenset(name for name in named if re.fullmatch(r"[A-Za-z:_.]{1,60}", name))
+
+
+def _trace(answer: Answer, *said: Any) -> str:
+    request = str(answer.headers.get("x-github-request-id") or answer.headers.get("x-request-id") or "")[:60]
+    words = " ".join(ascii(word)[:60] for word in said if word)
+    return f"status {answer.status} {words} request {request}".strip()
