@@ -9,7 +9,7 @@ from typing import Any
 
 import anyio
 
-from loaner.caller import Caller
+from loaner.caller import Caller, Subject
 from loaner.clock import utc_now
 from loaner.errors import ConsentNeeded, Invitation, UnknownTool
 from loaner.journey import ToolCall
@@ -79,11 +79,18 @@ class FakeConsents:
 
     states: list[str] = field(default_factory=list)
     waited: list[tuple[str, float]] = field(default_factory=list)
+    denied: list[tuple[str, Subject, str]] = field(default_factory=list)
 
     async def wait_for_decision(self, handle: str, seconds: float) -> str:
         self.waited.append((handle, seconds))
         await anyio.lowlevel.checkpoint()
         return self.states.pop(0) if self.states else "pending"
+
+    async def question(self, handle: str, subject: Subject) -> Any:
+        return (handle, subject)
+
+    async def deny(self, asked: Any, *, proven_by: str) -> None:
+        self.denied.append((*asked, proven_by))
 
 
 @dataclass

@@ -15,6 +15,7 @@ from mcp_types import (
     InputRequiredResult,
 )
 
+from loaner.caller import local_subject
 from loaner.errors import ConsentDenied
 from loaner.mcp_server.consent_ladder import MAX_ROUNDS
 from loaner.mcp_server.replies import ERROR_META
@@ -85,6 +86,7 @@ async def test_decline_is_a_no_and_nothing_more_is_tried(served: FakeLoaner) -> 
     assert (result.meta or {})[ERROR_META]["code"] == "consent_denied"
     assert len(served.journey.calls) == 1
     assert served.consents.waited == []
+    assert served.consents.denied == [(HANDLE, local_subject(), "client-dialog")]
 
 
 async def test_cancel_is_no_answer_and_falls_back_to_words(served: FakeLoaner) -> None:
@@ -93,7 +95,7 @@ async def test_cancel_is_no_answer_and_falls_back_to_words(served: FakeLoaner) -
         result = await agent.call_tool(TOOL, ARGUMENTS)
     assert result.is_error
     assert URL in result.content[0].text
-    assert served.consents.waited == []
+    assert served.consents.waited == served.consents.denied == []
 
 
 async def test_a_denial_on_the_page_reaches_the_waiting_agent(served: FakeLoaner) -> None:

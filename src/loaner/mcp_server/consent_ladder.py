@@ -30,6 +30,7 @@ from mcp_types import (
 )
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
+from loaner.caller import Caller
 from loaner.errors import ConsentDenied, ConsentNeeded
 from loaner.mcp_server.served import Decisions
 
@@ -67,7 +68,9 @@ class ConsentLadder:
     decisions: Decisions
     hold_seconds: float
 
-    async def climb(self, carry: Carry, ctx: ServerRequestContext[Any, Any], params: CallToolRequestParams) -> Outcome:
+    async def climb(
+        self, carry: Carry, ctx: ServerRequestContext[Any, Any], params: CallToolRequestParams, caller: Caller
+    ) -> Outcome:
         """Carry the call, and if a person has to be asked first, ask."""
         waiting = Waiting.read(params.request_state)
         if waiting is None:
@@ -77,6 +80,7 @@ class ConsentLadder:
                 return self._ask(needed, ctx, params.name, rounds=0)
         answer = (params.input_responses or {}).get(_KEY)
         if isinstance(answer, ElicitResult) and answer.action == "decline":
+            await self._deny(waiting, caller)
             raise ConsentDenied(
                 "the user refused this operation.",
                 dont="Do not retry or reach it by another tool; ask what they want instead.",
@@ -84,6 +88,11 @@ class ConsentLadder:
         if isinstance(answer, ElicitResult) and answer.action == "cancel":
             return await carry()  # perhaps approved by other means; otherwise the error's words are the fallback
         return await self._hold(carry, ctx, params, waiting)
+
+    async def _deny(self, waiting: Waiting, caller: Caller) -> None:
+        """So that the page stops offering a yes. A no needs no proof of who gave it."""
+        if asked := await self.decisions.question(waiting.handle, caller.subject):
+            await self.decisions.deny(asked, proven_by="client-dialog")
 
     async def _hold(
         self, carry: Carry, ctx: ServerRequestContext[Any, Any], params: CallToolRequestParams, waiting: Waiting

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from mcp.server.context import ServerRequestContext
 
-from loaner.caller import Caller
+from loaner.caller import Caller, Subject
 from loaner.clock import Now
 from loaner.journey import ToolCall
 from loaner.settings import Settings
@@ -46,9 +46,17 @@ class Carrier(Protocol):
 
 
 class Decisions(Protocol):
-    async def wait_for_decision(self, handle: str, seconds: float) -> str:
-        """The state of a pending consent once it is decided, or when the time is up."""
+    """What a door asks of pending consents."""
+
+    async def wait_for_decision(self, handle: str, seconds: float) -> str | None:
+        """The state of a pending consent once it is decided, or when the time is up; ``None`` if unknown."""
         ...
+
+    async def question(self, handle: str, subject: Subject) -> Any | None:
+        """A pending consent of this person; another's is as unknown as none."""
+        ...
+
+    async def deny(self, asked: Any, *, proven_by: str) -> None: ...
 
 
 class Served(Protocol):

@@ -54,7 +54,7 @@ def build(served: Served, caller_of: CallerOf) -> Server[Any]:
                 call = ToolCall(params.name, params.arguments or {})
                 return replies.success((await served.journey.carry(call, caller)).payload)
 
-            return await ladder.climb(carry, ctx, params)
+            return await ladder.climb(carry, ctx, params, caller)
         except UnknownTool as unknown:
             # The one refusal that the protocol wants as an error of its own (MCP, tools, "Error Handling").
             raise MCPError(INVALID_PARAMS, unknown.told(), {replies.ERROR_META: unknown.facts()}) from None
