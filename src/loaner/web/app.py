@@ -1,0 +1,55 @@
+"""The routes of the pages, to be served alone or beside the MCP endpoint."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from loaner.web import pages
+from loaner.web.consent_pages import ConsentPages
+from loaner.web.guard import Guard, with_headers
+from loaner.web.home import HomePages
+from loaner.web.sessions import Sessions
+from loaner.web.sign_in import SignInPages
+from loaner.web.site import Site
+
+_STYLE = (Path(__file__).parent / "static" / "loaner.css").read_bytes()
+
+
+def routes(site: Site) -> list[Route]:
+    """Every page. Each checks the host, the browser and the form by itself, whatever app it is put into."""
+    sessions = Sessions(site.store, site.now)
+    guard = Guard(site, sessions)
+
+    async def style(_: Request) -> Response:
+        return Response(_STYLE, media_type="text/css", headers={"Cache-Control": "public, max-age=3600"})
+
+    async def about(_: Request) -> Response:
+        """Lets tools for the sandbox refuse to touch a loaner that is not on one."""
+        return JSONResponse({"name": "loaner", "version": site.version, "sandbox": site.sandbox})
+
+    return [
+        *ConsentPages(site).routes(guard),
+        *HomePages(site).routes(guard),
+        *SignInPages(site, sessions).routes(guard),
+        guard.open_page("/static/loaner.css", style),
+        guard.open_page("/.well-known/loaner", about),
+    ]
+
+
+def create_app(site: Site) -> Starlette:
+    """The pages alone, for a loaner whose MCP door is stdio."""
+
+    async def not_found(_: Request, __: Exception) -> Response:
+        return with_headers(pages.error(HTTPStatus.NOT_FOUND, "There is no such page."))
+
+    async def not_allowed(_: Request, __: Exception) -> Response:
+        return with_headers(pages.error(HTTPStatus.METHOD_NOT_ALLOWED, "This page cannot be used that way."))
+
+    handlers = {HTTPStatus.NOT_FOUND: not_found, HTTPStatus.METHOD_NOT_ALLOWED: not_allowed}
+    return Starlette(routes=list(routes(site)), exception_handlers=handlers)

@@ -1,0 +1,146 @@
+"""The question itself, from the code that was typed to the answer and the way back from a provider."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Any
+
+from starlette.responses import Response
+from starlette.routing import Route
+
+from loaner.consent import Pending, codes
+from loaner.consent.pending import Remember
+from loaner.web import pages, throttle, words
+from loaner.web.guard import Guard, Refused, Visit, form_targets
+from loaner.web.site import Site
+
+_JUST_NOW = timedelta(minutes=1)
+"""An agent that waits uses an approval at once; the person still reads "approved" first."""
+
+
+@dataclass(frozen=True)
+class ConsentPages:
+    site: Site
+
+    def routes(self, guard: Guard) -> list[Route]:
+        return [
+            guard.page("/device", self.ask_code),
+            guard.page("/device", self.take_code, method="POST"),
+            guard.page("/consent/{handle}", self.show),
+            guard.page("/consent/{handle}", self.decide, method="POST"),
+            guard.page("/callback/{provider}", self.back),
+        ]
+
+    async def ask_code(self, visit: Visit) -> Response:
+        return self._code_form(visit)
+
+    async def take_code(self, visit: Visit) -> Response:
+        at, session = self.site.now(), visit.session.id
+        if not await self.site.store.write(lambda c: throttle.take_try(c, session, at)):
+            return self._code_form(
+                visit,
+                "Too many wrong codes. Open the link that your agent shows, or try again in ten minutes.",
+                HTTPStatus.TOO_MANY_REQUESTS,
+            )
+        code = codes.typed(visit.form.get("user_code", ""))
+        asked = await self.site.consents.by_code(code, visit.subject) if code else None
+        if asked is None:
+            # One answer for a wrong code, a malformed one, one that is over and one of somebody else.
+            return self._code_form(visit, "No question with this code waits for you.", HTTPStatus.UNPROCESSABLE_ENTITY)
+        await self.site.store.write(lambda c: throttle.give_back_try(c, session))
+        return pages.see_other(f"/consent/{asked.handle}")
+
+    async def show(self, visit: Visit) -> Response:
+        asked = await self._question(visit)
+        return nobody() if asked is None else await self._page(visit, asked)
+
+    async def decide(self, visit: Visit) -> Response:
+        asked = await self._question(visit)
+        if asked is None:
+            return nobody()
+        here = f"/consent/{asked.handle}"
+        if asked.state_at(self.site.now()) not in {"pending", "linking"}:
+            return pages.see_other(here)  # answered before: the page says how
+        decision = visit.form.get("decision")
+        proven_by = await self.site.presence.proven(visit.session, visit.request)
+        if decision == "deny":
+            await self.site.consents.deny(asked, proven_by=proven_by or "none")
+            return pages.see_other(here)
+        if decision != "approve":
+            raise Refused(HTTPStatus.BAD_REQUEST, "Choose one of the two answers.")
+        if proven_by is None:
+            raise Refused(HTTPStatus.FORBIDDEN, "It could not be shown that you are there. Nothing was approved.")
+        remember: Remember = "hour" if visit.form.get("remember") == "hour" and asked.shown["may_remember"] else "once"
+        leads_to = await self.site.consents.approve(
+            asked, remember=remember, proven_by=proven_by, session=visit.session.id
+        )
+        return pages.see_other(leads_to or here)
+
+    async def back(self, visit: Visit) -> Response:
+        """A provider sends the browser back. The code is taken out of the address bar by the redirect."""
+        handle = await self.site.consents.returned(
+            visit.path["provider"],
+            dict(visit.request.query_params),
+            session=visit.session.id,
+            subject=visit.subject,
+        )
+        return pages.see_other(f"/consent/{handle}") if handle else nobody()
+
+    async def _question(self, visit: Visit) -> Pending | None:
+        return await self.site.consents.question(visit.path["handle"], visit.subject)
+
+    async def _page(self, visit: Visit, asked: Pending) -> Response:
+        now, provider = self.site.now(), self.site.providers(asked.provider)
+        state = await self._state(asked)
+        leads_to = provider.url(provider.consent.authorize) if provider.consent.authorize else ""
+        return pages.render(
+            "consent.html" if state == "confirm" else "answered.html",
+            form_action=form_targets(leads_to) if leads_to and asked.wants_grant and state in _OPEN else None,
+            state=state,
+            asked=asked,
+            provider=provider,
+            agent=words.agent_name(asked),
+            title=words.title(asked),
+            code=self.site.consents.code_of(asked),
+            lines=words.limits(asked, provider),
+            since=words.ago(asked.created_at, now),
+            until=words.left(asked.expires_at, now),
+            afterwards=words.afterwards(asked),
+            **who(self.site, visit),
+        )
+
+    async def _state(self, asked: Pending) -> str:
+        """The state of the page: the question's, seen from the person."""
+        now = self.site.now()
+        state = asked.state_at(now)
+        if state == "pending":
+            return "confirm"
+        if state == "linking":
+            return "provider" if asked.flow else "pending"
+        decided = asked.decided_at or now
+        if state == "approved" and now - decided > _JUST_NOW and await self.site.consents.is_used(asked):
+            return "used"
+        return state
+
+    def _code_form(self, visit: Visit, problem: str = "", status: int = HTTPStatus.OK) -> Response:
+        return pages.render("device.html", status=status, problem=problem, **who(self.site, visit))
+
+
+_OPEN = frozenset({"confirm", "pending", "provider"})
+
+
+def nobody() -> Response:
+    """For another person's question and for one that never was: the same, and nothing about either."""
+    return pages.render("nobody.html", status=HTTPStatus.NOT_FOUND)
+
+
+def who(site: Site, visit: Visit) -> dict[str, Any]:
+    """What every page of a signed-in person shows at its head and puts into its forms."""
+    return {
+        "host": site.base_url().partition("://")[2],
+        "me": visit.session.display or visit.subject.sub,
+        "signed_in": visit.session.proven_by,
+        "form_token": visit.session.form_token,
+    }

@@ -1,0 +1,51 @@
+"""What is allowed, and what happened: a person's own grants, approvals and records, each with a way to end it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from starlette.responses import Response
+from starlette.routing import Route
+
+from loaner.web import pages, words
+from loaner.web.consent_pages import nobody, who
+from loaner.web.guard import Guard, Visit
+from loaner.web.site import Site
+
+
+@dataclass(frozen=True)
+class HomePages:
+    site: Site
+
+    def routes(self, guard: Guard) -> list[Route]:
+        return [
+            guard.page("/", self.allowed),
+            guard.page("/activity", self.activity),
+            guard.page("/grants/{id}/revoke", self.revoke, method="POST"),
+            guard.page("/approvals/{id}/end", self.end_approval, method="POST"),
+        ]
+
+    async def allowed(self, visit: Visit) -> Response:
+        standing = await self.site.consents.standing(visit.subject)
+        return pages.render(
+            "home.html",
+            grants=[(grant, self.site.providers(grant.provider).title) for grant in standing.connected],
+            approvals=standing.approved,
+            waiting=[(asked, words.title(asked)) for asked in standing.pending],
+            **who(self.site, visit),
+        )
+
+    async def activity(self, visit: Visit) -> Response:
+        happened = await self.site.happened(visit.subject)
+        return pages.render("activity.html", happened=happened, **who(self.site, visit))
+
+    async def revoke(self, visit: Visit) -> Response:
+        mine = (await self.site.consents.standing(visit.subject)).connected
+        if visit.path["id"] not in {grant.id for grant in mine}:
+            return nobody()  # another person's grant is as unknown as none
+        await self.site.revoke_grant(visit.path["id"])
+        return pages.see_other("/")
+
+    async def end_approval(self, visit: Visit) -> Response:
+        ended = await self.site.consents.end_approval(visit.path["id"], visit.subject)
+        return pages.see_other("/") if ended else nobody()

@@ -1,0 +1,168 @@
+"""Whose browser is it? On one computer, the person at it; on a server, whoever the issuer says."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlencode
+
+import jwt
+from starlette.requests import Request
+
+from loaner.caller import Subject
+from loaner.clock import Now
+from loaner.jwks import IssuerKeys, IssuerUnreachable
+from loaner.provider_call import ProviderTransport, Unanswered
+from loaner.settings import IdentitySettings
+from loaner.web.sessions import SignedIn
+
+_SKEW = 30
+_LOOPBACK = frozenset({"127.0.0.1", "::1"})
+
+
+class SignInFailed(Exception):
+    """The issuer does not vouch for this browser. The text is for the log."""
+
+
+@dataclass(frozen=True)
+class LocalIdentity:
+    """The one person of this computer: any browser on loopback is theirs.
+
+    It keeps out other hosts and other sites, not other programs of the same user: an agent that runs commands could
+    submit the form. The record says ``local-browser``, and a passkey can stand in its place.
+    """
+
+    person: Subject
+
+    def first_visit(self, request: Request) -> SignedIn | None:
+        if request.client is None or request.client.host not in _LOOPBACK:
+            return None
+        return SignedIn(self.person, self.person.sub, "local-browser")
+
+    async def sign_in_url(self, browser: str, state: str) -> str:  # noqa: ARG002 - there is nowhere to sign in
+        raise SignInFailed("pages of a local loaner are for this computer only")
+
+    async def signed_in(self, answer: dict[str, str], browser: str, state: str) -> SignedIn:  # noqa: ARG002
+        raise SignInFailed("there is no issuer")
+
+
+@dataclass(frozen=True)
+class OidcIdentity:
+    """The same issuer whose access tokens the MCP door accepts (OpenID Connect Core 1.0 §3.1, RFC 7636).
+
+    Verifier and nonce are derived from the browser's cookie, so that only the browser that left can come back, and
+    nothing secret has to be stored.
+    """
+
+    settings: IdentitySettings
+    keys: IssuerKeys
+    transport: ProviderTransport
+    base_url: Callable[[], str]
+    now: Now
+
+    def first_visit(self, request: Request) -> SignedIn | None:  # noqa: ARG002 - nobody is known by where they are
+        return None
+
+    async def sign_in_url(self, browser: str, state: str) -> str:
+        digest = hashlib.sha256(_derived("verifier", browser, state).encode()).digest()
+        query = {
+            "response_type": "code",
+            "client_id": self.settings.client_id,
+            "redirect_uri": self._redirect_uri(),
+            "scope": "openid profile",
+            "state": state,
+            "nonce": _derived("nonce", browser, state),
+            "code_challenge": base64.urlsafe_b64encode(digest).rstrip(b"=").decode(),
+            "code_challenge_method": "S256",
+        }
+        return f"{await self._endpoint('authorization_endpoint')}?{urlencode(query)}"
+
+    async def signed_in(self, answer: dict[str, str], browser: str, state: str) -> SignedIn:
+        if answer.get("iss", self.settings.issuer) != self.settings.issuer:
+            raise SignInFailed("answer of another issuer")  # RFC 9207 §2.4
+        if "error" in answer or not answer.get("code"):
+            raise SignInFailed("the issuer gave no code")
+        form = {
+            "grant_type": "authorization_code",
+            "code": answer["code"],
+            "redirect_uri": self._redirect_uri(),
+            "client_id": self.settings.client_id,
+            "code_verifier": _derived("verifier", browser, state),
+        }
+        try:
+            tokens = await self.transport.exchange("POST", await self._endpoint("token_endpoint"), form=form)
+        except Unanswered:
+            raise SignInFailed("the token endpoint did not answer") from None
+        token = tokens.body.get("id_token") if isinstance(tokens.body, dict) else None
+        if tokens.status != HTTPStatus.OK or not isinstance(token, str):
+            raise SignInFailed(f"the token endpoint answered {tokens.status} without an ID token")
+        claims = await self._claims(token, _derived("nonce", browser, state))
+        display = claims.get("preferred_username") or claims.get("name")
+        shown = display if isinstance(display, str) and display.isprintable() else ""
+        return SignedIn(Subject(self.settings.issuer, claims["sub"]), shown, "oidc")
+
+    async def _claims(self, token: str, nonce: str) -> dict[str, Any]:
+        """Check an ID token (OpenID Connect Core 1.0 §3.1.3.7) as strictly as an access token."""
+        try:
+            header = jwt.get_unverified_header(token)
+            algorithm, key_id = header.get("alg"), header.get("kid")
+            if algorithm not in self.settings.algorithms or not isinstance(key_id, str) or "crit" in header:
+                raise SignInFailed("ID token: header")
+            if header.get("typ", "JWT") not in {"JWT", "jwt"}:
+                raise SignInFailed("ID token: typ")  # an access token of the same issuer is no proof of sign-in
+            key = await self.keys.key(key_id, algorithm)
+            if key is None:
+                raise SignInFailed("ID token: unknown key")
+            claims = jwt.decode(
+                token,
+                key,
+                algorithms=[algorithm],
+                issuer=self.settings.issuer,
+                audience=self.settings.client_id,
+                options={
+                    "require": ["iss", "aud", "sub", "exp", "iat", "nonce"],
+                    "verify_exp": False,  # compared below, with our own clock
+                    "verify_iat": False,
+                    "verify_nbf": False,
+                },
+            )
+        except (jwt.PyJWTError, ValueError, RecursionError) as failure:
+            raise SignInFailed(f"ID token: {type(failure).__name__}") from None
+        except IssuerUnreachable:
+            raise SignInFailed("the issuer's keys cannot be had") from None
+        now = self.now().timestamp()
+        expires, issued, sub = claims["exp"], claims["iat"], claims["sub"]
+        if type(expires) is not int or type(issued) is not int or expires <= now or issued > now + _SKEW:
+            raise SignInFailed("ID token: times")
+        if not isinstance(sub, str) or not sub.strip() or not sub.isprintable():
+            raise SignInFailed("ID token: sub")
+        if isinstance(claims["aud"], list) and claims.get("azp") != self.settings.client_id:
+            raise SignInFailed("ID token: azp")
+        if not hmac.compare_digest(str(claims["nonce"]).encode(), nonce.encode()):
+            raise SignInFailed("ID token: nonce")
+        return claims
+
+    async def _endpoint(self, name: str) -> str:
+        try:
+            endpoint = (await self.keys.metadata()).get(name)
+        except IssuerUnreachable:
+            raise SignInFailed("the issuer cannot be reached") from None
+        secure = isinstance(endpoint, str) and endpoint.startswith("https://")
+        local = isinstance(endpoint, str) and endpoint.startswith(("http://127.0.0.1:", "http://localhost:"))
+        if not (secure or local):
+            raise SignInFailed(f"the issuer names no usable {name}")
+        return str(endpoint)
+
+    def _redirect_uri(self) -> str:
+        return f"{self.base_url()}/signin/callback"
+
+
+def _derived(purpose: str, browser: str, state: str) -> str:
+    """43 URL-safe characters that only the holder of the cookie could have made (RFC 7636 §4.1)."""
+    digest = hmac.digest(browser.encode(), f"loaner {purpose}\x00{state}".encode(), "sha256")
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()

@@ -1,0 +1,142 @@
+"""Browser sessions, kept on the server: the browser holds a random cookie, the store its hash."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import delete, select, update
+from starlette.requests import Request
+from starlette.responses import Response
+
+from loaner.caller import Subject
+from loaner.clock import Now
+from loaner.store import Store
+from loaner.store.tables import web_sessions
+
+LIFETIME = timedelta(hours=8)
+SIGNING_IN = timedelta(minutes=10)
+"""How long a browser may take to come back from the issuer."""
+
+
+@dataclass(frozen=True)
+class SignedIn:
+    """A person, and how this browser proved to be theirs."""
+
+    subject: Subject
+    display: str
+    proven_by: str
+
+
+@dataclass(frozen=True)
+class Session:
+    """One browser. ``browser`` is the cookie's value and never stored."""
+
+    browser: str
+    subject: Subject | None
+    display: str
+    proven_by: str
+    wrong_codes: int
+    state_hash: str | None
+
+    @property
+    def id(self) -> str:
+        """The hash that names it in the store."""
+        return _hash(self.browser)
+
+    @property
+    def form_token(self) -> str:
+        """Goes into every form; another site can make the browser send its cookie, but cannot read this."""
+        return _form_token(self.browser)
+
+    def is_own_form(self, token: str) -> bool:
+        return hmac.compare_digest(self.form_token.encode(), token.encode())
+
+
+class Sessions:
+    def __init__(self, store: Store, now: Now) -> None:
+        self.store = store
+        self.now = now
+
+    async def of(self, request: Request, *, https: bool) -> Session | None:
+        """The session of this browser, if it has one that still lives."""
+        browser = request.cookies.get(cookie_name(https=https))
+        if not browser:
+            return None
+        alive = select(web_sessions).where(
+            web_sessions.c.id_hash == _hash(browser), web_sessions.c.expires_at > self.now()
+        )
+        row = await self.store.read(lambda c: c.execute(alive).first())
+        if row is None:
+            return None
+        issuer, _, sub = (row.subject or "").partition(" ")
+        subject = Subject(issuer, sub) if row.subject else None
+        return Session(browser, subject, row.display, row.proven_by, row.wrong_codes, row.state_hash)
+
+    async def start(self, who: SignedIn | None, *, state: str | None = None, instead: Session | None = None) -> Session:
+        """A new session under a new id, in place of an earlier one: an id from before signing in must not be worth
+        anything after it (session fixation)."""
+        browser, at = secrets.token_urlsafe(32), self.now()
+        session = Session(
+            browser,
+            who.subject if who else None,
+            who.display if who else "",
+            who.proven_by if who else "none",
+            0,
+            _hash(state) if state else None,
+        )
+        values = {
+            "id_hash": session.id,
+            "subject": session.subject.key if session.subject else None,
+            "display": session.display,
+            "proven_by": session.proven_by,
+            "csrf_hash": _hash(session.form_token),
+            "state_hash": session.state_hash,
+            "wrong_codes": 0,
+            "created_at": at,
+            "expires_at": at + (LIFETIME if who else SIGNING_IN),
+        }
+        ended = delete(web_sessions).where(web_sessions.c.id_hash == (instead.id if instead else ""))
+        overdue = delete(web_sessions).where(web_sessions.c.expires_at <= at)
+        await self.store.write(
+            lambda c: [c.execute(one) for one in (overdue, ended, web_sessions.insert().values(**values))] and None
+        )
+        return session
+
+    async def spend_state(self, session: Session, state: str) -> bool:
+        """Use up the one-time state of a sign-in; a replay finds nothing to spend."""
+        spent = (
+            update(web_sessions)
+            .where(web_sessions.c.id_hash == session.id, web_sessions.c.state_hash == _hash(state))
+            .values(state_hash=None)
+        )
+        return await self.store.write(lambda c: c.execute(spent).rowcount == 1)
+
+    async def end(self, session: Session) -> None:
+        ended = delete(web_sessions).where(web_sessions.c.id_hash == session.id)
+        await self.store.write(lambda c: c.execute(ended) and None)
+
+
+def cookie_name(*, https: bool) -> str:
+    """``__Host-`` binds the cookie to this host and to TLS, where there is TLS (RFC 6265bis §4.1.3.2)."""
+    return "__Host-loaner" if https else "loaner"
+
+
+def set_cookie(response: Response, session: Session, *, https: bool) -> None:
+    # Lax and not Strict: the way back from a provider is a navigation from another site.
+    response.set_cookie(cookie_name(https=https), session.browser, secure=https, httponly=True, samesite="lax")
+
+
+def clear_cookie(response: Response, *, https: bool) -> None:
+    response.delete_cookie(cookie_name(https=https), secure=https, httponly=True, samesite="lax")
+
+
+def _form_token(browser: str) -> str:
+    return hashlib.sha256(b"loaner form\x00" + browser.encode()).hexdigest()
+
+
+def _hash(value: str) -> str:
+    return hashlib.sha256(value.encode()).hexdigest()

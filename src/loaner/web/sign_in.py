@@ -1,0 +1,80 @@
+"""Signing in and out, and the way back from the issuer."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from dataclasses import dataclass
+from http import HTTPStatus
+
+import structlog
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from loaner.web import pages
+from loaner.web.guard import Guard, Visit
+from loaner.web.identity import SignInFailed
+from loaner.web.sessions import Session, Sessions, clear_cookie, set_cookie
+from loaner.web.site import Site
+
+log = structlog.get_logger(__name__)
+_OURS = re.compile(r"/(?:activity|device|consent/[A-Za-z0-9_-]{1,64})?")
+"""Where signing in may lead back to: pages of ours, and only those (no open redirect)."""
+
+
+@dataclass(frozen=True)
+class SignInPages:
+    site: Site
+    sessions: Sessions
+
+    def routes(self, guard: Guard) -> list[Route]:
+        return [
+            guard.open_page("/signin", self.start),
+            guard.open_page("/signin/callback", self.back),
+            guard.page("/signout", self.leave, method="POST"),
+        ]
+
+    async def start(self, request: Request) -> Response:
+        """Send the browser to the issuer. The state is one-time, and its hash is in this browser's session."""
+        to = request.query_params.get("to", "/")
+        back_to = urlsafe_b64encode((to if _OURS.fullmatch(to) else "/").encode()).decode()
+        state = f"{secrets.token_urlsafe(32)}.{back_to}"
+        session = await self.sessions.start(None, state=state, instead=await self._session(request))
+        try:
+            issuer = await self.site.identity.sign_in_url(session.browser, state)
+        except SignInFailed as failure:
+            log.info("sign-in not started", reason=str(failure))
+            return pages.error(HTTPStatus.SERVICE_UNAVAILABLE, "You cannot be signed in right now.", _AGAIN)
+        response = pages.see_other(issuer)
+        set_cookie(response, session, https=self.site.is_https)
+        return response
+
+    async def back(self, request: Request) -> Response:
+        answer, session = dict(request.query_params), await self._session(request)
+        state = answer.get("state", "")
+        # First the state: an answer to another browser's question, or a second one, is not looked at any further.
+        if session is None or not state or not await self.sessions.spend_state(session, state):
+            return pages.error(HTTPStatus.FORBIDDEN, "This sign-in was not started here, or is over.", _AGAIN)
+        try:
+            who = await self.site.identity.signed_in(answer, session.browser, state)
+        except SignInFailed as failure:
+            log.info("sign-in failed", reason=str(failure))
+            return pages.error(HTTPStatus.FORBIDDEN, "You could not be signed in.", _AGAIN)
+        signed_in = await self.sessions.start(who, instead=session)
+        response = pages.see_other(urlsafe_b64decode(state.partition(".")[2]).decode())
+        set_cookie(response, signed_in, https=self.site.is_https)
+        return response
+
+    async def leave(self, visit: Visit) -> Response:
+        await self.sessions.end(visit.session)
+        response = pages.error(HTTPStatus.OK, "You are signed out.", _AGAIN)
+        clear_cookie(response, https=self.site.is_https)
+        return response
+
+    async def _session(self, request: Request) -> Session | None:
+        return await self.sessions.of(request, https=self.site.is_https)
+
+
+_AGAIN = "Open the link that your agent shows to start again."

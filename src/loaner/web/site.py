@@ -1,0 +1,87 @@
+"""What the pages are given by whoever puts a loaner together."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+
+from loaner.caller import Subject
+from loaner.catalog.provider import Provider
+from loaner.clock import Now
+from loaner.consent import Consents
+from loaner.store import Store
+from loaner.web.sessions import Session, SignedIn
+
+
+class Identity(Protocol):
+    """How a browser shows whose it is."""
+
+    def first_visit(self, request: Request) -> SignedIn | None:
+        """The person of a browser without a session; ``None`` where they have to sign in first."""
+
+    async def sign_in_url(self, browser: str, state: str) -> str:
+        """The issuer's page for a browser whose cookie is ``browser``. Raises :class:`SignInFailed`."""
+
+    async def signed_in(self, answer: dict[str, str], browser: str, state: str) -> SignedIn:
+        """The person that the issuer vouches for. Raises :class:`SignInFailed`."""
+
+
+class Presence(Protocol):
+    """Proof that a person, and not an agent that shares their computer, gives this answer."""
+
+    async def proven(self, session: Session, request: Request) -> str | None:
+        """How presence was proven, for the record; ``None`` when it was not, and then nothing is approved."""
+
+
+class SessionPresence:
+    """Whoever has the browser's session. It keeps other people and other sites out, but not an agent that runs
+    commands as the same user on the same computer."""
+
+    async def proven(self, session: Session, request: Request) -> str | None:  # noqa: ARG002 - the protocol's shape
+        return session.proven_by
+
+
+@dataclass(frozen=True)
+class Happening:
+    """One line of "what happened", for the person whose record it is."""
+
+    at: str
+    agent: str
+    what: str
+    outcome: str
+
+
+@dataclass(frozen=True)
+class Site:
+    """Everything the pages use."""
+
+    consents: Consents
+    store: Store
+    providers: Callable[[str], Provider]
+    now: Now
+    base_url: Callable[[], str]
+    identity: Identity
+    presence: Presence
+    revoke_grant: Callable[[str], Awaitable[object]]
+    """Ends a grant here and at its provider. The pages check first whose it is."""
+    happened: Callable[[Subject], Awaitable[Sequence[Happening]]]
+    """The newest records of one person, the newest first."""
+    allowed_hosts: frozenset[str]
+    """``host:port`` that a browser may ask for besides that of ``base_url``."""
+    sandbox: str | None
+    version: str
+
+    @property
+    def is_https(self) -> bool:
+        return self.base_url().startswith("https://")
+
+    def hosts(self) -> frozenset[str]:
+        return self.allowed_hosts | {urlsplit(self.base_url()).netloc}
+
+    def origins(self) -> frozenset[str]:
+        scheme = urlsplit(self.base_url()).scheme
+        return frozenset(f"{scheme}://{host}" for host in self.hosts())

@@ -1,0 +1,93 @@
+"""What the pages say, as words: who asks, how wide the yes really is, what to do afterwards."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from loaner.catalog.provider import Provider
+from loaner.consent import Pending
+
+_NAMES = {
+    "claude-code": "Claude Code",
+    "claude-ai": "Claude",
+    "codex-mcp-client": "Codex",
+    "cursor-vscode": "Cursor",
+    "gemini-cli-mcp-client": "Gemini CLI",
+}
+_BACK = {
+    "claude-code": "press “I'm done, continue”, or tell it to go on",
+    "inspector-client": "run the tool again",
+}
+_LONGEST_NAME = 64
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the table: what it says, and who sees to it."""
+
+    label: str
+    text: str
+    by: str = ""
+    code: str = ""
+
+
+def agent_name(asked: Pending) -> str:
+    """The name to read in a sentence."""
+    name = asked.asked_by.name
+    short = name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"
+    return _NAMES.get(name, short or "An unnamed agent")
+
+
+def title(asked: Pending) -> str:
+    return f"Let {agent_name(asked)} {asked.shown['phrase']}?"
+
+
+def afterwards(asked: Pending) -> str:
+    """What to do back in the client, in its own words."""
+    return _BACK.get(asked.asked_by.name, "tell it to go on: it repeats the same call, which now works")
+
+
+def limits(asked: Pending, provider: Provider) -> list[Line]:
+    """How wide the provider's permission is and what is narrower, each with whoever enforces it. Nothing is claimed
+    for the provider that it does not do."""
+    lines = []
+    for limit in asked.shown["limits"]:
+        label = {"permissions": "Provider scope", "resource": "Narrowed to", "call": "For"}.get(limit["what"], "Limit")
+        lines.append(Line(label, _text(limit, asked, provider), by=_by(limit["by"], provider), code=_code(limit)))
+    return lines
+
+
+def ago(moment: datetime, now: datetime) -> str:
+    seconds = max(0, int((now - moment).total_seconds()))
+    return f"{seconds} s ago" if seconds < 120 else f"{seconds // 60} min ago"  # noqa: PLR2004 - two minutes
+
+
+def left(until: datetime, now: datetime) -> str:
+    minutes = max(1, round((until - now).total_seconds() / 60))
+    return f"{until:%H:%M} UTC (in {minutes} min)"
+
+
+def _code(limit: dict[str, Any]) -> str:
+    return str(limit["value"]) if limit["what"] == "permissions" else ""
+
+
+def _text(limit: dict[str, Any], asked: Pending, provider: Provider) -> str:
+    if limit["what"] == "permissions":
+        if limit["by"] == "grant":
+            return f"with it, {provider.title} itself would allow the same anywhere you can"
+        return "nothing more is in the key that is made for the call"
+    if limit["what"] == "call":
+        if not asked.wants_approval:
+            return "one key per call; the agent never sees it"
+        return (
+            "exactly this, once, unless you choose otherwise below"
+            if asked.shown["may_remember"]
+            else ("exactly this, once")
+        )
+    return str(limit["value"])
+
+
+def _by(enforcer: str, provider: Provider) -> str:
+    return "enforced by loaner" if enforcer == "loaner" else f"enforced by {provider.title}"
