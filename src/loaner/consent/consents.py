@@ -14,7 +14,7 @@ from loaner.consent.approvals import Approval, Call
 from loaner.consent.grants import Grant, Grants
 from loaner.consent.linking import Linking
 from loaner.consent.pending import Pending, Remember, State
-from loaner.consent.settling import Settling
+from loaner.consent.settling import Settling, call_of
 from loaner.consent.waiting import Bell
 from loaner.errors import PolicyDenied
 from loaner.policy import POLICY_VERSION, Allowed, Ask, Ruling
@@ -36,7 +36,7 @@ class Consent:
 
 @dataclass(frozen=True)
 class Standing:
-    """What one caller has, and what waits."""
+    """What somebody has, and what waits for them."""
 
     connected: list[Grant]
     approved: list[Approval]
@@ -126,11 +126,11 @@ class Consents:
 
     async def status(self, caller: Caller) -> Standing:
         """What is connected, approved and pending for this caller."""
-        grants, approved, waiting = await self.standing(caller.subject)
+        mine, here = await self.standing(caller.subject), caller.environment
         return Standing(
-            [one for one in grants if one.environment == caller.environment],
-            [one for one in approved if one.agent == caller.agent.key and one.environment == caller.environment],
-            [one for one in waiting if one.caller == caller.key],
+            [one for one in mine.connected if one.environment == here],
+            [one for one in mine.approved if one.agent == caller.agent.key and one.environment == here],
+            [one for one in mine.pending if one.caller == caller.key],
         )
 
     # What a person's browser asks. Every method names the person, and another's question is as unknown as none.
@@ -150,6 +150,13 @@ class Consents:
     def code_of(self, asked: Pending) -> str:
         """The code to compare, as the agent shows it."""
         return codes.shown_code(self.store.sealed, asked.code_shown, asked.handle)
+
+    async def is_used(self, asked: Pending) -> bool:
+        """Is nothing left of what this answer approved?"""
+        if not asked.wants_approval:
+            return False
+        at, call = self.now(), call_of(asked, asked.remember or "once")
+        return await self.store.read(lambda c: approvals.matching(c, call, at)) is None
 
     async def deny(self, asked: Pending, *, proven_by: str) -> None:
         await self._settling.deny(asked.handle, proven_by=proven_by)
@@ -181,12 +188,12 @@ class Consents:
         """A browser comes back from a provider. The handle of its question, or ``None`` when there is none for it."""
         return await self._linking.finish_redirect(provider, answer, session, subject.key)
 
-    async def standing(self, subject: Subject) -> tuple[list[Grant], list[Approval], list[Pending]]:
+    async def standing(self, subject: Subject) -> Standing:
         """Everything of one person: grants, approvals that still count, questions that wait."""
         at = self.now()
         grants = await self.grants.all_of(subject.key)
         approved = await self.store.read(lambda c: approvals.all_of(c, subject.key, at))
-        return grants, approved, await self.store.read(lambda c: pending.open_of(c, subject, at))
+        return Standing(grants, approved, await self.store.read(lambda c: pending.open_of(c, subject, at)))
 
     async def end_approval(self, approval_id: str, subject: Subject) -> bool:
         at = self.now()

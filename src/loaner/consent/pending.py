@@ -61,6 +61,7 @@ class Pending:
     told: bool
     created_at: datetime
     expires_at: datetime
+    decided_at: datetime | None
 
     def state_at(self, at: datetime) -> State:
         """The state as it is now: an open question past its end is over, swept or not."""

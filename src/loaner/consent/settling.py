@@ -16,7 +16,6 @@ from loaner.consent.exchange import ExchangeFailed
 from loaner.consent.grants import DifferentAccount, Grants, TokenSet
 from loaner.consent.pending import Pending, Remember
 from loaner.consent.waiting import Bell
-from loaner.errors import LoanerError
 from loaner.provider_call import ProviderTransport
 from loaner.settings import Connector
 from loaner.store import Store
@@ -27,10 +26,8 @@ HOUR = timedelta(hours=1)
 HOUR_USES = 100
 
 
-class TooLate(LoanerError):
+class TooLate(Exception):
     """The question was answered or ran out while this answer was under way."""
-
-    code = "consent_expired"
 
 
 class Settling:
@@ -60,7 +57,7 @@ class Settling:
         except DifferentAccount as failure:
             problem = f"{failure.cause[0].upper()}{failure.cause[1:]} {failure.do}"
         except TooLate as failure:
-            problem = failure.cause
+            problem = str(failure)
         if problem:
             await exchange.discard(self.transport, provider, connector, granted.access)
             await self.fail(asked.handle, problem)
