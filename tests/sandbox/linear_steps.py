@@ -6,6 +6,7 @@ import base64
 import hashlib
 import re
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -14,11 +15,14 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from loaner.sandbox.app import Sandbox
+from loaner.sandbox.clock import SandboxClock
 from loaner.sandbox.ledger import Entry
 from loaner.sandbox.linear import create_app
 from loaner.sandbox.linear.registered import CLIENT_ID, CLIENT_SECRET
 
 REDIRECT = "http://127.0.0.1:7777/callback/linear"
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+"""When the tests happen; time stands still but for ``clock.advance``."""
 VERIFIER = "v" * 50
 
 
@@ -30,7 +34,7 @@ def challenge(verifier: str = VERIFIER) -> str:
 class Linear:
     """One sandbox's Linear, as an app and a person's browser meet it."""
 
-    sandbox: Sandbox = field(default_factory=Sandbox)
+    sandbox: Sandbox = field(default_factory=lambda: Sandbox(clock=SandboxClock(lambda: NOON)))
 
     def __post_init__(self) -> None:
         self.app = create_app(self.sandbox)
