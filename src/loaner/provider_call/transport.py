@@ -130,9 +130,14 @@ class ProviderTransport:
         if address is None or target.scheme != "https":
             raise Unanswered(sent=False, why="not a public https address")
         return await self._carried(
-            target.copy_with(host=address), timeout=timeout, cut=cut, method=method, content=content,
-            headers=_FIXED | {"Host": target.netloc.decode()}, extensions={"sni_hostname": target.host},
-        )  # fmt: skip
+            target.copy_with(host=address),
+            timeout=_ELSEWHERE,
+            cut=cut,
+            method=method,
+            content=content,
+            headers=_FIXED | {"Host": target.netloc.decode()},
+            extensions={"sni_hostname": target.host},
+        )
 
     async def _carried(self, url: httpx2.URL, *, timeout: float, cut: bool, **request: Any) -> Answer:  # noqa: ASYNC109
         progress = _Progress()
