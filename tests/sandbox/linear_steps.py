@@ -41,6 +41,13 @@ class Linear:
         self.served = Starlette(routes=[Mount("/linear", self.app)])
         self.http = httpx2.AsyncClient(transport=httpx2.ASGITransport(app=self.served))
 
+    @classmethod
+    def over_http(cls, sandbox: Sandbox) -> Linear:
+        """The Linear of a sandbox that is served already."""
+        it = cls(sandbox)
+        it.http = httpx2.AsyncClient()
+        return it
+
     @property
     def api(self) -> str:
         return self.sandbox.urls["linear_api"]
