@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,9 +11,8 @@ from functools import cache
 from typing import Any
 
 import httpx2
-import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
+from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm, get_default_algorithms
 
 ISSUER = "https://issuer.example"
 AUDIENCE = "https://loaner.example/mcp"
@@ -63,8 +63,13 @@ def token(
     """A signed access token; ``changes`` to claims and ``header`` replace or remove what would be right."""
     heads = {"typ": "at+jwt", "kid": key, **(header or {})}
     heads = {name: value for name, value in heads.items() if value is not REMOVE}
-    payload = json.dumps(claims(now, **changes)).encode()
-    return jwt.api_jws.encode(payload, private_key(key), algorithm=alg, headers=heads)
+    signed = f"{b64({'alg': alg, **heads})}.{b64(claims(now, **changes))}"
+    return f"{signed}.{b64(get_default_algorithms()[alg].sign(signed.encode(), private_key(key)))}"
+
+
+def b64(data: bytes | dict[str, Any]) -> str:
+    raw = data if isinstance(data, bytes) else json.dumps(data).encode()
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
 @dataclass

@@ -46,9 +46,9 @@ class Door:
 
     @asynccontextmanager
     async def agent(self, era: str, **changes: Any) -> AsyncIterator[Client]:
-        async with httpx2.AsyncClient(headers=self.bearer(**changes)) as http:
-            async with Client(streamable_http_client(self.mcp, http_client=http), mode=era) as agent:
-                yield agent
+        http = httpx2.AsyncClient(headers=self.bearer(**changes))
+        async with http, Client(streamable_http_client(self.mcp, http_client=http), mode=era) as agent:
+            yield agent
 
     async def post(self, body: Any = None, **headers: str) -> httpx2.Response:
         sent = {
@@ -89,7 +89,7 @@ async def open_door(*, stateless: bool = False, **http: Any) -> AsyncIterator[Do
         async with anyio.create_task_group() as group:
             group.start_soon(server.serve, [listening])
             while not server.started:
-                await anyio.sleep(0.005)
+                await anyio.lowlevel.checkpoint()
             yield Door(served, issuer, served.base_url)
             server.should_exit = True
 
