@@ -23,6 +23,20 @@ from loaner.sandbox.slack.oauth import challenge_of
 from loaner.sandbox.slack.registered import CLIENT_ID
 
 CODE = "WDJB-MJHT"
+AUTHORIZE = {
+    "slack": ("/slack/oauth/v2_user/authorize", {"client_id": CLIENT_ID, "scope": "chat:write"}),
+    "linear": (
+        "/linear/oauth/authorize",
+        {
+            "client_id": "sandbox-linear-client",
+            "response_type": "code",
+            "scope": "read",
+            "state": "s",
+            "code_challenge": challenge_of(VERIFIER),
+            "code_challenge_method": "S256",
+        },
+    ),
+}
 
 
 class FakeLoaner:
@@ -42,7 +56,7 @@ class FakeLoaner:
                 Route("/device", self.device, methods=["GET", "POST"]),
                 Route("/signin/callback", self.signed_in),
                 Route("/consent", self.consent, methods=["GET", "POST"]),
-                Route("/callback/slack", self.callback),
+                Route(f"/callback/{provider}", self.callback),
             ]
         )
 
@@ -63,8 +77,8 @@ class FakeLoaner:
         if request.method == "POST":
             self.decision = str((await request.form())["decision"])
             assert request.headers["origin"] == self.url
-            if self.decision == "approve" and self.provider == "slack":
-                return RedirectResponse(self._slack_url(), status_code=303)
+            if self.decision == "approve" and self.provider in AUTHORIZE:
+                return RedirectResponse(self._authorize_url(), status_code=303)
         if self.decision == "deny":
             return shown("denied")
         if self.decision == "approve":
@@ -94,14 +108,16 @@ class FakeLoaner:
         }
         return f"{self.running.urls['idp']}/authorize?{urlencode(query)}"
 
-    def _slack_url(self) -> str:
-        query = {"client_id": CLIENT_ID, "scope": "chat:write", "redirect_uri": f"{self.url}/callback/slack"}
-        return f"{self.running.urls['slack']}/oauth/v2_user/authorize?{urlencode(query)}"
+    def _authorize_url(self) -> str:
+        path, query = AUTHORIZE[self.provider]
+        given = query | {"redirect_uri": f"{self.url}/callback/{self.provider}"}
+        return f"{self.running.base_url}{path}?{urlencode(given)}"
 
 
 def shown(state: str, body: str = "", *, refresh: bool = False) -> Response:
     head = '<meta http-equiv="refresh" content="5">' if refresh else ""
-    return HTMLResponse(f'<html><head>{head}</head><body><main data-state="{state}">{body}</main></body></html>')
+    leave = '<form method="post" action="/signout"><button name="leave" value="signout">Sign out</button></form>'
+    return HTMLResponse(f'<html><head>{head}</head><body>{leave}<main data-state="{state}">{body}</main></body></html>')
 
 
 @contextlib.asynccontextmanager
@@ -127,15 +143,16 @@ def person_at(running: RunningSandbox, login: str = "alice", **options: Any) -> 
     return Person(login, running.base_url, pause=lambda _: None, **options)
 
 
-async def test_they_sign_in_approve_and_allow_at_slack(sandbox: RunningSandbox) -> None:
-    async with served(FakeLoaner(sandbox, "slack")) as loaner:
+@pytest.mark.parametrize("provider", sorted(AUTHORIZE))
+async def test_they_sign_in_approve_and_allow_at_the_provider(sandbox: RunningSandbox, provider: str) -> None:
+    async with served(FakeLoaner(sandbox, provider)) as loaner:
         outcome = await outcome_of(person_at(sandbox).approve, CODE, loaner_url=loaner.url)
         assert outcome.state == "approved"
         assert outcome
         assert loaner.decision == "approve"
         assert "code" in loaner.came_back
         assert f"{sandbox.base_url}/idp/authorize" in outcome.pages
-        assert f"{sandbox.base_url}/slack/oauth/v2_user/authorize" in outcome.pages
+        assert f"{sandbox.base_url}{AUTHORIZE[provider][0]}" in outcome.pages
         assert not any("?" in page for page in outcome.pages)
 
 

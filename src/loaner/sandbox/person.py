@@ -133,7 +133,7 @@ class _Leg:
     def waits_at(self, page: Page) -> bool:
         """A page that renews itself, and asks for nothing that is not done yet."""
         renews = page.refreshes or page.state == "pending"
-        return renews and (self.been_at_provider or not (page.forms or page.provider_code))
+        return renews and (self.been_at_provider or not (page.provider_code or _asking(page)))
 
 
 class _Walk:
@@ -180,7 +180,7 @@ class _Walk:
             return "unknown"
         if leg.waits_at(page):
             return "pending" if self._left <= 0 else None
-        if page.provider_code or any(form.buttons for form in page.forms):
+        if page.provider_code or _asking(page) or _form_with(page, ("login", *_CODE_FIELDS)):
             return None
         if leg.pressed and not page.state:
             # A provider's last page declares nothing: what was pressed before it is what happened.
@@ -206,28 +206,27 @@ class _Walk:
                 raise Lost(f"nobody is called {self._login!r} at {_path(form.action)}")
             leg.signed_in_at.add(form.action)
             leg.typed = False  # a code typed before signing in may have to be typed again
-            return self._submit(form, {"login": self._login})
+            return self._submit(page, form, {"login": self._login})
         if form := _form_with(page, _CODE_FIELDS):
             leg.typed = True
             # A link may have brought the code along, and then there is nothing to type.
-            return self._submit(form, {name: self._code or form.fields[name] for name in _names(form, _CODE_FIELDS)})
+            typed = {name: self._code or form.fields[name] for name in _names(form, _CODE_FIELDS)}
+            return self._submit(page, form, typed)
+        form = _asking(page)
+        assert form is not None  # noqa: S101 - else this page would have been the end
         leg.pressed = True
-        return self._press(next(form for form in page.forms if form.buttons))
-
-    def _press(self, form: Form) -> Page:
-        button = _pick(form, _NO if self._deny else _YES)
-        if button is None and len(form.buttons) == 1:
-            button = form.buttons[0]
-        if button is None:
+        # A page that only says "continue" leaves no choice: the question comes after it.
+        button = _pick(form, _NO if self._deny else _YES) or _pick(form, _YES)
+        if button is None or (self._deny and button.says(_YES) and len(form.buttons) > 1):
             raise Lost(f"no button says {'no' if self._deny else 'yes'}: {[each.text for each in form.buttons]}")
-        return self._submit(form, {}, button)
+        return self._submit(page, form, {}, button)
 
-    def _submit(self, form: Form, typed: dict[str, str], button: Button | None = None) -> Page:
+    def _submit(self, page: Page, form: Form, typed: dict[str, str], button: Button | None = None) -> Page:
         button = button or _pick(form, _YES) or next(iter(form.buttons), None)
         sent = form.fields | typed | ({button.name: button.value} if button and button.name else {})
-        return self._open(form.method.upper(), form.action, sent)
+        return self._open(form.method.upper(), form.action, sent, origin=page.url)
 
-    def _open(self, method: str, url: str, form: dict[str, str] | None = None) -> Page:
+    def _open(self, method: str, url: str, form: dict[str, str] | None = None, *, origin: str = "") -> Page:
         while True:
             self._steps += 1
             if _origin(url) not in self._origins:
@@ -240,7 +239,7 @@ class _Walk:
                 answer = self._client.get(url, params=form) if form else self._client.get(url)
             else:
                 # The Origin header is what browsers send and what a page may check a form by.
-                headers = {"origin": "{0.scheme}://{0.netloc}".format(urlsplit(url))}
+                headers = {"origin": "{0.scheme}://{0.netloc}".format(urlsplit(origin))}
                 answer = self._client.post(url, data=form or {}, headers=headers)
             if not answer.has_redirect_location:
                 return pages.read(str(answer.url), answer.status_code, answer.text)
@@ -255,6 +254,11 @@ class _Walk:
 
 def _form_with(page: Page, names: tuple[str, ...]) -> Form | None:
     return next((form for form in page.forms if _names(form, names)), None)
+
+
+def _asking(page: Page) -> Form | None:
+    """The form that wants a yes or a no; others, such as signing out, are none of this person's business."""
+    return next((form for form in page.forms if _pick(form, _YES) or _pick(form, _NO)), None)
 
 
 def _pick(form: Form, words: frozenset[str]) -> Button | None:
