@@ -1,0 +1,81 @@
+"""The stdio door as a host uses it: a child process with pipes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mcp import Client, StdioServerParameters
+
+from loaner.caller import local_subject
+
+PROGRAM = [sys.executable, str(Path(__file__).with_name("stdio_server.py"))]
+
+
+@pytest.mark.parametrize("era", ["legacy", "auto"])
+async def test_a_host_starts_loaner_and_calls_a_tool(era: str) -> None:
+    parameters = StdioServerParameters(command=PROGRAM[0], args=PROGRAM[1:], env=dict(os.environ))
+    async with Client(parameters, mode=era) as agent:
+        assert len((await agent.list_tools()).tools) == 2
+        result = await agent.call_tool("github_get_me", {})
+    assert result.structured_content == {
+        "n": 1,
+        "agent": "reported mcp",
+        "sub": local_subject().key,
+        "origin": f"this computer (stdio, pid {os.getpid()})",
+    }
+
+
+def lines(*messages: dict[str, Any]) -> bytes:
+    return b"".join(json.dumps({"jsonrpc": "2.0", **message}).encode() + b"\n" for message in messages)
+
+
+HELLO = (
+    {
+        "id": 1,
+        "method": "initialize",
+        "params": {
+            "protocolVersion": "2025-11-25",
+            "capabilities": {},
+            "clientInfo": {"name": "raw", "version": "1"},
+        },
+    },
+    {"method": "notifications/initialized"},
+)
+CALL = {"id": 2, "method": "tools/call", "params": {"name": "github_get_me", "arguments": {}}}
+
+
+def converse(said: bytes, answers: int) -> tuple[list[dict[str, Any]], str]:
+    """Say it, read that many lines, hang up; every byte on stdout must be JSON-RPC."""
+    with subprocess.Popen(PROGRAM, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as server:
+        assert server.stdin is not None
+        assert server.stdout is not None
+        server.stdin.write(said)
+        server.stdin.flush()
+        heard = [json.loads(server.stdout.readline()) for _ in range(answers)]
+        rest, errors = server.communicate(timeout=20)
+        assert rest == b""
+        assert server.returncode == 0
+    return heard, errors.decode()
+
+
+def test_stdout_carries_the_protocol_and_nothing_else() -> None:
+    """MUST 17: prints, writes to the descriptor and children end on stderr."""
+    heard, errors = converse(lines(*HELLO, CALL), 2)
+    assert [message["id"] for message in heard] == [1, 2]
+    assert heard[1]["result"]["structuredContent"]["n"] == 1
+    for stray in ("a stray print", "a stray write", "a stray child"):
+        assert stray in errors
+    assert errors.rstrip().endswith("served")
+
+
+def test_noise_on_stdin_is_survived() -> None:
+    noise = b"\xff\xfe\n{\n[]\n" + b"[" * 20_000 + b"\n\n"
+    heard, errors = converse(lines(*HELLO) + noise + lines(CALL), 2)
+    assert heard[-1]["id"] == 2
+    assert "Traceback" not in errors
