@@ -21,7 +21,8 @@ from loaner.scope import Limit, Scope
 PERSONAL = {"issuer", "sub", "origin", "resource", "limits"}
 DIGESTS = {"arguments_digest", "fingerprint"}
 OPEN = {
-    *("id", "kind", "asked_at", "agent", "agent_version", "agent_verified", "environment", "task", "tool", "effect"),
+    *("id", "kind", "of", "asked_at", "agent", "agent_version", "agent_verified", "environment", "task"),
+    *("tool", "effect"),
     *("provider", "connector", "needed_permissions", "granted_permissions", "excess_permissions"),
     *("decision", "rule", "reason", "policy_version", "grant_id", "approval_id", "proven_by"),
     *("loan_id", "loan_style", "rung", "minted_at", "expires_at", "lived_ms"),
@@ -62,7 +63,7 @@ class Yes:
 
 
 def whole(now: Clock) -> Draft:
-    draft = Draft.of(Call(), ALICE, now)
+    draft = Draft.begun(Call(), ALICE, now)
     draft.needed(Scope("github", frozenset({"issues:write"}), "repository:acme/web"))
     draft.ruled(Ask("writes-ask", "a write needs approval"), version="builtin-1")
     draft.consented(Yes(Yes.Grant()))
@@ -90,7 +91,7 @@ def test_a_record_answers_every_question(now: Clock):
 
 
 def test_the_ruling_is_named_for_what_it_was(now: Clock):
-    draft = Draft.of(Call(), ALICE, now)
+    draft = Draft.begun(Call(), ALICE, now)
     for ruling, decision in ((Allowed("r", ""), "allowed"), (Ask("r", ""), "ask"), (Refused("r", ""), "refused")):
         draft.ruled(ruling)
         assert draft.decision == decision
@@ -104,15 +105,15 @@ def test_a_draft_survives_the_journal(now: Clock):
 
 
 def test_a_journalled_draft_that_nobody_finished_says_interrupted(now: Clock):
-    said = Draft.from_body(Draft.of(Call(), ALICE, now).body()).body()
+    said = Draft.from_body(Draft.begun(Call(), ALICE, now).body()).body()
     assert (said["outcome"], said["code"]) == ("unknown", "interrupted")
 
 
 def test_a_draft_of_another_version_is_not_guessed_at(now: Clock):
     with pytest.raises(TypeError):
-        Draft.from_body(Draft.of(Call(), ALICE, now).body() | {"v": 2})
+        Draft.from_body(Draft.begun(Call(), ALICE, now).body() | {"v": 2})
     with pytest.raises(TypeError):
-        Draft.from_body(Draft.of(Call(), ALICE, now).body() | {"token": "x"})
+        Draft.from_body(Draft.begun(Call(), ALICE, now).body() | {"token": "x"})
 
 
 def test_a_clock_that_jumps_back_gives_no_negative_life(now: Clock):
@@ -130,7 +131,7 @@ HOSTILE = [
 @pytest.mark.parametrize("text", HOSTILE)
 def test_what_would_act_on_a_reader_is_shown_instead(now: Clock, text: str):
     caller = replace(ALICE, agent=Agent(text, False, text), origin=text)
-    draft = Draft.of(Call(tool=text), caller, now)
+    draft = Draft.begun(Call(tool=text), caller, now)
     draft.needed(Scope("github", frozenset({text}), text))
     said = draft.body()
     for shown in (said["agent"], said["origin"], said["tool"], said["resource"], *said["needed_permissions"]):
@@ -142,7 +143,7 @@ def test_what_would_act_on_a_reader_is_shown_instead(now: Clock, text: str):
     "key", ["ghu_" + "A1" * 18, "github_pat_" + "A1" * 20, "xoxp-1234567890-" + "a" * 24, "lin_oauth_" + "b" * 40]
 )
 def test_a_key_where_a_name_belongs_is_recognised_and_not_kept(now: Clock, key: str):
-    draft = Draft.of(Call(tool=f"github_{key}"), ALICE, now)
+    draft = Draft.begun(Call(tool=f"github_{key}"), ALICE, now)
     assert key not in json.dumps(draft.body())
     assert "[key " in draft.body()["tool"]
 
@@ -157,6 +158,6 @@ def test_plain_text_is_short_printable_and_settled(text: str):
 
 
 def test_endless_text_and_endless_lists_are_cut(now: Clock):
-    draft = Draft.of(Call(tool="x" * 10_000_000), ALICE, now)
+    draft = Draft.begun(Call(tool="x" * 10_000_000), ALICE, now)
     draft.needed(Scope("github", frozenset(str(n) for n in range(1000)), "user"))
     assert len(json.dumps(draft.body())) < 2000

@@ -37,7 +37,7 @@ class Audit:
         only what the draft says is completed here. Raises :class:`RecordUnwritable` when a call without a loan
         ended well but cannot be recorded; a failure stays the failure that it was, and did nothing.
         """
-        draft = Draft.of(call, caller, self._now)
+        draft = Draft.begun(call, caller, self._now)
         try:
             yield draft
         except BaseException as failure:

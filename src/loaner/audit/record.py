@@ -124,6 +124,8 @@ class Draft:
 
     id: Open[str]
     kind: Open[str]
+    of: Open[str | None] = None
+    """In a record of kind ``return``: the call whose credential was confirmed dead later than its record was closed."""
     asked_at: Open[str]
     issuer: Personal[str]
     sub: Personal[str]
@@ -173,7 +175,7 @@ class Draft:
     now: Now = field(default=utc_now, repr=False, compare=False)
 
     @classmethod
-    def of(cls, call: Call, caller: Caller, now: Now) -> Draft:
+    def begun(cls, call: Call, caller: Caller, now: Now) -> Draft:
         """The first lines: who asks, through what, for which tool."""
         return cls(
             id=call.id,

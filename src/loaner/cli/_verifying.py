@@ -1,0 +1,140 @@
+"""What ``loaner audit verify`` looks at, and how it tells what it found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Connection, select
+
+from loaner.audit import export, proof
+from loaner.audit.checkpoint import Checkpoint
+from loaner.audit.note import NotSigned, Signer, Verifier
+from loaner.audit.read import every
+from loaner.audit.verify import Held, Verdict, verify
+from loaner.cli._open import opened_store
+from loaner.errors import RecordsAltered, UsageError
+from loaner.settings import Settings, load
+from loaner.store import Store
+from loaner.store.tables import checkpoints
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A verdict, and the newest checkpoint that it was held against."""
+
+    ok: bool
+    count: int
+    head: str
+    held: int | None = None
+    first_bad: int | None = None
+    why: str | None = None
+    proven: int | None = None
+    """The one record of a proof."""
+
+    def facts(self) -> dict[str, object]:
+        facts: dict[str, object] = {"ok": self.ok, "records": self.count, "head": self.head, "checkpoint": self.held}
+        if self.proven is not None:
+            facts["proven"] = self.proven
+        return facts if self.ok else facts | {"first_bad": self.first_bad, "why": self.why}
+
+    def told(self) -> str:
+        if not self.ok:
+            where = f"record {self.first_bad}: " if self.first_bad is not None else ""
+            return f"✗ {where}{self.why}   ({self.count:,} good before it)"
+        if self.proven is not None:
+            return f"✓ record {self.proven} is among the {self.held:,} of its checkpoint   hash {self.head[:8]}…"
+        covered = f"   signed up to {self.held:,}" if self.held else "   no checkpoint held against it"
+        return f"✓ {self.count:,} records, chain intact   head {self.head[:8]}…{covered}"
+
+    def must_be_ok(self) -> None:
+        """Raises :class:`RecordsAltered`."""
+        if not self.ok:
+            raise RecordsAltered(self.told().removeprefix("✗ "), do="Nothing was signed. See: loaner audit verify")
+
+
+def key_file(settings: Settings) -> Path:
+    """Where the key that signs checkpoints is kept."""
+    return settings.home / "checkpoint.key"
+
+
+def verdict(file: Path | None, kept: list[Path], vkey: str | None) -> Finding:
+    """Verify the store, an export or a proof. Raises :class:`UsageError` when it cannot even be begun."""
+    settings = load()
+    verifier = _verifier(settings, vkey)
+    held = [_held(path, verifier) for path in kept]
+    if file is None:
+        with opened_store(settings) as store:
+            return store_verdict(store, verifier, held)
+    try:
+        with file.open("rb") as opened:
+            start = opened.read(len(proof.HEADING))
+            opened.seek(0)
+            if start == proof.HEADING.encode():
+                return _of_proof(opened.read(1 << 20), verifier)
+            return _found(verify(export.read_jsonl(opened), held), held)
+    except OSError as failure:
+        raise UsageError(f"{file} cannot be read: {failure.strerror}.") from None
+
+
+def store_verdict(store: Store, verifier: Verifier | None, held: list[Held] | None = None) -> Finding:
+    """Verify the store, against the checkpoints that it holds itself too, where this loaner's key is there to tell."""
+
+    def work(connection: Connection) -> Finding:
+        notes = connection.execute(select(checkpoints.c.note).order_by(checkpoints.c.size)).scalars().all()
+        everything = list(held or ())
+        for note in notes if verifier else ():
+            try:
+                everything.append(_opened(note, verifier))
+            except NotSigned as refused:
+                return Finding(False, 0, "", None, None, f"a checkpoint in the store is {refused}")
+        return _found(verify(every(connection), everything), everything)
+
+    return store.read_now(work)
+
+
+def _found(verdict: Verdict, held: list[Held]) -> Finding:
+    newest = max((one.size for one in held), default=None)
+    return Finding(verdict.ok, verdict.count, verdict.head, newest, verdict.first_bad, verdict.why)
+
+
+def _of_proof(text: bytes, verifier: Verifier | None) -> Finding:
+    if verifier is None:
+        raise UsageError("whose checkpoint is it?", do="Give the log's public key: --vkey name+id+key")
+    try:
+        proven = proof.check(text.decode(), verifier)
+    except ValueError as refused:
+        why = str(refused) if isinstance(refused, proof.NotProven) else "it is not text"
+        return Finding(False, 0, "", None, None, why)
+    return Finding(True, 1, proven.record.hash, proven.checkpoint.size, proven=proven.record.seq)
+
+
+def _verifier(settings: Settings, vkey: str | None) -> Verifier | None:
+    if vkey is not None:
+        try:
+            return Verifier.parse(vkey)
+        except ValueError:
+            raise UsageError(
+                "--vkey is not a public key.", do="It is what `loaner audit checkpoint` printed."
+            ) from None
+    file = key_file(settings)
+    return Signer.from_file(file).verifier if file.exists() else None
+
+
+def _held(path: Path, verifier: Verifier | None) -> Held:
+    if verifier is None:
+        raise UsageError("whose checkpoint is it?", do="Give the log's public key: --vkey name+id+key")
+    try:
+        return _opened(path.read_text(), verifier)
+    except OSError as failure:
+        raise UsageError(f"{path} cannot be read: {failure.strerror}.") from None
+    except ValueError as refused:
+        why = str(refused) if isinstance(refused, NotSigned) else "not text"
+        raise UsageError(f"{path} is no checkpoint to trust: {why}.") from None
+
+
+def _opened(note: str, verifier: Verifier | None) -> Held:
+    if verifier is None:
+        raise NotSigned("of an unknown log")
+    checkpoint = Checkpoint.opened(note, verifier)
+    return Held(checkpoint.size, checkpoint.root)
