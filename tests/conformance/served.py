@@ -7,12 +7,13 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import anyio
+import httpx2
 from anyio.abc import Process
 
 LOANER = str(Path(sys.executable).with_name("loaner"))
@@ -46,23 +47,25 @@ async def over_http(agent: str, *, patience: float = 30) -> AsyncIterator[Served
             command, env=environment, cwd=home, stdin=subprocess.DEVNULL, stdout=sys.stderr, stderr=sys.stderr
         ) as process:
             try:
-                await answering(port, process, patience)
+                await answering(f"http://127.0.0.1:{port}/mcp", process, patience)
                 made = await anyio.run_process(
                     [LOANER, "sandbox", "token", "--user", "alice", "--agent", agent], env=environment, cwd=home
                 )
                 yield Served(f"http://127.0.0.1:{port}", made.stdout.decode().strip(), environment)
             finally:
-                process.terminate()
+                with suppress(ProcessLookupError):
+                    process.terminate()
 
 
-async def answering(port: int, process: Process, patience: float) -> None:
-    """Wait until something accepts connections on `port`."""
-    with anyio.move_on_after(patience):
-        while process.returncode is None:
-            try:
-                await (await anyio.connect_tcp("127.0.0.1", port)).aclose()
-            except OSError:
-                await anyio.sleep(0.05)
-            else:
-                return
+async def answering(url: str, process: Process, patience: float) -> None:
+    """Wait until `url` gives any answer at all: a port that is open may belong to a server that is about to fail."""
+    async with httpx2.AsyncClient(trust_env=False, timeout=patience) as client:
+        with anyio.move_on_after(patience):
+            while process.returncode is None:
+                try:
+                    await client.get(url)
+                except httpx2.TransportError:
+                    await anyio.sleep(0.05)
+                else:
+                    return
     raise RuntimeError("the server ended" if process.returncode is not None else f"no answer within {patience:.0f} s")
