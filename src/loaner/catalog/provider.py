@@ -70,6 +70,8 @@ class ProviderConsent(Described):
     client_auth: Literal["none", "basic", "post"] = "none"
     """How the client proves itself at ``token``; ``basic`` and ``post`` are left out where no secret is configured
     and the provider takes PKCE instead."""
+    comes_along: frozenset[str] = frozenset()
+    """Permissions that the provider may add by itself and that reach nothing; anything else unasked is refused."""
     ok_field: str | None = None
     """A boolean in the answer that says whether it is an error, whatever the HTTP status (Slack's ``ok``)."""
 

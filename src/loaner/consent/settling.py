@@ -125,7 +125,7 @@ class Settling:
             missing = ", ".join(sorted(p for p in needed if not provider.covers(granted.permissions, frozenset({p}))))
             return f"{provider.title} granted less than the call needs: {missing} is missing. Nothing was connected."
         # Slack adds up what one person has ever allowed an app. What this person allowed here before is no surprise.
-        known = set(needed | provider.always)
+        known = set(needed | provider.always | provider.consent.comes_along)
         for grant in await self.grants.all_of(asked.subject):
             known |= grant.permissions if grant.connector == asked.connector else frozenset()
         if wider := provider.excess(granted.permissions, frozenset(known)):
