@@ -6,7 +6,7 @@ import contextlib
 import errno
 import socket
 from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from typing import Any, Literal
 
 import anyio
 import uvicorn
@@ -40,7 +40,8 @@ def url(listener: socket.socket) -> str:
 
 def _bound(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # Named as TCP, or asyncio leaves Nagle's algorithm on and each answer waits for an acknowledgement (40 ms).
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
@@ -62,7 +63,9 @@ class _Quiet(uvicorn.Server):
 @contextlib.asynccontextmanager
 async def served(app: Any, listener: socket.socket, *, until_signal: bool = False) -> AsyncIterator[None]:
     """Serve ``app`` while the block runs, or until SIGINT or SIGTERM."""
-    config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="on", ws="none", server_header=False)
+    # The pages alone have no lifespan; the MCP app has one and is served in the foreground.
+    lifespan: Literal["on", "off"] = "on" if until_signal else "off"
+    config = uvicorn.Config(app, log_config=None, access_log=False, lifespan=lifespan, ws="none", server_header=False)
     server = uvicorn.Server(config) if until_signal else _Quiet(config)
     with contextlib.closing(listener):
         if until_signal:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from loaner.assembly import Loaner, open_loaner
-from loaner.caller import Agent, Caller, Subject
+from loaner.caller import Agent, Caller, local_subject
 from loaner.cli import _sandboxed, _servers
 from loaner.settings import Settings, load
-
-LOCAL_ISSUER = "local"
 
 
 def settings_for_a_verb() -> tuple[Settings, bool]:
@@ -34,6 +31,5 @@ async def loaner_for_a_verb() -> AsyncIterator[Loaner]:
 
 def local_caller(loaner: Loaner, agent: Agent) -> Caller:
     """The person at this machine."""
-    name = getpass.getuser()
-    origin = f"this computer (command line, pid {os.getpid()})"
-    return Caller(Subject(LOCAL_ISSUER, name), agent, loaner.settings.environment, origin, display=name)
+    subject, origin = local_subject(), f"this computer (command line, pid {os.getpid()})"
+    return Caller(subject, agent, loaner.settings.environment, origin, display=subject.sub)

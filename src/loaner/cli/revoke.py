@@ -28,7 +28,9 @@ def revoke(
     if not yes:
         if not sys.stdin.isatty():
             raise UsageError("nobody is here to be asked.", do="Add --yes if you mean it.")
-        typer.confirm(f"Revoke {'your' if my_tokens else 'everybody's'} grants at the providers?", abort=True)
+        typer.confirm(
+            "Revoke your grants at the providers?" if my_tokens else "Revoke the grants of everybody?", abort=True
+        )
     done = anyio.run(_revoke, my_tokens)
     for one in done:
         if as_json:

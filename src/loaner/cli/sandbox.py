@@ -97,8 +97,8 @@ def approve(
     url = _sandboxed.running(home)
     servers = [server for server in _servers.running(home) if server.sandbox == url]
     try:
-        with Person(login, url) as person:
-            outcome = person.approve(code, loaner_url=servers[0].base_url if servers else None, deny=deny)
+        loaner_url = servers[0].base_url if servers else None
+        outcome = Person(login, url).approve(code, loaner_url=loaner_url, deny=deny)
     except (NotTheSandbox, Lost) as lost:
         raise UsageError(f"{lost}.", do="This verb drives the sandbox only.") from None
     print(json.dumps({"state": outcome.state, "pages": list(outcome.pages)}) if as_json else outcome.state)

@@ -82,8 +82,6 @@ async def _serve(settings: Settings, http: bool) -> None:
 
 async def _over_stdio(loaner: Loaner) -> None:
     """The protocol on stdin and stdout, the consent pages on loopback."""
-    import anyio
-
     from loaner import web
     from loaner.cli import _listening
     from loaner.mcp_server.stdio import serve_stdio
@@ -94,17 +92,17 @@ async def _over_stdio(loaner: Loaner) -> None:
     loaner.base_url = _listening.url(listener)
     if sys.stdin.isatty():
         print("loaner: waiting for an MCP client on stdin; try: loaner demo", file=sys.stderr)
-    pages = web.create_app(loaner, identity=None)
+    pages = web.create_app(web.local_site(loaner))
     with _announced(loaner, mcp_url=None):
         async with _listening.served(pages, listener):
             await serve_stdio(loaner)
-            await anyio.lowlevel.checkpoint()
 
 
 async def _over_http(loaner: Loaner) -> None:
     """The protocol at ``/mcp``, the pages and the well-known documents beside it."""
     from loaner import web
     from loaner.cli import _listening
+    from loaner.jwks import IssuerKeys
     from loaner.mcp_server.http import create_app
 
     settings = loaner.settings
@@ -115,7 +113,8 @@ async def _over_http(loaner: Loaner) -> None:
         )
     listener = _listening.at(settings.http.host, settings.http.port)
     loaner.base_url = (settings.http.public_url or _listening.url(listener)).rstrip("/")
-    app = create_app(loaner, web.routes(loaner, identity=settings.identity))
+    keys = IssuerKeys(settings.identity.issuer, now=loaner.now)
+    app = create_app(loaner, web.routes(web.signed_in_site(loaner, settings.identity, keys)), keys=keys)
     print(f"loaner: MCP at {loaner.base_url}/mcp, pages at {loaner.base_url}/", file=sys.stderr, flush=True)
     with _announced(loaner, mcp_url=f"{loaner.base_url}/mcp"):
         async with _listening.served(app, listener, until_signal=True):

@@ -147,6 +147,7 @@ class Lender:
             style=style.name,
             credential=minted.credential,
             permissions=given,
+            excess=ask.provider.excess(given, scope.permissions),
             limits=scope.limits,
             minted_at=self.now(),
             expires_at=minted.expires_at,

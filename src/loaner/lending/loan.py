@@ -42,6 +42,8 @@ class Loan:
     credential: Secret
     permissions: frozenset[str]
     """What the credential can do; at a provider that cannot narrow, more than the call needs."""
+    excess: frozenset[str]
+    """What of that goes beyond the call."""
     limits: tuple[Limit, ...]
     minted_at: datetime
     expires_at: datetime | None

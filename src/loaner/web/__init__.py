@@ -1,6 +1,7 @@
 """The pages of a person: consent, what is allowed, what happened. No JavaScript."""
 
 from loaner.web.app import create_app, routes
+from loaner.web.assembled import local_site, signed_in_site
 from loaner.web.identity import LocalIdentity, OidcIdentity
 from loaner.web.site import Happening, Identity, Presence, SessionPresence, Site
 
@@ -13,5 +14,7 @@ __all__ = [
     "SessionPresence",
     "Site",
     "create_app",
+    "local_site",
     "routes",
+    "signed_in_site",
 ]

@@ -1,0 +1,5 @@
+"""``python -m loaner``."""
+
+from loaner.cli import main
+
+main()

@@ -1,0 +1,162 @@
+"""A whole town for a test: emulated providers, a loaner with both doors, agents, and people at their browsers.
+
+Everything goes through the front: agents are MCP SDK clients over HTTP with an access token, or over stdio; people
+walk the pages; and what is believed is the providers' ledger.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import httpx2
+from mcp import Client, StdioServerParameters
+from mcp.client.streamable_http import streamable_http_client
+from mcp_types import CallToolResult, Implementation
+
+from loaner import settings as settings_module
+from loaner import web
+from loaner.assembly import Loaner, open_loaner
+from loaner.cli import _listening, _sandboxed
+from loaner.cli._servers import Server, announced
+from loaner.jwks import IssuerKeys
+from loaner.mcp_server.http import create_app
+from loaner.sandbox.person import Outcome, Person
+from loaner.sandbox.run import RunningSandbox, serving
+
+ERROR = "dev.loaner/error"
+
+
+@dataclass
+class Town:
+    home: Path
+    running: RunningSandbox
+    loaner: Loaner
+
+    @property
+    def sandbox_url(self) -> str:
+        return self.running.base_url
+
+    @property
+    def mcp_url(self) -> str:
+        return f"{self.loaner.base_url}/mcp"
+
+    async def token(self, user: str = "alice", agent: str = "test-agent", **more: Any) -> str:
+        """An access token of the town's identity provider."""
+        wanted = {"user": user, "agent": agent, "audience": self.mcp_url} | more
+        async with httpx2.AsyncClient(trust_env=False) as client:
+            answer = await client.post(f"{self.sandbox_url}/idp/sandbox/token", json=wanted)
+        return str(answer.json()["access_token"])
+
+    @contextlib.asynccontextmanager
+    async def agent(
+        self, user: str = "alice", name: str = "test-agent", *, mode: str = "auto", **client: Any
+    ) -> AsyncIterator[Client]:
+        """A hosted agent of one person, over HTTP."""
+        headers = {"Authorization": f"Bearer {await self.token(user, name)}"}
+        async with (
+            httpx2.AsyncClient(headers=headers, trust_env=False, timeout=60) as http,
+            Client(
+                streamable_http_client(self.mcp_url, http_client=http),
+                mode=mode,
+                client_info=Implementation(name=name, version="1"),
+                **client,
+            ) as connected,
+        ):
+            yield connected
+
+    async def decide(self, answer: CallToolResult, *, user: str = "alice", deny: bool = False) -> Outcome:
+        """The person opens the page that a tool's answer names and decides there."""
+        url = error_of(answer)["url"]
+
+        def walk() -> Outcome:
+            return Person(user, self.sandbox_url).visit(url, loaner_url=self.loaner.base_url, deny=deny)
+
+        return await anyio.to_thread.run_sync(walk)
+
+    async def call(self, agent: Client, tool: str, arguments: dict[str, Any], *, user: str = "alice") -> CallToolResult:
+        """Call a tool, let the person say yes to whatever is asked, and call it again."""
+        answer = await agent.call_tool(tool, arguments)
+        for _ in range(3):
+            if not answer.is_error or error_of(answer)["code"] != "consent_required":
+                return answer
+            outcome = await self.decide(answer, user=user)
+            assert outcome.state == "approved", outcome
+            answer = await agent.call_tool(tool, arguments)
+        return answer
+
+    def ledger(self, **wanted: Any) -> list[dict[str, Any]]:
+        """What the providers saw: every token that has these values."""
+        entries = [entry.as_json() for entry in self.running.sandbox.ledger]
+        return [entry for entry in entries if all(entry[key] == value for key, value in wanted.items())]
+
+    async def settled(self) -> None:
+        """Wait until everything lent is given back and recorded."""
+        await self.loaner.returns.settled()
+
+    async def records(self, **wanted: Any) -> list[dict[str, Any]]:
+        """The bodies of the records that have these values, the oldest first."""
+        await self.settled()
+        bodies = [record.body for record in await self.loaner.audit.tail(1000)]
+        return [body for body in bodies if all(body.get(key) == value for key, value in wanted.items())]
+
+    async def replay(self, fingerprint: str) -> dict[str, Any]:
+        """What the provider says to someone who copied a credential."""
+        async with httpx2.AsyncClient(trust_env=False) as client:
+            answer = await client.post(f"{self.sandbox_url}/sandbox/replay", json={"fingerprint": fingerprint})
+        told: dict[str, Any] = answer.json()
+        return told
+
+
+def error_of(answer: CallToolResult) -> dict[str, Any]:
+    """The machine-readable side of a refusal."""
+    assert answer.is_error, answer
+    assert answer.structured_content is None, "an error never carries structured content"
+    told: dict[str, Any] = (answer.meta or {})[ERROR]
+    return told
+
+
+def text_of(answer: CallToolResult) -> str:
+    return "\n".join(getattr(part, "text", "") for part in answer.content)
+
+
+@contextlib.asynccontextmanager
+async def town(home: Path, **overrides: Any) -> AsyncIterator[Town]:
+    """Build a town. ``overrides`` are settings."""
+    async with serving(home=home) as running:
+        settings = settings_module.load(home=home, **overrides)
+        settings = _sandboxed.on_sandbox(settings, running.base_url)
+        listener = _listening.loopback(0)
+        settings = settings.model_copy(
+            update={"http": settings.http.model_copy(update={"port": listener.getsockname()[1]})}
+        )
+        async with open_loaner(settings, connectors=_sandboxed.connectors()) as loaner:
+            loaner.base_url = _listening.url(listener)
+            assert settings.identity
+            keys = IssuerKeys(settings.identity.issuer, now=loaner.now)
+            app = create_app(loaner, web.routes(web.signed_in_site(loaner, settings.identity, keys)), keys=keys)
+            server = Server(os.getpid(), loaner.base_url, f"{loaner.base_url}/mcp", running.base_url)
+            with announced(home, server):
+                async with _listening.served(app, listener):
+                    yield Town(home, running, loaner)
+
+
+@contextlib.asynccontextmanager
+async def local_agent(
+    home: Path, sandbox_url: str, *arguments: str, name: str = "ide-agent", **client: Any
+) -> AsyncIterator[Client]:
+    """An IDE's agent: it starts ``loaner serve`` itself and talks over stdio."""
+    server = StdioServerParameters(
+        command=sys.executable,
+        args=["-W", "error::ResourceWarning", "-m", "loaner", "serve", f"--sandbox={sandbox_url}", *arguments],
+        env={**os.environ, "LOANER_HOME": str(home)},
+    )
+    async with Client(server, client_info=Implementation(name=name, version="1"), **client) as connected:
+        yield connected
