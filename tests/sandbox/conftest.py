@@ -18,5 +18,5 @@ async def sandbox(anyio_backend: str) -> AsyncIterator[RunningSandbox]:
 
 @pytest.fixture
 async def github(sandbox: RunningSandbox) -> AsyncIterator[GitHub]:
-    async with httpx2.AsyncClient(headers={"user-agent": "tests"}) as http:
+    async with httpx2.AsyncClient(headers={"user-agent": "tests"}, verify=False) as http:
         yield GitHub(sandbox, http)

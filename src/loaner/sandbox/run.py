@@ -40,6 +40,7 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.ready = anyio.Event()
+        self.stopping = anyio.Event()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -48,6 +49,13 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.ready.set()
+
+    async def main_loop(self) -> None:
+        """Tick once a second, and stop at once when asked to: uvicorn's own loop looks only now and then."""
+        while not self.stopping.is_set():
+            await self.on_tick(0)
+            with anyio.move_on_after(1):
+                await self.stopping.wait()
 
 
 @contextlib.asynccontextmanager
@@ -80,7 +88,8 @@ async def serving(
                     yield RunningSandbox(sandbox.base_url, sandbox.urls, sandbox)
             finally:
                 sandbox.faults.clear()  # lets go of requests left hanging
-                server.should_exit = server.force_exit = True
+                server.force_exit = True  # does not wait for connections that clients keep open
+                server.stopping.set()
 
 
 def _listen(port: int) -> socket.socket:

@@ -21,6 +21,10 @@ class Switches:
     """A device code past its time: RFC 8628 §3.5 says ``expired_token``; GitHub's table once calls it
     ``token_expired``."""
 
+    github_hourly_limit: int = 5000
+    """Requests an hour for one user or installation: 5,000, and 15,000 under GitHub Enterprise Cloud. Raise it for long
+    runs."""
+
     github_stateless_installation_tokens: bool = True
     """Since 2026 installation tokens are ``ghs_<app id>_<JWT>`` of about 520 characters; the older form has 40."""
 

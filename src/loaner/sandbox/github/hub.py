@@ -33,7 +33,7 @@ class Hub:
         self.world = seeded(sandbox.clock.now())
         self.tokens = Tokens(sandbox, self.world, self.app)
         self.devices = DeviceCodes(sandbox.clock)
-        self.limits = RateLimits(sandbox.clock)
+        self.limits = RateLimits(sandbox.clock, sandbox.switches)
         self.blobs: dict[str, SignedBlob] = {}
         self.authorization_codes: dict[str, AuthorizationCode] = {}
 

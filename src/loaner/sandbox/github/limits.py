@@ -11,10 +11,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from loaner.sandbox.github.errors import ApiError
+from loaner.sandbox.switches import Switches
 
 CORE = "core"
 SEARCH = "search"
 CODE_SEARCH = "code_search"
+FREE = ""
+"""The bucket of what costs nothing."""
+ANONYMOUS = "anonymous"
+ANONYMOUS_LIMIT = 60
 
 
 @dataclass
@@ -24,12 +29,17 @@ class _Window:
 
 
 class RateLimits:
-    """Counts requests per subject and bucket. ``limits`` may be lowered by a test."""
+    """Counts requests per subject and bucket."""
 
-    def __init__(self, now: Callable[[], datetime]) -> None:
+    def __init__(self, now: Callable[[], datetime], switches: Switches) -> None:
         self._now = now
+        self._switches = switches
         self._windows: dict[tuple[str, str], _Window] = {}
-        self.limits = {CORE: 5000, SEARCH: 30, CODE_SEARCH: 10}
+
+    def limits(self, subject: str) -> dict[str, int]:
+        """Requests per window, by bucket."""
+        core = ANONYMOUS_LIMIT if subject == ANONYMOUS else self._switches.github_hourly_limit
+        return {CORE: core, SEARCH: 30, CODE_SEARCH: 10}
 
     def spend(self, subject: str, bucket: str) -> dict[str, str]:
         """Count one request and give the headers to send.
@@ -37,8 +47,10 @@ class RateLimits:
         Raises:
             ApiError: 403 when the window is used up.
         """
+        if bucket == FREE:
+            return {}
         window = self._window(subject, bucket)
-        limit = 60 if subject == "anonymous" else self.limits[bucket]
+        limit = self.limits(subject)[bucket]
         exceeded = window.used >= limit
         window.used += not exceeded
         headers = {f"x-ratelimit-{name}": str(value) for name, value in self._shown(window, limit).items()}
@@ -49,7 +61,9 @@ class RateLimits:
 
     def overview(self, subject: str) -> dict[str, object]:
         """``GET /rate_limit``, which costs nothing."""
-        resources = {name: self._shown(self._window(subject, name), limit) for name, limit in self.limits.items()}
+        resources = {
+            name: self._shown(self._window(subject, name), limit) for name, limit in self.limits(subject).items()
+        }
         return {"resources": resources, "rate": resources[CORE]}
 
     def _shown(self, window: _Window, limit: int) -> dict[str, int]:

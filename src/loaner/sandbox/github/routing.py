@@ -21,9 +21,8 @@ from loaner.sandbox.github import appauth
 from loaner.sandbox.github.call import Answer, Call
 from loaner.sandbox.github.errors import ApiError, bad_credentials, not_accessible, not_found
 from loaner.sandbox.github.hub import Hub
-from loaner.sandbox.github.limits import CORE
+from loaner.sandbox.github.limits import ANONYMOUS, CORE
 from loaner.sandbox.github.permissions import Need, Permissions, need, touches_workflows
-from loaner.sandbox.ledger import Entry
 
 Auth = Literal["token", "app", "client", "open"]
 Handler = Callable[[Call], object]
@@ -111,7 +110,7 @@ class _Endpoint:
         try:
             call = Call(self.hub, path, request.path_params, dict(request.query_params), request.headers, {})
             self._identify(request, call, token)
-            headers |= self.hub.limits.spend(_subject(call.entry), self.operation.bucket)
+            headers |= self.hub.limits.spend(self._subject(call), self.operation.bucket)
             self._admit(call)
             call.body = _body(await request.body())
             response = self._respond(call, self.operation.handler(call))
@@ -137,6 +136,12 @@ class _Endpoint:
                 raise bad_credentials()
         elif request.headers.get("authorization"):
             raise bad_credentials()
+
+    def _subject(self, call: Call) -> str:
+        """Whose limit this counts against: all tokens of one person share one, and so does the app as itself."""
+        if self.operation.auth in ("app", "client"):
+            return f"app:{self.hub.app.app_id}"
+        return call.entry.subject if call.entry else ANONYMOUS
 
     def _admit(self, call: Call) -> None:
         """404 for what this token cannot see; 403 for what it may not do."""
@@ -185,11 +190,6 @@ def _bearer(request: Request) -> str | None:
     """GitHub takes ``Bearer`` and, of old, ``token``."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     return token.strip() if scheme.lower() in ("bearer", "token") else None
-
-
-def _subject(entry: Entry | None) -> str:
-    """All tokens of one person share one limit, over all apps."""
-    return entry.subject if entry else "anonymous"
 
 
 def _body(raw: bytes) -> dict[str, object]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from loaner.sandbox.github import registered
 from loaner.sandbox.github.call import Call
 from loaner.sandbox.github.errors import not_accessible, not_found
+from loaner.sandbox.github.limits import ANONYMOUS, FREE
 from loaner.sandbox.github.operations import asking
 from loaner.sandbox.github.permissions import with_metadata
 from loaner.sandbox.github.routing import operation
@@ -102,9 +103,9 @@ def revoke_leaked(call: Call) -> Json:
     return {}
 
 
-@operation("GET /rate_limit", auth="open")
+@operation("GET /rate_limit", auth="open", bucket=FREE)
 def rate_limit(call: Call) -> dict[str, object]:
-    return call.hub.limits.overview(call.entry.subject if call.entry else "anonymous")
+    return call.hub.limits.overview(call.entry.subject if call.entry else ANONYMOUS)
 
 
 def _check_id(call: Call) -> None:

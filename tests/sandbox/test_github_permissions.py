@@ -1,0 +1,205 @@
+"""Each operation of GitHub's map: the least permission will do, and anything less will not."""
+
+from __future__ import annotations
+
+import base64
+import json
+from itertools import product
+
+import pytest
+from github_steps import GitHub, hub
+
+from loaner.sandbox.github.permissions import LEVELS, published
+from loaner.sandbox.github.routing import OPERATIONS
+from shared_data import shared
+
+CONTENT = base64.b64encode(b"new").decode()
+PLAIN_FILE = {"message": "m", "content": CONTENT}
+
+# A request that succeeds for each operation; ``{readme}``, ``{run}`` and the like are filled from the world.
+REQUESTS: dict[str, tuple[str, object]] = {
+    "GET /user/repos": ("/user/repos", None),
+    "GET /repos/{owner}/{repo}": ("/repos/acme/web", None),
+    "DELETE /repos/{owner}/{repo}": ("/repos/acme/web", None),
+    "GET /repos/{owner}/{repo}/contents/{path}": ("/repos/acme/web/contents/README.md", None),
+    "PUT /repos/{owner}/{repo}/contents/{path}": ("/repos/acme/web/contents/new.txt", PLAIN_FILE),
+    "DELETE /repos/{owner}/{repo}/contents/{path}": (
+        "/repos/acme/web/contents/README.md",
+        {"message": "m", "sha": "{readme}"},
+    ),
+    "GET /repos/{owner}/{repo}/git/trees/{tree_sha}": ("/repos/acme/web/git/trees/main", None),
+    "GET /repos/{owner}/{repo}/commits": ("/repos/acme/web/commits", None),
+    "GET /repos/{owner}/{repo}/commits/{ref}": ("/repos/acme/web/commits/main", None),
+    "GET /repos/{owner}/{repo}/branches": ("/repos/acme/web/branches", None),
+    "GET /repos/{owner}/{repo}/git/ref/{ref}": ("/repos/acme/web/git/ref/heads/main", None),
+    "POST /repos/{owner}/{repo}/git/refs": ("/repos/acme/web/git/refs", {"ref": "refs/heads/n", "sha": "{main}"}),
+    "DELETE /repos/{owner}/{repo}/git/refs/{ref}": ("/repos/acme/web/git/refs/heads/feature", None),
+    "GET /repos/{owner}/{repo}/issues": ("/repos/acme/web/issues", None),
+    "POST /repos/{owner}/{repo}/issues": ("/repos/acme/web/issues", {"title": "t"}),
+    "GET /repos/{owner}/{repo}/issues/{issue_number}": ("/repos/acme/web/issues/4", None),
+    "PATCH /repos/{owner}/{repo}/issues/{issue_number}": ("/repos/acme/web/issues/4", {"title": "t"}),
+    "GET /repos/{owner}/{repo}/issues/{issue_number}/comments": ("/repos/acme/web/issues/4/comments", None),
+    "POST /repos/{owner}/{repo}/issues/{issue_number}/comments": ("/repos/acme/web/issues/4/comments", {"body": "b"}),
+    "POST /repos/{owner}/{repo}/issues/{issue_number}/labels": ("/repos/acme/web/issues/4/labels", {"labels": ["bug"]}),
+    "GET /repos/{owner}/{repo}/labels": ("/repos/acme/web/labels", None),
+    "GET /repos/{owner}/{repo}/pulls": ("/repos/acme/web/pulls", None),
+    "POST /repos/{owner}/{repo}/pulls": ("/repos/acme/web/pulls", {"title": "t", "head": "other", "base": "main"}),
+    "GET /repos/{owner}/{repo}/pulls/{pull_number}": ("/repos/acme/web/pulls/4", None),
+    "PATCH /repos/{owner}/{repo}/pulls/{pull_number}": ("/repos/acme/web/pulls/4", {"title": "t"}),
+    "GET /repos/{owner}/{repo}/pulls/{pull_number}/files": ("/repos/acme/web/pulls/4/files", None),
+    "POST /repos/{owner}/{repo}/pulls/{pull_number}/reviews": ("/repos/acme/web/pulls/4/reviews", {"event": "APPROVE"}),
+    "PUT /repos/{owner}/{repo}/pulls/{pull_number}/merge": ("/repos/acme/web/pulls/4/merge", {}),
+    "GET /repos/{owner}/{repo}/actions/runs": ("/repos/acme/web/actions/runs", None),
+    "GET /repos/{owner}/{repo}/actions/runs/{run_id}/jobs": ("/repos/acme/web/actions/runs/{run}/jobs", None),
+    "GET /repos/{owner}/{repo}/actions/jobs/{job_id}/logs": ("/repos/acme/web/actions/jobs/{job}/logs", None),
+    "POST /repos/{owner}/{repo}/actions/workflows/{workflow_id}/dispatches": (
+        "/repos/acme/web/actions/workflows/ci.yml/dispatches",
+        {"ref": "main"},
+    ),
+}
+
+
+def _filled(github: GitHub, name: str) -> tuple[str, object]:
+    repository = hub(github.running).world.repositories[2001]
+    main = repository.git.branches["main"]
+    repository.git.branches["other"] = repository.git.branches["feature"]
+    values = {
+        "{readme}": repository.git.commits[main].files["README.md"],
+        "{main}": main,
+        "{run}": str(repository.runs[0].id),
+        "{job}": str(repository.runs[0].jobs[0].id),
+    }
+    path, body = REQUESTS[name]
+    for mark, value in values.items():
+        path = path.replace(mark, value)
+        body = {k: value if v == mark else v for k, v in body.items()} if isinstance(body, dict) else body
+    return path, body
+
+
+async def _status(github: GitHub, name: str, permissions: dict[str, str]) -> int:
+    """The answer to alice with a token of exactly these permissions on acme/web."""
+    tokens = hub(github.running).tokens
+    parent = tokens.pair("alice")[0].entry
+    token = tokens.scoped(parent, permissions, [2001]).token
+    path, body = _filled(github, name)
+    answer = await github.call(name.split(" ", maxsplit=1)[0], path, token, body)
+    if answer.status_code == 403:
+        assert answer.json()["message"] == "Resource not accessible by integration"
+    assert answer.headers["x-accepted-github-permissions"] == published()[name].header()
+    return answer.status_code
+
+
+def _less(permissions: dict[str, str]) -> list[dict[str, str]]:
+    """Every set of permissions strictly below this one."""
+    levels = [[None, *LEVELS[: LEVELS.index(level) + 1]] for level in permissions.values()]
+    every = [dict(zip(permissions, chosen, strict=True)) for chosen in product(*levels)]
+    held = [{name: level for name, level in each.items() if level} for each in every]
+    return [each for each in held if each != permissions]
+
+
+def test_every_row_of_the_map_has_a_request_and_a_handler() -> None:
+    assert set(REQUESTS) == set(published())
+    assert set(published()) <= set(OPERATIONS)
+
+
+def test_the_map_is_githubs() -> None:
+    theirs = json.loads(shared("github_app_permissions.json").read_text())["by_operation"]
+    for name, need in published().items():
+        assert list(need.alternatives) == theirs[name]["alternatives"], name
+        assert need.installation == theirs[name]["s2s"], name
+
+
+CASES = [
+    pytest.param(name, dict(each), id=f"{name} {dict(each)}")
+    for name, need in published().items()
+    for each in need.alternatives
+    if "workflows" not in each
+]
+
+
+@pytest.mark.parametrize(("name", "least"), CASES)
+async def test_the_least_permission_does_and_anything_less_does_not(
+    github: GitHub, name: str, least: dict[str, str]
+) -> None:
+    others = [each for each in published()[name].alternatives if dict(each) != least]
+    for less in _less(least):
+        if least != {"metadata": "read"} and less not in others:
+            assert await _status(github, name, less) == 403
+    assert await _status(github, name, least) in (200, 201, 204, 302)
+
+
+@pytest.mark.parametrize(
+    ("permissions", "status"),
+    [({"contents": "write"}, 403), ({"workflows": "write"}, 403), ({"contents": "write", "workflows": "write"}, 201)],
+)
+async def test_a_workflow_file_needs_workflows_as_well(
+    github: GitHub, permissions: dict[str, str], status: int
+) -> None:
+    tokens = hub(github.running).tokens
+    token = tokens.scoped(tokens.pair("alice")[0].entry, permissions, [2001]).token
+    path = "/repos/acme/web/contents/.github/workflows/new.yml"
+    assert (await github.call("PUT", path, token, PLAIN_FILE)).status_code == status
+    other = "/repos/acme/web/contents/.github/dependabot.yml"
+    expected = 201 if "contents" in permissions else 403
+    assert (await github.call("PUT", other, token, PLAIN_FILE)).status_code == expected
+
+
+async def test_pull_requests_permission_says_nothing_about_a_plain_issue(github: GitHub) -> None:
+    tokens = hub(github.running).tokens
+    token = tokens.scoped(tokens.pair("alice")[0].entry, {"pull_requests": "write"}, [2001]).token
+    on_pull = await github.call("POST", "/repos/acme/web/issues/4/comments", token, {"body": "b"})
+    on_issue = await github.call("POST", "/repos/acme/web/issues/1/comments", token, {"body": "b"})
+    assert (on_pull.status_code, on_issue.status_code) == (201, 403)
+
+
+@pytest.mark.parametrize("path", ["/repos/acme/secrets", "/repos/acme/secrets/issues/1", "/repos/acme/nowhere"])
+async def test_what_a_person_may_not_see_is_not_there(github: GitHub, path: str) -> None:
+    bob = hub(github.running).tokens.pair("bob")[0].token
+    answer = await github.call("GET", path, bob)
+    assert answer.status_code == 404
+    assert answer.json() == {
+        "message": "Not Found",
+        "documentation_url": "https://docs.github.com/rest",
+        "status": "404",
+    }
+
+
+async def test_the_apps_permission_does_not_make_an_administrator(github: GitHub) -> None:
+    bob = hub(github.running).tokens.pair("bob")[0].token
+    assert (await github.call("DELETE", "/repos/acme/web", bob)).status_code == 403
+    assert (await github.call("GET", "/repos/acme/web", bob)).status_code == 200
+
+
+async def test_a_stranger_sees_nothing(github: GitHub) -> None:
+    assert (await github.call("GET", "/repos/acme/web")).status_code == 404
+    assert (await github.call("GET", "/user")).status_code == 401
+    assert (await github.call("GET", "/user", "ghu_made_up")).status_code == 401
+    assert (await github.call("GET", "/user", authorization="Basic eDp5")).status_code == 401
+
+
+async def test_a_request_without_a_user_agent_is_forbidden(github: GitHub) -> None:
+    token = hub(github.running).tokens.pair("alice")[0].token
+    assert (await github.call("GET", "/user", token, user_agent="")).status_code == 403
+
+
+async def test_the_rate_limit_is_the_persons_over_all_tokens(github: GitHub) -> None:
+    inside = hub(github.running)
+    github.running.sandbox.switches.github_hourly_limit = 3
+    one, two = (inside.tokens.pair("alice")[0].token for _ in range(2))
+    first = await github.call("GET", "/user", one)
+    assert (first.headers["x-ratelimit-limit"], first.headers["x-ratelimit-remaining"]) == ("3", "2")
+    await github.call("GET", "/user", two)
+    await github.call("GET", "/user", one)
+    over = await github.call("GET", "/user", two)
+    assert (over.status_code, over.headers["x-ratelimit-remaining"]) == (403, "0")
+    assert "rate limit exceeded" in over.json()["message"]
+    assert (await github.call("GET", "/rate_limit", one)).json()["rate"]["remaining"] == 0
+    github.running.sandbox.clock.advance(3601)
+    assert (await github.call("GET", "/user", two)).status_code == 200
+
+
+async def test_an_unknown_api_version_is_refused(github: GitHub) -> None:
+    token = hub(github.running).tokens.pair("alice")[0].token
+    assert (await github.call("GET", "/user", token, x_github_api_version="2099-01-01")).status_code == 400
+    known = await github.call("GET", "/user", token, x_github_api_version="2026-03-10")
+    assert known.headers["x-github-api-version-selected"] == "2026-03-10"
