@@ -20,6 +20,7 @@ class Lookup(Described):
     """A sign before the name that the list does not have."""
     means: str
     """What was not found, for the error: ``channel of that name``."""
+    hint: str = "Check the name, or give the id."
     step: Step
     items: str
     """Dotted path to the list in the answer."""

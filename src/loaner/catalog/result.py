@@ -17,6 +17,10 @@ from loaner.catalog.described import Described
 CUT = 4_000
 WHOLE = 40_000
 """Characters kept of a text, by default and when all of it is asked for."""
+BUDGET = 60_000
+"""Characters of all texts of one answer together: hosts cut what is longer, and less carefully."""
+MOST = 100
+"""Items kept of a list."""
 
 Kind = Literal["string", "integer", "number", "boolean", "text", "base64", "present"]
 _JSON_TYPE = {"text": "string", "base64": "string", "present": "boolean"}
@@ -51,6 +55,9 @@ class Kept(Described):
     type: Kind = "string"
     """``text`` is long and gets cut; ``base64`` is such a text, encoded; ``present`` asks whether anything is there."""
     cut: int = Field(default=CUT, ge=80, le=WHOLE)
+    tail: bool = False
+    """A text that is cut keeps its end, as one reads a log."""
+    most: int = Field(default=MOST, ge=1, le=1000)
     each: Fields | Kind | None = None
     """Makes it a list: of such fields, or of scalars found at ``pick`` in each item."""
     pick: str = "."
@@ -73,6 +80,8 @@ class Page(Described):
     """``link`` for a ``Link: rel="next"`` header over numbered pages, else a dotted path to the next mark."""
     more: str | None = None
     """Dotted path to a boolean that says whether there is a next page."""
+    most: int = Field(default=50, ge=1, le=50)
+    """Items that the provider gives at most in one page."""
 
 
 class Result(Described):
@@ -101,6 +110,7 @@ class Shaper:
     def __init__(self, *, whole: bool = False, start: int = 0) -> None:
         self._whole = whole
         self._start = start
+        self._left = BUDGET
         self.truncated = False
 
     def fields(self, document: Any, keep: Fields) -> dict[str, Any]:
@@ -109,36 +119,39 @@ class Shaper:
 
     def _field(self, found: Any, kept: Kept) -> Any:
         if kept.each is None:
-            return self._scalar(found, kept.type, kept.cut)
+            return self._scalar(found, kept.type, kept)
         if not isinstance(found, list):
             return _MISSING if kept.optional else []
-        if isinstance(kept.each, str):
-            scalars = [self._scalar(look(item, kept.pick), kept.each, kept.cut) for item in found]
-            return [scalar for scalar in scalars if scalar is not _MISSING]
-        return [self.fields(item, kept.each) for item in found if isinstance(item, dict)]
+        self.truncated = self.truncated or len(found) > kept.most
+        if isinstance(kept.each, dict):
+            return [self.fields(item, kept.each) for item in found[: kept.most] if isinstance(item, dict)]
+        scalars = [self._scalar(look(item, kept.pick), kept.each, kept) for item in found[: kept.most]]
+        return [scalar for scalar in scalars if scalar is not _MISSING]
 
-    def _scalar(self, found: Any, kind: Kind, cut: int) -> Any:
+    def _scalar(self, found: Any, kind: Kind, kept: Kept) -> Any:
         if kind == "present":
             return found is not None
         # A boolean is an integer to Python and not to JSON.
         if not isinstance(found, _PYTHON_TYPE[kind]) or (isinstance(found, bool) and kind != "boolean"):
             return _MISSING
         if kind == "text":
-            return self._cut(str(found), cut) if found else _MISSING
-        return self._decoded(str(found), cut) if kind == "base64" else found
+            return self._cut(str(found), kept) if found else _MISSING
+        return self._decoded(str(found), kept) if kind == "base64" else found
 
-    def _cut(self, text: str, cut: int) -> str:
-        longest = WHOLE if self._whole else cut
+    def _cut(self, text: str, kept: Kept) -> str:
+        longest = min(WHOLE if self._whole else kept.cut, self._left)
         if len(text) > longest:
             self.truncated = True
-        return text[:longest]
+            text = text[len(text) - longest :] if kept.tail else text[:longest]
+        self._left -= len(text)
+        return text
 
-    def _decoded(self, found: str, cut: int) -> Any:
+    def _decoded(self, found: str, kept: Kept) -> Any:
         try:
             text = base64.b64decode(found).decode()
         except (binascii.Error, UnicodeDecodeError):
             return _MISSING
-        return self._cut(text[self._start :], cut)
+        return self._cut(text[self._start :], kept)
 
 
 def schema_of(fields: Fields) -> dict[str, Any]:

@@ -40,13 +40,15 @@ class Test(Described):
     starts_with: str | None = None
     includes: str | None = None
     """For lists."""
+    several: bool | None = None
+    """For lists: more than one item."""
     present: bool | None = None
 
     @model_validator(mode="after")
     def _is_one_test(self) -> Test:
-        given = (self.equals, self.one_of or None, self.starts_with, self.includes, self.present)
+        given = (self.equals, self.one_of or None, self.starts_with, self.includes, self.several, self.present)
         if sum(test is not None for test in given) != 1:
-            raise ValueError("exactly one of equals, one_of, starts_with, includes, present")
+            raise ValueError("exactly one of equals, one_of, starts_with, includes, several, present")
         return self
 
     def holds(self, arguments: Mapping[str, Any]) -> bool:
@@ -57,6 +59,8 @@ class Test(Described):
             return isinstance(value, str) and value.startswith(self.starts_with)
         if self.includes is not None:
             return isinstance(value, tuple) and self.includes in value
+        if self.several is not None:
+            return isinstance(value, tuple) and (len(value) > 1) is self.several
         return value in self.one_of if self.one_of else value == self.equals and type(value) is type(self.equals)
 
     def told(self) -> str:
@@ -66,6 +70,8 @@ class Test(Described):
             return f"{self.param} starts with {self.starts_with}"
         if self.includes is not None:
             return f"{self.param} includes {self.includes}"
+        if self.several is not None:
+            return f"{self.param} holds {'several' if self.several else 'one'}"
         return f"{self.param} is {' or '.join(self.one_of) if self.one_of else str(self.equals)}"
 
 
@@ -91,6 +97,10 @@ class CaseTold:
     permissions: frozenset[str]
     mode: Literal["add", "instead"]
     resource: str | None = None
+
+
+def _told(value: Any) -> str:
+    return ",".join(value) if isinstance(value, tuple) else str(value)
 
 
 class ScopeRule(Described):
@@ -126,7 +136,10 @@ class ScopeRule(Described):
         for case in self.when:
             if case.resource and case.holds(arguments):
                 template = case.resource
-        return PLACEHOLDER.sub(lambda found: str(arguments[found[1]]), template)
+        missing = [name for name in PLACEHOLDER.findall(template) if name not in arguments]
+        if missing:
+            raise InvalidArguments(f"{', '.join(missing)} is required with what was given.")
+        return PLACEHOLDER.sub(lambda found: _told(arguments[found[1]]), template)
 
     def cases(self) -> tuple[CaseTold, ...]:
         return tuple(

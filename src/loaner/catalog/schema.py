@@ -54,7 +54,7 @@ def output_schema(result: Result, page: Page | None) -> dict[str, Any]:
         properties["already"] = {"type": "boolean"}
     if page:
         properties["next_cursor"] = {"type": "string"}
-    if {"text", "base64"} & set(_kinds(result)):
+    if {"text", "base64"} & set(_kinds(result)) or any(kept.each for kept in result.keep.values()):
         properties["truncated"] = {"type": "boolean"}
     return schema
 

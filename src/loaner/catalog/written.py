@@ -57,7 +57,9 @@ class Written(Described):
     @property
     def all_params(self) -> dict[str, Param]:
         """With ``limit`` and ``cursor`` where the result comes in pages."""
-        return self.params | ({"limit": LIMIT, "cursor": CURSOR} if self.page else {})
+        if self.page is None:
+            return self.params
+        return self.params | {"limit": LIMIT.model_copy(update={"max": self.page.most}), "cursor": CURSOR}
 
     def step_loc(self, index: int) -> Loc:
         return ("request",) if self.request else ("step", index)

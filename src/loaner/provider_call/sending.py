@@ -178,7 +178,7 @@ class _Sending:
                 break
         raise NotFound(
             f"{provider.title} shows this user no {lookup.means} (“{value}”).",
-            do="Check the name, or give the id.",
+            do=lookup.hint,
         )
 
     def _keep(self, step: Step, body: Any) -> None:
