@@ -61,10 +61,10 @@ class _Quiet(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def served(app: Any, listener: socket.socket, *, until_signal: bool = False) -> AsyncIterator[None]:
+async def served(
+    app: Any, listener: socket.socket, *, lifespan: Literal["on", "off"] = "off", until_signal: bool = False
+) -> AsyncIterator[None]:
     """Serve ``app`` while the block runs, or until SIGINT or SIGTERM."""
-    # The pages alone have no lifespan; the MCP app has one and is served in the foreground.
-    lifespan: Literal["on", "off"] = "on" if until_signal else "off"
     config = uvicorn.Config(app, log_config=None, access_log=False, lifespan=lifespan, ws="none", server_header=False)
     server = uvicorn.Server(config) if until_signal else _Quiet(config)
     with contextlib.closing(listener):
@@ -77,4 +77,4 @@ async def served(app: Any, listener: socket.socket, *, until_signal: bool = Fals
             try:
                 yield
             finally:
-                server.should_exit = server.force_exit = True
+                server.should_exit, server.force_exit = True, lifespan == "off"
