@@ -14,7 +14,7 @@ from loaner.audit import Audit, Record
 from loaner.audit.chain import GENESIS, canonical, link
 from loaner.audit.checkpoint import Checkpoint
 from loaner.audit.export import read_jsonl
-from loaner.audit.note import NotSigned, Signer
+from loaner.audit.note import NotSigned, Signer, Verifier
 from loaner.audit.proof import NotProven, check, prove
 from loaner.audit.verify import Held, Verdict, verify
 from loaner.errors import RecordsAltered, UsageError
@@ -205,6 +205,35 @@ async def test_a_proof_for_no_record_or_before_any_checkpoint_is_refused(audit: 
     await audit.checkpoint(signer)
     with pytest.raises(UsageError, match="no record 3"):
         store.read_now(lambda connection: prove(connection, 3))
+
+
+def test_a_note_that_go_signed_is_understood():
+    """The example in the documentation of golang.org/x/mod/sumdb/note."""
+    verifier = Verifier.parse("PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW")
+    note = (
+        "If you think cryptography is the answer to your problem,\nthen you don't know what your problem is.\n\n"
+        "— PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=\n"
+    )
+    assert verifier.open(note).startswith("If you think")
+    assert str(verifier) == "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"
+    with pytest.raises(NotSigned):
+        verifier.open(note.replace("think", "thing"))
+
+
+def test_a_signature_of_somebody_unknown_is_passed_over(tmp_path: Path, signer: Signer):
+    """As witnesses add theirs; a bad signature under the trusted name spoils the whole note."""
+    text_ = f"{signer.name}\n3\n{'A' * 43}=\n"
+    line = Signer.from_file(tmp_path / "witness.key").sign(text_).partition("\n\n")[2]
+    assert Checkpoint.opened(signer.sign(text_) + line, signer.verifier).size == 3
+    forged = signer.sign("another\n").partition("\n\n")[2]
+    with pytest.raises(NotSigned):
+        Checkpoint.opened(signer.sign(text_) + forged, signer.verifier)
+
+
+@pytest.mark.parametrize("bad", ["", "a", "a+b+c", "a b+c74f20a3+AQ==", "x+00000000+" + "AQ" + "A" * 42])
+def test_what_is_no_public_key_is_refused(bad: str):
+    with pytest.raises(ValueError, match=r"verifier key|base64"):
+        Verifier.parse(bad)
 
 
 def test_a_checkpoint_of_another_log_or_an_altered_one_is_not_believed(tmp_path: Path, signer: Signer):

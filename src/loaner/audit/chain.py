@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, text
+from sqlalchemy import Connection, bindparam, insert, select, text
 
 from loaner.clock import iso
 from loaner.store.tables import records
@@ -23,7 +23,11 @@ GENESIS = "0" * 64
 """What the first record follows."""
 _LARGEST = 2**53 - 1  # beyond it RFC 8785 readers round
 _LOCK = 0x6C6F616E  # names the chain among PostgreSQL's advisory locks
-_HEAD = select(records.c.seq, records.c.hash).order_by(records.c.seq.desc()).limit(1)
+
+# Built once: putting a statement together costs more than running it.
+_THERE = select(records.c.seq).where(records.c.id == bindparam("id")).scalar_subquery()
+_HEAD = select(records.c.seq, records.c.hash, _THERE.label("there")).order_by(records.c.seq.desc()).limit(1)
+_ADD = insert(records)
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,9 @@ def canonical(value: Any) -> str:
 
 
 def _refuse_ambiguous(value: Any) -> None:
-    if isinstance(value, Mapping):
+    if isinstance(value, str):
+        return
+    if isinstance(value, dict):
         for key, inner in value.items():
             # RFC 8785 sorts keys by UTF-16 units and Python by code points: the same for ASCII, the only keys we use.
             if not (isinstance(key, str) and key.isascii()):
@@ -83,7 +89,7 @@ def _refuse_ambiguous(value: Any) -> None:
     elif isinstance(value, int):
         if abs(value) > _LARGEST:
             raise ValueError("a number of a record is a whole one below 2**53")
-    elif value is not None and not isinstance(value, str):
+    elif value is not None:
         raise ValueError(f"a {type(value).__name__} has no canonical spelling")
 
 
@@ -101,25 +107,14 @@ def append(connection: Connection, body: Mapping[str, Any], at: datetime) -> int
     if connection.dialect.name == "postgresql":
         # Two transactions that read the same head would fork the chain; SQLite's BEGIN IMMEDIATE already prevents it.
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-    there = connection.execute(select(records.c.seq).where(records.c.id == body["id"])).scalar()
-    if there is not None:
-        return int(there)
+    head = connection.execute(_HEAD, {"id": body["id"]}).first()
+    if head and head.there is not None:
+        return int(head.there)
     at = at.replace(microsecond=at.microsecond // 1000 * 1000)  # as exact as the body and the column can say it
-    head = connection.execute(_HEAD).first()
     seq, prev_hash = (head.seq + 1, head.hash) if head else (1, GENESIS)
     whole = {**body, "at": iso(at)}
     canon = canonical(whole)
     filed = Filed.under(whole)
-    connection.execute(
-        insert(records).values(
-            seq=seq,
-            id=filed.id,
-            at=at,
-            kind=filed.kind,
-            subject=filed.subject,
-            body=canon,
-            prev_hash=prev_hash,
-            hash=link(prev_hash, seq, canon),
-        )
-    )
+    row = {"seq": seq, "id": filed.id, "at": at, "kind": filed.kind, "subject": filed.subject, "body": canon}
+    connection.execute(_ADD, row | {"prev_hash": prev_hash, "hash": link(prev_hash, seq, canon)})
     return seq
