@@ -46,7 +46,7 @@ async def main(eras: list[str]) -> int:
     node.install()
     async with (
         served.over_http("conformance") as server,
-        proxy.adding_bearer(server.url, server.token) as url,
+        proxy.adding_bearer(server.url, server.tokens["alice"]) as url,
     ):
         codes = [await score(era, f"{url}/mcp") for era in eras]
     return max(codes)

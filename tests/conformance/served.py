@@ -1,4 +1,4 @@
-"""`loaner serve --http --sandbox` as a process of its own, with a token for it: what a hosted agent would meet."""
+"""`loaner serve --http --sandbox` as a process of its own, with tokens for it: what a hosted agent would meet."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ LOANER = str(Path(sys.executable).with_name("loaner"))
 
 @dataclass(frozen=True)
 class Served:
-    """A running server: its base URL, an access token of the sandbox's person, and the environment it runs in."""
+    """A running server: its base URL, an access token for each person, and the environment it runs in."""
 
     url: str
-    token: str
+    tokens: dict[str, str]
     environment: dict[str, str]
 
 
@@ -48,13 +48,20 @@ async def over_http(agent: str, *, patience: float = 30) -> AsyncIterator[Served
         ) as process:
             try:
                 await answering(f"http://127.0.0.1:{port}/mcp", process, patience)
-                made = await anyio.run_process(
-                    [LOANER, "sandbox", "token", "--user", "alice", "--agent", agent], env=environment, cwd=home
+                yield Served(
+                    f"http://127.0.0.1:{port}",
+                    {person: await token(person, agent, environment) for person in ("alice", "bob")},
+                    environment,
                 )
-                yield Served(f"http://127.0.0.1:{port}", made.stdout.decode().strip(), environment)
             finally:
                 with suppress(ProcessLookupError):
                     process.terminate()
+
+
+async def token(person: str, agent: str, environment: dict[str, str]) -> str:
+    """An access token of the sandbox's identity provider: `person`, through `agent`."""
+    command = [LOANER, "sandbox", "token", "--user", person, "--agent", agent]
+    return (await anyio.run_process(command, env=environment)).stdout.decode().strip()
 
 
 async def answering(url: str, process: Process, patience: float) -> None:
