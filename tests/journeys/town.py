@@ -131,6 +131,7 @@ def text_of(answer: CallToolResult) -> str:
 async def town(home: Path, **overrides: Any) -> AsyncIterator[Town]:
     """Build a town. ``overrides`` are settings."""
     async with serving(home=home) as running:
+        running.sandbox.switches.github_device_interval = 1  # a person's five seconds are a test suite's minutes
         settings = settings_module.load(home=home, **overrides)
         settings = _sandboxed.on_sandbox(settings, running.base_url)
         listener = _listening.loopback(0)

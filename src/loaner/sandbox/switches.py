@@ -17,6 +17,9 @@ class Switches:
     """GitHub allows ten tokens per user, application and scope set an hour and revokes the oldest. Its docs say so
     of OAuth Apps; whether it binds the tokens of GitHub Apps, scoped ones included, is not stated."""
 
+    github_device_interval: int = 5
+    """Seconds between polls. GitHub says 5; whether it may say another number is up to GitHub."""
+
     github_expired_token_word: str = "expired_token"  # noqa: S105 - an error code, not a secret
     """A device code past its time: RFC 8628 §3.5 says ``expired_token``; GitHub's table once calls it
     ``token_expired``."""

@@ -41,9 +41,9 @@ class DeviceCodes:
         self._codes: dict[str, DeviceCode] = {}
         self._submissions: list[datetime] = []
 
-    def issue(self) -> DeviceCode:
+    def issue(self, interval: int = INTERVAL) -> DeviceCode:
         letters = "".join(secrets.choice(_CONSONANTS) for _ in range(8))
-        code = DeviceCode(secrets.token_hex(20), f"{letters[:4]}-{letters[4:]}", self._now() + LIFETIME)
+        code = DeviceCode(secrets.token_hex(20), f"{letters[:4]}-{letters[4:]}", self._now() + LIFETIME, interval)
         self._codes[code.device_code] = code
         return code
 

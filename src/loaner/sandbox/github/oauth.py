@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from loaner.sandbox.github.device import INTERVAL, LIFETIME, PollProblem
+from loaner.sandbox.github.device import LIFETIME, PollProblem
 from loaner.sandbox.github.hub import Hub
 from loaner.sandbox.github.tokens import REFRESH_SECONDS, USER_SECONDS, Minted
 
@@ -42,13 +42,13 @@ class OAuth:
             return _answer(request, {"error": "Not Found"}, status=404)
         if not self.hub.app.device_flow_enabled:
             return _answer(request, _problem("device_flow_disabled", "Device Flow must be explicitly enabled."))
-        code = self.hub.devices.issue()
+        code = self.hub.devices.issue(self.hub.sandbox.switches.github_device_interval)
         answer: dict[str, object] = {
             "device_code": code.device_code,
             "user_code": code.user_code,
             "verification_uri": f"{self.hub.web}/login/device",
             "expires_in": int(LIFETIME.total_seconds()),
-            "interval": INTERVAL,
+            "interval": code.interval,
         }
         return _answer(request, answer)
 
