@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import import_module
 from typing import cast
@@ -23,20 +21,23 @@ from loaner.sandbox.switches import Switches
 PROVIDERS = ("github", "slack", "linear", "idp")
 
 
-@dataclass
 class Sandbox:
     """What the providers of one sandbox share. ``base_url`` is known once the port is."""
 
-    clock: SandboxClock = field(default_factory=SandboxClock)
-    switches: Switches = field(default_factory=Switches)
-    faults: Faults = field(default_factory=Faults)
-    ledger: Ledger = None  # type: ignore[assignment] # made from the clock just below
-    base_url: str = "http://127.0.0.1"
-    inside: dict[str, object] = field(default_factory=dict)
-    """Each provider's own state, by provider, for tests that change its world."""
-
-    def __post_init__(self) -> None:
-        self.ledger = self.ledger or Ledger(self.clock)
+    def __init__(
+        self,
+        clock: SandboxClock | None = None,
+        switches: Switches | None = None,
+        faults: Faults | None = None,
+        ledger: Ledger | None = None,
+    ) -> None:
+        self.clock = clock or SandboxClock()
+        self.switches = switches or Switches()
+        self.faults = faults or Faults()
+        self.ledger = Ledger(self.clock) if ledger is None else ledger
+        self.base_url = "http://127.0.0.1"
+        self.inside: dict[str, object] = {}
+        """Each provider's own state, by provider, for tests that change its world."""
 
     @cached_property
     def github_app_key(self) -> rsa.RSAPrivateKey:
@@ -63,16 +64,8 @@ def create_app(sandbox: Sandbox) -> Starlette:
     """Mount every provider, each behind its faults."""
     routes: list[BaseRoute] = [Mount("/sandbox", routes=Control(sandbox).routes())]
     for name in PROVIDERS:
-        create = _provider(name)
-        if create is not None:
-            routes.append(Mount(f"/{name}", app=Faulty(create(sandbox), name, sandbox.faults)))
+        # By name and only now: the providers' packages need this module first.
+        create = cast("Callable[[Sandbox], Starlette]", import_module(f"loaner.sandbox.{name}").create_app)
+        routes.append(Mount(f"/{name}", app=Faulty(create(sandbox), name, sandbox.faults)))
     routes.extend(root_routes(sandbox))
     return Starlette(routes=routes)
-
-
-def _provider(name: str) -> Callable[[Sandbox], Starlette] | None:
-    if importlib.util.find_spec(f"loaner.sandbox.{name}") is None:
-        return None
-    return cast(
-        "Callable[[Sandbox], Starlette] | None", getattr(import_module(f"loaner.sandbox.{name}"), "create_app", None)
-    )

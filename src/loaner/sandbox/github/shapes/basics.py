@@ -72,6 +72,7 @@ def maybe_user(urls: Urls, account: Account | None) -> Json | None:
 def public_user(urls: Urls, account: Account, since: datetime) -> Json:
     """Schema ``public-user``."""
     return simple_user(urls, account) | {
+        "user_view_type": "public",
         "name": account.name or None,
         "company": "Acme Inc.",
         "blog": "",

@@ -1,0 +1,69 @@
+"""A request that succeeds for every GitHub operation with a row in the permission map."""
+
+from __future__ import annotations
+
+import base64
+
+from github_steps import GitHub, hub
+
+CONTENT = base64.b64encode(b"new").decode()
+PLAIN_FILE = {"message": "m", "content": CONTENT}
+
+# A request that succeeds for each operation; ``{readme}``, ``{run}`` and the like are filled from the world.
+REQUESTS: dict[str, tuple[str, object]] = {
+    "GET /user/repos": ("/user/repos", None),
+    "GET /repos/{owner}/{repo}": ("/repos/acme/web", None),
+    "DELETE /repos/{owner}/{repo}": ("/repos/acme/web", None),
+    "GET /repos/{owner}/{repo}/contents/{path}": ("/repos/acme/web/contents/README.md", None),
+    "PUT /repos/{owner}/{repo}/contents/{path}": ("/repos/acme/web/contents/new.txt", PLAIN_FILE),
+    "DELETE /repos/{owner}/{repo}/contents/{path}": (
+        "/repos/acme/web/contents/README.md",
+        {"message": "m", "sha": "{readme}"},
+    ),
+    "GET /repos/{owner}/{repo}/git/trees/{tree_sha}": ("/repos/acme/web/git/trees/main", None),
+    "GET /repos/{owner}/{repo}/commits": ("/repos/acme/web/commits", None),
+    "GET /repos/{owner}/{repo}/commits/{ref}": ("/repos/acme/web/commits/main", None),
+    "GET /repos/{owner}/{repo}/branches": ("/repos/acme/web/branches", None),
+    "GET /repos/{owner}/{repo}/git/ref/{ref}": ("/repos/acme/web/git/ref/heads/main", None),
+    "POST /repos/{owner}/{repo}/git/refs": ("/repos/acme/web/git/refs", {"ref": "refs/heads/n", "sha": "{main}"}),
+    "DELETE /repos/{owner}/{repo}/git/refs/{ref}": ("/repos/acme/web/git/refs/heads/feature", None),
+    "GET /repos/{owner}/{repo}/issues": ("/repos/acme/web/issues", None),
+    "POST /repos/{owner}/{repo}/issues": ("/repos/acme/web/issues", {"title": "t"}),
+    "GET /repos/{owner}/{repo}/issues/{issue_number}": ("/repos/acme/web/issues/4", None),
+    "PATCH /repos/{owner}/{repo}/issues/{issue_number}": ("/repos/acme/web/issues/4", {"title": "t"}),
+    "GET /repos/{owner}/{repo}/issues/{issue_number}/comments": ("/repos/acme/web/issues/4/comments", None),
+    "POST /repos/{owner}/{repo}/issues/{issue_number}/comments": ("/repos/acme/web/issues/4/comments", {"body": "b"}),
+    "POST /repos/{owner}/{repo}/issues/{issue_number}/labels": ("/repos/acme/web/issues/4/labels", {"labels": ["bug"]}),
+    "GET /repos/{owner}/{repo}/labels": ("/repos/acme/web/labels", None),
+    "GET /repos/{owner}/{repo}/pulls": ("/repos/acme/web/pulls", None),
+    "POST /repos/{owner}/{repo}/pulls": ("/repos/acme/web/pulls", {"title": "t", "head": "other", "base": "main"}),
+    "GET /repos/{owner}/{repo}/pulls/{pull_number}": ("/repos/acme/web/pulls/4", None),
+    "PATCH /repos/{owner}/{repo}/pulls/{pull_number}": ("/repos/acme/web/pulls/4", {"title": "t"}),
+    "GET /repos/{owner}/{repo}/pulls/{pull_number}/files": ("/repos/acme/web/pulls/4/files", None),
+    "POST /repos/{owner}/{repo}/pulls/{pull_number}/reviews": ("/repos/acme/web/pulls/4/reviews", {"event": "APPROVE"}),
+    "PUT /repos/{owner}/{repo}/pulls/{pull_number}/merge": ("/repos/acme/web/pulls/4/merge", {}),
+    "GET /repos/{owner}/{repo}/actions/runs": ("/repos/acme/web/actions/runs", None),
+    "GET /repos/{owner}/{repo}/actions/runs/{run_id}/jobs": ("/repos/acme/web/actions/runs/{run}/jobs", None),
+    "GET /repos/{owner}/{repo}/actions/jobs/{job_id}/logs": ("/repos/acme/web/actions/jobs/{job}/logs", None),
+    "POST /repos/{owner}/{repo}/actions/workflows/{workflow_id}/dispatches": (
+        "/repos/acme/web/actions/workflows/ci.yml/dispatches",
+        {"ref": "main"},
+    ),
+}
+
+
+def filled(github: GitHub, name: str) -> tuple[str, object]:
+    repository = hub(github.running).world.repositories[2001]
+    main = repository.git.branches["main"]
+    repository.git.branches["other"] = repository.git.branches["feature"]
+    values = {
+        "{readme}": repository.git.commits[main].files["README.md"],
+        "{main}": main,
+        "{run}": str(repository.runs[0].id),
+        "{job}": str(repository.runs[0].jobs[0].id),
+    }
+    path, body = REQUESTS[name]
+    for mark, value in values.items():
+        path = path.replace(mark, value)
+        body = {k: value if v == mark else v for k, v in body.items()} if isinstance(body, dict) else body
+    return path, body
