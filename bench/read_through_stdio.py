@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import anyio
@@ -109,10 +110,16 @@ async def measure(setting: Setting) -> dict[str, Any]:
                 for client, kept in turns if number % 2 else reversed(turns):
                     kept.append(await turn(client, setting))
             lent = await settled(here, setting.rounds * setting.calls + 1)
-    return report(setting, ours, theirs, len(lent))
+    return report(setting, ours, theirs, Spread.of([lived(entry) for entry in lent]))
 
 
-def report(setting: Setting, ours: list[Round], theirs: list[Round], tokens: int) -> dict[str, Any]:
+def lived(entry: dict[str, Any]) -> float:
+    """Milliseconds from a token's making to its end, by the provider's clock."""
+    minted, revoked = (datetime.fromisoformat(entry[at]) for at in ("minted_at", "revoked_at"))
+    return (revoked - minted).total_seconds() * 1000
+
+
+def report(setting: Setting, ours: list[Round], theirs: list[Round], life: Spread) -> dict[str, Any]:
     """Print the table; answer the same for machines."""
     rows = {
         "calls/s": ([r.calls_per_second for r in ours], [r.calls_per_second for r in theirs]),
@@ -125,10 +132,10 @@ def report(setting: Setting, ours: list[Round], theirs: list[Round], tokens: int
     for name, (mine, other) in rows.items():
         ratio = paired(mine, other).shown("×", 2)
         print(f"  {name:10} {Spread.of(mine).shown():>24} {Spread.of(other).shown():>24} {ratio:>22}")
-    print(f"  {tokens} tokens minted, each used once, all dead; every answer right")
+    print(f"  one token per call, each used once, all dead after {life.shown(' ms')}; every answer right")
     return {
         "setting": setting.__dict__,
-        "tokens": tokens,
+        "token_life_ms": plain(life),
         "rounds": {"loaner": [plain(r) for r in ours], "bare": [plain(r) for r in theirs]},
         "ratio": {name: plain(paired(*sides)) for name, sides in rows.items()},
     }
