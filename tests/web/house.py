@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
@@ -163,13 +164,19 @@ class Browser:
         return urljoin(OURS, self.page.provider_link)
 
 
+@cache
+def tools() -> Catalog:
+    return catalog.load(bases=BASES)
+
+
 @asynccontextmanager
 async def house(folder: Path, *, signs_in: bool = False) -> AsyncIterator[House]:
-    sandbox = Sandbox(base_url=PROVIDERS)
+    sandbox = Sandbox()
+    sandbox.base_url = PROVIDERS
     providers_app = create_app(sandbox)
     wire = httpx2.ASGITransport(app=providers_app)
     settings, now = Settings(home=folder), sandbox.clock.now
-    everything = catalog.load(bases=BASES)
+    everything = tools()
     async with (
         open_store(f"sqlite:///{folder / 'loaner.db'}", LocalKey(bytes(32))) as store,
         ProviderTransport(wire) as transport,

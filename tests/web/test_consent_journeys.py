@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import anyio
 import pytest
 from house import POST, READ, Browser, House, caller
+from sqlalchemy import Connection, select
 
-from loaner.errors import ConsentNeeded
+from loaner.store.tables import approvals, grants
 
 GITHUB = ("github_issue_create", {"owner": "acme", "repo": "web", "title": "It broke"})
 LINEAR = ("linear_create_comment", {"issueId": "ENG-1", "body": "Looking into it"})
@@ -21,3 +23,245 @@ async def test_one_visit_connects_slack_and_approves_the_message(local: House) -
     assert consent.grant.permissions == {"chat:write"}
     assert consent.approval_id
     assert consent.proven_by == "local-browser"
+
+
+async def test_an_approval_of_one_call_serves_no_other_and_no_second_time(local: House) -> None:
+    """MUST 27, 28: bound to the exact arguments, and used up."""
+    needed = await local.asked(POST)
+    await local.browser(slack="alice").approve(needed.invitation.url)
+    other = (POST[0], POST[1] | {"text": "v1.4.0 is out!"})
+    assert (await local.asked(other)).fresh
+    await local.obtain(POST)
+    assert (await local.asked(POST)).fresh
+
+
+async def test_an_hour_covers_the_same_operation_on_the_same_resource_only(local: House) -> None:
+    needed = await local.asked(POST)
+    await local.browser(slack="alice").approve(needed.invitation.url, remember="hour")
+    for text in ("one", "two", "three"):
+        assert (await local.obtain((POST[0], POST[1] | {"text": text}))).approval_id
+    await local.asked((POST[0], POST[1] | {"channel": "#general"}))
+    await local.asked(POST, caller(agent="another-agent"))
+    local.pass_time(minutes=61)
+    await local.asked(POST)
+
+
+async def test_a_read_needs_the_connection_alone(local: House) -> None:
+    needed = await local.asked(READ)
+    browser = local.browser(slack="alice")
+    await browser.approve(needed.invitation.url)
+    assert browser.state == "approved"
+    consent = await local.obtain(READ)
+    assert consent.approval_id is None
+    assert consent.rule == "reads-inside-a-grant"
+    assert (await local.obtain((READ[0], READ[1] | {"limit": 3}))).grant == consent.grant
+
+
+async def test_a_connected_account_is_not_asked_for_again(local: House) -> None:
+    await local.browser(slack="alice").approve((await local.asked(POST)).invitation.url)
+    await local.obtain(POST)
+    browser = local.browser()  # not signed in at Slack: it is not needed
+    await browser.approve((await local.asked(POST)).invitation.url)
+    assert browser.state == "approved"
+    await local.obtain(POST)
+
+
+async def connect_github(house: House, browser: Browser, url: str) -> None:
+    await browser.open(url)
+    await browser.press("approve")
+    assert browser.state == "provider"
+    assert browser.page.refreshes
+    code, link = browser.page.provider_code, browser.link()
+    await browser.open(link)
+    await browser.press("Continue", user_code=code)
+    await browser.press("authorize")
+
+
+async def test_github_is_connected_by_its_own_device_flow(local: House) -> None:
+    needed = await local.asked(GITHUB)
+    browser = local.browser(github="alice")
+    await connect_github(local, browser, needed.invitation.url)
+    await browser.open(needed.invitation.url)
+    assert browser.state == "provider"  # GitHub is not asked before its interval is over
+    local.pass_time(seconds=6)
+    await browser.open(needed.invitation.url)
+    assert browser.state == "approved"
+    assert (await local.obtain(GITHUB)).grant.account_name == "alice"
+
+
+async def test_a_call_that_waits_moves_the_device_flow_on_by_itself(local: House) -> None:
+    needed = await local.asked(GITHUB)
+    await connect_github(local, local.browser(github="alice"), needed.invitation.url)
+    local.pass_time(seconds=6)
+    assert await local.consents.wait_for_decision(needed.invitation.handle, 1) == "approved"
+
+
+async def test_a_no_at_github_is_a_no(local: House) -> None:
+    needed = await local.asked(GITHUB)
+    browser = local.browser(github="alice")
+    await browser.open(needed.invitation.url)
+    await browser.press("approve")
+    code, link = browser.page.provider_code, browser.link()
+    await browser.open(link)
+    await browser.press("Continue", user_code=code)
+    await browser.press("cancel")
+    local.pass_time(seconds=6)
+    await local.consents.poll_due()
+    assert (await local.refused(GITHUB)).code == "consent_denied"
+
+
+async def test_linear_is_connected_with_the_narrow_scope(local: House) -> None:
+    needed = await local.asked(LINEAR)
+    await local.browser(linear="alice").approve(needed.invitation.url)
+    consent = await local.obtain(LINEAR)
+    assert consent.grant.permissions == {"read", "comments:create"}
+
+
+async def test_a_no_here_answers_repeats_and_may_be_asked_again_later(local: House) -> None:
+    needed = await local.asked(POST)
+    browser = local.browser()
+    await browser.open(needed.invitation.url)
+    await browser.press("deny")
+    assert browser.state == "denied"
+    for _ in range(2):
+        error = await local.refused(POST)
+        assert error.code == "consent_denied"
+        assert "Do not retry" in error.dont
+    local.pass_time(minutes=11)
+    assert (await local.asked(POST)).fresh
+
+
+async def test_a_no_is_told_even_when_the_agent_comes_back_late(local: House) -> None:
+    needed = await local.asked(POST)
+    browser = local.browser()
+    await browser.open(needed.invitation.url)
+    await browser.press("deny")
+    local.pass_time(minutes=30)
+    assert (await local.refused(POST)).code == "consent_denied"
+    assert (await local.asked(POST)).fresh
+
+
+async def test_a_no_at_slack_is_a_no(local: House) -> None:
+    needed = await local.asked(POST)
+    browser = local.browser(slack="alice")
+    await browser.open(needed.invitation.url)
+    await browser.press("approve")
+    await browser.press("cancel")
+    assert browser.state == "denied"
+    assert (await local.refused(POST)).code == "consent_denied"
+
+
+async def test_nobody_answers(local: House) -> None:
+    needed = await local.asked(POST)
+    local.pass_time(minutes=11)
+    browser = local.browser()
+    await browser.open(needed.invitation.url)
+    assert browser.state == "expired"
+    assert (await local.refused(POST)).code == "consent_expired"
+    again = await local.asked(POST)
+    assert again.fresh
+    assert again.invitation.handle != needed.invitation.handle
+
+
+async def test_an_answer_after_the_end_changes_nothing(local: House) -> None:
+    needed = await local.asked(POST)
+    browser = local.browser()
+    await browser.open(needed.invitation.url)
+    local.pass_time(minutes=11)
+    await browser.press("approve")
+    assert browser.state == "expired"
+
+
+async def test_submitting_twice_at_once_makes_one_approval(local: House) -> None:
+    await local.browser(slack="alice").approve((await local.asked(POST)).invitation.url)
+    await local.obtain(POST)
+    needed = await local.asked(POST)
+    browsers = [local.browser() for _ in range(8)]
+    for browser in browsers:
+        await browser.open(needed.invitation.url)
+    async with anyio.create_task_group() as group:
+        for browser in browsers:
+            group.start_soon(browser.press, "approve")
+    assert {browser.state for browser in browsers} == {"approved"}
+    assert len([one for one in await local.rows(approvals) if one["uses_left"]]) == 1
+
+
+async def test_a_yes_that_was_used_says_so_later(local: House) -> None:
+    needed = await local.asked(POST)
+    browser = local.browser(slack="alice")
+    await browser.approve(needed.invitation.url)
+    await local.obtain(POST)
+    await browser.open(needed.invitation.url)
+    assert browser.state == "approved"
+    local.pass_time(minutes=2)
+    await browser.open(needed.invitation.url)
+    assert browser.state == "used"
+
+
+async def test_another_account_than_the_linked_one_is_refused(local: House) -> None:
+    """MUST 22: the provider's account id is compared before anything is stored."""
+    await local.browser(slack="alice").approve((await local.asked(READ)).invitation.url)
+    needed = await local.asked(POST)
+    browser = local.browser(slack="bob")
+    await browser.approve(needed.invitation.url)
+    assert browser.state == "failed"
+    assert "bob" in browser.text
+    error = await local.refused(POST)
+    assert error.code == "grant_broken"
+    bobs = [entry for entry in local.sandbox.ledger if entry.subject == "bob" and entry.kind == "user"]
+    assert bobs
+    assert all(entry.revoked_at for entry in bobs)
+
+
+@pytest.mark.parametrize("accumulate", [False, True])
+async def test_scopes_that_add_up_at_slack_are_kept_truthfully(local: House, accumulate: bool) -> None:
+    """MUST 31: wider than asked is refused, unless this person allowed the rest here before."""
+    local.sandbox.switches.slack_scopes_accumulate = accumulate
+    await local.browser(slack="alice").approve((await local.asked(READ)).invitation.url)
+    await local.browser(slack="alice").approve((await local.asked(POST)).invitation.url)
+    granted = (await local.obtain(POST)).grant.permissions
+    assert granted == ({"channels:history", "chat:write"} if accumulate else {"chat:write"})
+
+
+async def test_a_grant_wider_than_asked_is_refused_and_ended(local: House) -> None:
+    """MUST 31."""
+    local.sandbox.switches.slack_scopes_accumulate = True
+    elsewhere = caller(environment="staging")
+    await local.browser(slack="alice").approve((await local.asked(READ, elsewhere)).invitation.url)
+    await local.store.write(lambda c: local.consents.grants.end(c, _only_grant(c), state="revoked", reason="test"))
+    needed = await local.asked(POST)
+    browser = local.browser(slack="alice")
+    await browser.approve(needed.invitation.url)
+    assert browser.state == "failed"
+    assert "channels:history" in browser.text
+
+
+async def test_what_comes_along_without_reaching_anything_is_no_reason_to_refuse(local: House) -> None:
+    local.sandbox.switches.slack_granted_wider = True
+    await local.browser(slack="alice").approve((await local.asked(POST)).invitation.url)
+    assert "identify" in (await local.obtain(POST)).grant.permissions
+
+
+@pytest.mark.parametrize("shape", ["flat", "nested"])
+async def test_both_shapes_of_slacks_answer_are_read(local: House, shape: str) -> None:
+    local.sandbox.switches.slack_user_access_shape = shape
+    await local.browser(slack="alice").approve((await local.asked(POST)).invitation.url)
+    assert (await local.obtain(POST)).grant.permissions == {"chat:write"}
+
+
+async def test_a_provider_that_is_down_leaves_the_question_open(local: House) -> None:
+    needed = await local.asked(GITHUB)
+    browser = local.browser(github="alice")
+    await browser.open(needed.invitation.url)
+    local.sandbox.faults.add("github", "status:503", path="/login/device/code", count=1)
+    await browser.press("approve")
+    assert browser.page.status == 503
+    assert "Try again" in browser.text
+    await browser.open(needed.invitation.url)
+    assert browser.state == "confirm"
+    await browser.press("approve")
+    assert browser.state == "provider"
+
+
+def _only_grant(connection: Connection) -> str:
+    return str(connection.execute(select(grants.c.id)).scalar_one())

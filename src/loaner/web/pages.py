@@ -39,6 +39,12 @@ def seen(text: object) -> Markup:
     return Markup("<bdi>{}</bdi>").format(Markup("").join(parts))
 
 
+def plain(text: object) -> str:
+    """The same without markup, for a window's title."""
+    given = str(text)
+    return "".join(f"U+{ord(one):04X}" if _is_hiding(given, at) else one for at, one in enumerate(given))
+
+
 def _is_hiding(text: str, place: int) -> bool:
     letter = text[place]
     if letter in "\n\t" or unicodedata.category(letter) not in _HIDDEN:
@@ -55,7 +61,7 @@ _templates = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_templates.filters["seen"] = seen
+_templates.filters |= {"seen": seen, "plain": plain}
 
 
 def render(template: str, *, status: int = HTTPStatus.OK, form_action: str | None = None, **values: Any) -> Page:

@@ -1,0 +1,247 @@
+"""What no page does: change anything by GET, take a form of another site, be framed, answer to another name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anyio
+import httpx2
+import pytest
+from house import BASES, OURS, POST, READ, Browser, House
+from sqlalchemy import Table
+
+from loaner.store.tables import approvals, consents, grants
+
+GETS = ("/", "/activity", "/device", "/consent/{handle}", "/.well-known/loaner", "/static/loaner.css", "/nowhere")
+
+
+async def state_of(house: House) -> list[Any]:
+    tables: tuple[Table, ...] = (consents, approvals, grants)
+    return [await house.rows(table) for table in tables]
+
+
+async def test_a_hundred_visits_of_bots_change_nothing(local: House) -> None:
+    """MUST 23: GET is inert, also with the query of an answer."""
+    needed = await local.asked(POST)
+    before = await state_of(local)
+    bot = local.browser()
+    for turn in range(100):
+        path = GETS[turn % len(GETS)].format(handle=needed.invitation.handle)
+        await bot.open(path, params={"decision": "approve", "remember": "hour"}, headers={"User-Agent": "bot"})
+    assert await state_of(local) == before
+
+
+async def form(browser: Browser, url: str) -> dict[str, str]:
+    await browser.open(url)
+    return browser.page.forms[0].fields | {"decision": "approve"}
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://127.0.0.1:8900"},
+        {"Origin": "http://localhost:8787"},
+        {"Origin": OURS + ".evil.example"},
+        {},
+        {"Sec-Fetch-Site": "cross-site", "Origin": OURS},
+        {"Sec-Fetch-Site": "same-site", "Origin": OURS},
+        {"Sec-Fetch-Site": "none"},
+        {"Sec-Fetch-Site": "same-origin", "Origin": "https://evil.example"},
+    ],
+    ids=str,
+)
+async def test_a_form_of_another_site_is_refused(local: House, headers: dict[str, str]) -> None:
+    """MUST 25: even with the right token and cookie."""
+    needed = await local.asked(POST)
+    browser = local.browser()
+    fields = await form(browser, needed.invitation.url)
+    before = await state_of(local)
+    answer = await browser.http.post(needed.invitation.url, data=fields, headers=headers)
+    assert answer.status_code == 403
+    assert await state_of(local) == before
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"Origin": OURS}, {"Origin": "null", "Sec-Fetch-Site": "same-origin"}, {"Sec-Fetch-Site": "same-origin"}],
+    ids=str,
+)
+async def test_a_form_of_our_own_is_taken(local: House, headers: dict[str, str]) -> None:
+    """Browsers say Origin null for forms of a page with no-referrer; Fetch Metadata then tells."""
+    needed = await local.asked(POST)
+    browser = local.browser()
+    fields = await form(browser, needed.invitation.url) | {"decision": "deny"}
+    await browser.http.post(needed.invitation.url, data=fields, headers=headers)
+    assert [row["state"] for row in await local.rows(consents)] == ["denied"]
+
+
+@pytest.mark.parametrize("token", [None, "", "0" * 64, "another browser's"])
+async def test_a_form_without_the_token_of_this_browser_is_refused(local: House, token: str | None) -> None:
+    """MUST 25."""
+    needed = await local.asked(POST)
+    other = await form(local.browser(), needed.invitation.url)
+    browser = local.browser()
+    fields = await form(browser, needed.invitation.url)
+    fields["form_token"] = other["form_token"] if token == "another browser's" else token or ""
+    if token is None:
+        del fields["form_token"]
+    answer = await browser.http.post(needed.invitation.url, data=fields, headers={"Origin": OURS})
+    assert answer.status_code == 403
+    assert [row["state"] for row in await local.rows(consents)] == ["pending"]
+
+
+async def test_a_form_without_a_cookie_is_refused(local: House) -> None:
+    needed = await local.asked(POST)
+    fields = await form(local.browser(), needed.invitation.url)
+    answer = await local.browser().http.post(needed.invitation.url, data=fields, headers={"Origin": OURS})
+    assert answer.status_code == 403
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "127.0.0.1", "127.0.0.1:8788", "localhost:8787", "127.0.0.1:8787.evil"]
+)
+async def test_no_page_answers_to_another_host(local: House, host: str) -> None:
+    """MUST 1: DNS rebinding."""
+    needed = await local.asked(POST)
+    for path in ("/", "/device", needed.invitation.url, "/.well-known/loaner"):
+        answer = await local.browser().open(path, headers={"Host": host})
+        assert answer.status_code == 421
+        assert "releases" not in answer.text
+
+
+async def test_a_page_of_a_local_loaner_is_for_this_computer(local: House) -> None:
+    """Another computer that reaches the port is nobody."""
+    needed = await local.asked(POST)
+    far = httpx2.ASGITransport(app=local.app, client=("203.0.113.9", 1))
+    async with httpx2.AsyncClient(transport=far, base_url=OURS, follow_redirects=True) as http:
+        answer = await http.get(needed.invitation.url)
+    assert "releases" not in answer.text
+    assert answer.status_code == 503
+
+
+async def test_every_answer_carries_the_headers(local: House) -> None:
+    """MUST 26."""
+    needed = await local.asked(READ)
+    browser = local.browser()
+    for path in (*GETS, "/consent/unknown", "/callback/slack?state=x", "/signin", "/signin/callback"):
+        answer = await browser.open(path.format(handle=needed.invitation.handle))
+        policy = answer.headers["content-security-policy"]
+        assert policy.startswith("default-src 'none'; style-src 'self'")
+        assert "frame-ancestors 'none'" in policy
+        assert "base-uri 'none'" in policy
+        assert "script-src" not in policy
+        assert answer.headers["referrer-policy"] == "no-referrer"
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["cross-origin-opener-policy"] == "same-origin"
+        assert ("no-store" in answer.headers["cache-control"]) is (path != "/static/loaner.css")
+
+
+async def test_only_a_page_that_leads_to_the_provider_may_post_there(local: House) -> None:
+    """MUST 26: form-action names the provider on this page and on no other."""
+    provider = BASES["slack"]["web"].removesuffix("/slack")
+    needed = await local.asked(READ)
+    browser = local.browser(slack="alice")
+    await browser.open(needed.invitation.url)
+    assert browser.answer is not None
+    assert f"form-action 'self' {provider};" in browser.answer.headers["content-security-policy"]
+    await browser.open("/")
+    assert "form-action 'self';" in browser.answer.headers["content-security-policy"]
+
+
+async def test_the_cookie_is_kept_from_scripts_and_other_sites(local: House) -> None:
+    """MUST 25."""
+    answer = await local.browser().open("/")
+    cookie = answer.headers["set-cookie"].lower()
+    assert cookie.startswith("loaner=")
+    assert "httponly" in cookie
+    assert "samesite=lax" in cookie
+    assert "domain" not in cookie
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "status"),
+    [
+        (b"form_token=" + b"x" * 20_000, "application/x-www-form-urlencoded", 413),
+        (b"&".join(b"a=1" for _ in range(200)), "application/x-www-form-urlencoded", 400),
+        (b"\xff=\xff", "application/x-www-form-urlencoded", 400),
+        (b"{}", "application/json", 415),
+        (b"form_token=x", "text/plain", 415),
+    ],
+)
+async def test_a_form_that_is_none_is_refused_plainly(local: House, body: bytes, kind: str, status: int) -> None:
+    """MUST 63."""
+    browser = local.browser()
+    await browser.open("/device")
+    headers = {"Origin": OURS, "Content-Type": kind}
+    answer = await browser.http.post("/device", content=body, headers=headers)
+    assert answer.status_code == status
+    assert "Traceback" not in answer.text
+
+
+async def test_a_failure_inside_shows_a_reference_and_nothing_else(
+    local: House, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """MUST 60."""
+
+    async def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("the secret is canary-7")
+
+    monkeypatch.setattr(local.consents, "standing", broken)
+    answer = await local.browser().open("/")
+    assert answer.status_code == 500
+    assert "ref " in answer.text
+    assert "canary-7" not in answer.text + "".join(capsys.readouterr())
+
+
+async def test_many_wrong_codes_at_once_share_the_five_tries(local: House) -> None:
+    """MUST 19: per session, and in all for one who takes new sessions."""
+    needed = await local.asked(POST)
+    browser = local.browser()
+    await browser.open("/device")
+    token = browser.page.forms[0].fields["form_token"]
+    statuses: list[int] = []
+
+    async def guess(code: str) -> None:
+        fields = {"form_token": token, "user_code": code}
+        statuses.append((await browser.http.post("/device", data=fields, headers={"Origin": OURS})).status_code)
+
+    async with anyio.create_task_group() as group:
+        for turn in range(12):
+            group.start_soon(guess, f"BCDF-GHJ{'BCDFGHJKLMNP'[turn]}")
+    assert sorted(statuses) == [422] * 5 + [429] * 7
+    await guess(needed.invitation.user_code)
+    assert statuses[-1] == 429
+
+
+async def test_new_sessions_give_no_endless_tries(local: House) -> None:
+    """MUST 19: at most a hundred wrong codes in the life of a code, then the right one waits too."""
+    needed = await local.asked(POST)
+    refused = 0
+    for turn in range(120):
+        browser = local.browser()
+        await browser.open("/device")
+        answer = await browser.press("Continue", user_code=f"BCDF-{turn:04d}")
+        refused += answer.status_code == 429
+    assert refused == 20
+    local.pass_time(minutes=9)
+    fresh = local.browser()
+    await fresh.open("/device")
+    assert (await fresh.press("Continue", user_code=needed.invitation.user_code)).status_code == 429
+    local.pass_time(minutes=2)
+    again = await local.refused(POST)
+    assert again.code == "consent_expired"
+    again_needed = await local.asked(POST)
+    await fresh.open("/device")
+    await fresh.press("Continue", user_code=again_needed.invitation.user_code)
+    assert fresh.state == "confirm"
+
+
+async def test_right_codes_use_up_no_tries(local: House) -> None:
+    needed = await local.asked(POST)
+    browser = local.browser()
+    for _ in range(8):
+        await browser.open("/device")
+        await browser.press("Continue", user_code=needed.invitation.user_code)
+        assert browser.state == "confirm"

@@ -1,0 +1,265 @@
+"""The person who answers is the person the agent works for: sign-in, links that travel, answers that come back."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx2
+import jwt
+import pytest
+from house import ISSUER, OURS, POST, READ, Browser, House, caller, subject
+
+from loaner.store.tables import consents, grants, web_sessions
+
+PEOPLE = ("alice", "bob")
+
+
+async def signed_in(house: House, person: str) -> Browser:
+    browser = house.browser(slack=person, linear=person, github=person)
+    await browser.sign_in(person)
+    return browser
+
+
+async def test_nothing_is_shown_before_signing_in(shared_house: House) -> None:
+    """MUST 22: and the browser comes back to the question afterwards."""
+    needed = await shared_house.asked(POST, caller(subject("alice")))
+    browser = shared_house.browser()
+    await browser.open(needed.invitation.url)
+    assert browser.page.url.startswith(f"{ISSUER}/authorize")
+    assert "releases" not in browser.text
+    await browser.press("yes", login="alice")
+    await browser.press("continue")
+    assert browser.page.url == needed.invitation.url
+    assert browser.state == "confirm"
+    assert "you are alice" in browser.text
+
+
+@pytest.mark.parametrize("asker", PEOPLE)
+@pytest.mark.parametrize("visitor", PEOPLE)
+async def test_only_the_person_who_was_asked_sees_and_answers(shared_house: House, asker: str, visitor: str) -> None:
+    """MUST 15, 22: a forwarded link shows nothing, and what it shows is what an invented one shows."""
+    needed = await shared_house.asked(POST, caller(subject(asker)))
+    browser = await signed_in(shared_house, visitor)
+    await browser.open(needed.invitation.url)
+    if asker == visitor:
+        assert browser.state == "confirm"
+        return
+    theirs = browser.answer
+    invented = await browser.open(f"/consent/{'x' * 32}")
+    assert theirs is not None
+    assert (theirs.status_code, theirs.text) == (invented.status_code, invented.text)
+    assert browser.state == "wrong_person"
+    token = await form_token(browser)
+    for decision in ("approve", "deny"):
+        await browser.http.post(
+            needed.invitation.url, data={"form_token": token, "decision": decision}, headers={"Origin": OURS}
+        )
+    assert [row["state"] for row in await shared_house.rows(consents)] == ["pending"]
+
+
+async def test_a_code_of_somebody_else_is_as_wrong_as_any(shared_house: House) -> None:
+    """MUST 15, 19: one uniform answer."""
+    needed = await shared_house.asked(POST, caller(subject("alice")))
+    bob = await signed_in(shared_house, "bob")
+    answers = []
+    for code in (needed.invitation.user_code, "BCDF-GHJK"):
+        await bob.open("/device")
+        answer = await bob.press("Continue", user_code=code)
+        answers.append((answer.status_code, answer.text))
+    assert answers[0] == answers[1]
+    alice = await signed_in(shared_house, "alice")
+    await alice.open("/device")
+    await alice.press("Continue", user_code=needed.invitation.user_code.lower().replace("-", " "))
+    assert alice.state == "confirm"
+
+
+async def test_an_answer_of_the_provider_lands_only_in_the_browser_that_left(shared_house: House) -> None:
+    """MUST 22, 30: Alice sends Bob the provider's page; his yes does not become her grant."""
+    needed = await shared_house.asked(READ, caller(subject("alice")))
+    alice, bob = await signed_in(shared_house, "alice"), await signed_in(shared_house, "bob")
+    await alice.open(needed.invitation.url)
+    await alice.press("approve")
+    await bob.open(alice.page.url)
+    await bob.press("allow")
+    assert bob.state == "wrong_person"
+    assert await shared_house.rows(grants) == []
+
+
+async def test_another_browser_of_the_same_person_cannot_finish_the_redirect(shared_house: House) -> None:
+    """MUST 30: the state belongs to one browser session."""
+    needed = await shared_house.asked(READ, caller(subject("alice")))
+    first, second = await signed_in(shared_house, "alice"), await signed_in(shared_house, "alice")
+    await first.open(needed.invitation.url)
+    await first.press("approve")
+    await second.open(first.page.url)
+    await second.press("allow")
+    assert second.state == "wrong_person"
+    assert await shared_house.rows(grants) == []
+
+
+async def test_a_state_is_good_once(shared_house: House) -> None:
+    """MUST 30."""
+    needed = await shared_house.asked(READ, caller(subject("alice")))
+    alice = await signed_in(shared_house, "alice")
+    await alice.open(needed.invitation.url)
+    await alice.press("approve")
+    alice.http.follow_redirects = False
+    back = (await alice.press("allow")).headers["location"]
+    alice.http.follow_redirects = True
+    await alice.open(back)
+    assert alice.state == "approved"
+    await alice.open(back)
+    assert alice.state == "wrong_person"
+    assert len(await shared_house.rows(grants)) == 1
+
+
+async def test_starting_the_redirect_again_makes_the_first_state_worthless(shared_house: House) -> None:
+    needed = await shared_house.asked(READ, caller(subject("alice")))
+    alice = await signed_in(shared_house, "alice")
+    await alice.open(needed.invitation.url)
+    await alice.press("approve")
+    first = alice.page.url
+    await alice.open(needed.invitation.url)
+    assert alice.state == "provider"
+    await alice.press("approve")
+    assert parse_qs(urlsplit(first).query)["state"] != parse_qs(urlsplit(alice.page.url).query)["state"]
+    await alice.open(first)
+    await alice.press("allow")
+    assert alice.state == "wrong_person"
+
+
+async def test_an_answer_that_names_another_issuer_ends_the_question(shared_house: House) -> None:
+    """MUST 30: RFC 9207, against mix-up."""
+    needed = await shared_house.asked(READ, caller(subject("alice")))
+    alice = await signed_in(shared_house, "alice")
+    await alice.open(needed.invitation.url)
+    await alice.press("approve")
+    state = parse_qs(urlsplit(alice.page.url).query)["state"][0]
+    await alice.open("/callback/slack", params={"state": state, "code": "c", "iss": "https://evil.example"})
+    assert alice.state == "failed"
+    assert await shared_house.rows(grants) == []
+
+
+async def test_a_state_of_one_provider_is_unknown_at_the_door_of_another(shared_house: House) -> None:
+    needed = await shared_house.asked(READ, caller(subject("alice")))
+    alice = await signed_in(shared_house, "alice")
+    await alice.open(needed.invitation.url)
+    await alice.press("approve")
+    state = parse_qs(urlsplit(alice.page.url).query)["state"][0]
+    await alice.open("/callback/linear", params={"state": state, "code": "c"})
+    assert alice.state == "wrong_person"
+
+
+async def test_only_hashes_of_codes_cookies_and_states_are_stored(shared_house: House) -> None:
+    """MUST 18, 55."""
+    needed = await shared_house.asked(READ, caller(subject("alice")))
+    alice = await signed_in(shared_house, "alice")
+    await alice.open(needed.invitation.url)
+    await alice.press("approve")
+    state = parse_qs(urlsplit(alice.page.url).query)["state"][0]
+    cookie = alice.http.cookies["loaner"]
+    stored = repr([await shared_house.rows(table) for table in (consents, web_sessions)])
+    for secret in (state, cookie, needed.invitation.user_code, needed.invitation.user_code.replace("-", "")):
+        assert secret not in stored
+
+
+async def test_signing_in_gives_the_browser_a_new_session(shared_house: House) -> None:
+    """A cookie planted before sign-in is worth nothing after it (session fixation)."""
+    browser = shared_house.browser()
+    await browser.open("/signin")
+    planted = browser.http.cookies["loaner"]
+    await browser.press("yes", login="alice")
+    await browser.press("continue")
+    assert browser.http.cookies["loaner"] != planted
+    thief = shared_house.browser()
+    thief.http.cookies.set("loaner", planted, domain="127.0.0.1")
+    await thief.open("/")
+    assert thief.page.url.startswith(f"{ISSUER}/authorize")
+
+
+async def test_a_sign_in_comes_back_once_and_to_its_own_browser(shared_house: House) -> None:
+    alice, other = shared_house.browser(), shared_house.browser()
+    await alice.open("/signin")
+    await alice.press("yes", login="alice")
+    alice.http.follow_redirects = False
+    back = (await alice.press("continue")).headers["location"]
+    await other.open("/signin")
+    assert (await other.open(back)).status_code == 403
+    assert (await alice.open(back)).status_code == 303
+    assert (await alice.open(back)).status_code == 403
+
+
+@pytest.mark.parametrize("to", ["https://evil.example/", "//evil.example/", "/\\evil.example", "/consent/../x", "x"])
+async def test_signing_in_leads_back_to_our_own_pages_only(shared_house: House, to: str) -> None:
+    browser = shared_house.browser()
+    await browser.open("/signin", params={"to": to})
+    await browser.press("yes", login="alice")
+    await browser.press("continue")
+    assert browser.page.url == f"{OURS}/"
+
+
+async def test_signing_out_ends_the_session(shared_house: House) -> None:
+    alice = await signed_in(shared_house, "alice")
+    cookie = alice.http.cookies["loaner"]
+    await alice.open("/")
+    await alice.press("signout")
+    alice.http.cookies.set("loaner", cookie, domain="127.0.0.1")
+    await alice.open("/")
+    assert alice.page.url.startswith(ISSUER)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"claims": {"nonce": "another"}},
+        {"claims": {"nonce": None}},
+        {"claims": {"aud": "another-client"}},
+        {"claims": {"aud": ["loaner-web", "another-client"], "azp": "another-client"}},
+        {"claims": {"iss": "https://evil.example"}},
+        {"claims": {"exp": 1}},
+        {"claims": {"exp": None}},
+        {"claims": {"iat": 99_999_999_999}},
+        {"claims": {"sub": ""}},
+        {"claims": {"sub": None}},
+        {"header": {"alg": "none"}},
+        {"header": {"alg": "HS256"}},
+        {"header": {"typ": "at+jwt"}},
+        {"header": {"kid": "another"}},
+        {"signed_by": "stranger"},
+        {},
+    ],
+    ids=str,
+)
+async def test_a_wrong_id_token_signs_nobody_in(shared_house: House, wrong: dict[str, Any]) -> None:
+    """MUST 3-5 at the pages: nonce, audience, issuer, times, subject, algorithm, type and key are all checked."""
+    issuer = shared_house.transport._client._transport
+
+    async def tampered(request: httpx2.Request) -> httpx2.Response:
+        answer = await issuer.handle_async_request(request)
+        await answer.aread()
+        claims = jwt.decode(answer.json()["id_token"], options={"verify_signature": False}) | wrong.get("claims", {})
+        asked = {"user": "alice", "agent": "x", "audience": "loaner-web", **wrong, "claims": claims}
+        asked["header"] = {"typ": "JWT"} | wrong.get("header", {})
+        token = await browser.http.post(f"{ISSUER}/sandbox/token", json=asked)
+        body = json.dumps({"id_token": token.json()["access_token"]}).encode()
+        return httpx2.Response(200, stream=httpx2.ByteStream(body), headers={"Content-Type": "application/json"})
+
+    shared_house.transport._client._transport = httpx2.MockTransport(tampered)
+    browser = shared_house.browser()
+    await browser.open("/signin")
+    await browser.press("yes", login="alice")
+    await browser.press("continue")
+    signed_in = [row for row in await shared_house.rows(web_sessions) if row["subject"]]
+    if not wrong:  # the tampering by itself is no reason to refuse
+        assert signed_in
+        return
+    assert browser.page.status == 403
+    assert "could not be signed in" in browser.text
+    assert signed_in == []
+
+
+async def form_token(browser: Browser) -> str:
+    await browser.open("/device")
+    return browser.page.forms[0].fields["form_token"]
