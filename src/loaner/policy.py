@@ -42,7 +42,10 @@ Ruling = Allowed | Ask | Refused
 class Policy(Protocol):
     """Whatever can rule on a call."""
 
-    version: str
+    @property
+    def version(self) -> str:
+        """Changes when a rule does: an approval given under other rules is not one under these."""
+        ...
 
     def rule(self, caller: Caller, bound: BoundCall, scope: Scope) -> Ruling: ...
 

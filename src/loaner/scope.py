@@ -5,7 +5,7 @@ What the caller claims to need is never looked at.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -47,6 +47,12 @@ class Scope:
     @property
     def resource_kind(self) -> str:
         return self.resource.partition(":")[0]
+
+    def instead(self, permissions: frozenset[str]) -> Scope:
+        """The same scope with one of its alternatives."""
+        told = ", ".join(sorted(permissions))
+        limits = tuple(replace(limit, value=told) if limit.what == "permissions" else limit for limit in self.limits)
+        return replace(self, permissions=permissions, limits=limits)
 
     def told(self) -> str:
         """``issues:write on acme/web``."""

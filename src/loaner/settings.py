@@ -54,7 +54,7 @@ class IdentitySettings(_Section):
 
 class HttpSettings(_Section):
     host: str = "127.0.0.1"
-    port: int = Field(8787, ge=0, le=65535)
+    port: int = Field(default=8787, ge=0, le=65535)
     public_url: str | None = None
     """How people and agents reach it, when not ``http://host:port``."""
     allowed_hosts: tuple[str, ...] = ()
@@ -69,10 +69,10 @@ class ToolSettings(_Section):
 
 
 class ConsentSettings(_Section):
-    lifetime_seconds: int = Field(600, ge=60, le=600)
+    lifetime_seconds: int = Field(default=600, ge=60, le=600)
     """How long a pending consent can be answered; at most ten minutes."""
-    pending_per_person: int = Field(3, ge=1, le=10)
-    hold_seconds: float = Field(25, ge=0, le=50)
+    pending_per_person: int = Field(default=3, ge=1, le=10)
+    hold_seconds: float = Field(default=25, ge=0, le=50)
     """How long a repeated call waits for an answer before it says "not yet"."""
 
 

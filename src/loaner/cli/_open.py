@@ -23,6 +23,9 @@ class NoKey:
     def wrap(self, data_key: bytes, identity: bytes) -> NoReturn:  # noqa: ARG002 - the protocol's shape
         raise Unsealable("this verb has no key")
 
+    def derive(self, purpose: str) -> NoReturn:  # noqa: ARG002 - the protocol's shape
+        raise Unsealable("this verb has no key")
+
     def unwrap(self, wrapped: bytes, identity: bytes) -> NoReturn:  # noqa: ARG002 - the protocol's shape
         raise Unsealable("this verb has no key")
 

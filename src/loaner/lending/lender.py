@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import anyio
@@ -17,7 +17,14 @@ import anyio
 from loaner.caller import Caller
 from loaner.catalog import BoundCall
 from loaner.clock import Now
-from loaner.errors import LoanerError, ProviderUnavailable, ScopeNotGrantable
+from loaner.errors import (
+    GrantBroken,
+    LoanerError,
+    OutcomeUnknown,
+    ProviderUnavailable,
+    ScopeNotGrantable,
+    StoreUnusable,
+)
 from loaner.lending import journal
 from loaner.lending.loan import Ask, Handback, Loan, Minted, Style
 from loaner.lending.refresh import Refresher
@@ -32,6 +39,8 @@ class OpenRecord(Protocol):
     """The record of the call, as far as lending fills it in."""
 
     handed_over: bool
+
+    def needed(self, scope: Scope) -> object: ...
 
     def lent(self, loan: Loan) -> object: ...
 
@@ -66,15 +75,18 @@ class Lender:
         provider, connector = bound.operation.provider, need.connector
         grant, token = await self.refresher.fresh(need.grant_id, provider, connector)
         ask = Ask(provider, connector, grant, token, scope)
-        style = self.styles[provider.lending.style]
         loan_id = await self._intend(ask, need, record)
         record.handed_over = True  # from here on, the record is closed together with the loan
         # A caller who goes away must not leave a mint under way that nobody waits for.
         with anyio.CancelScope(shield=True):
-            loan = await self._minted(style, ask, loan_id, record)
+            loan = await self._minted(ask, loan_id, record)
         try:
-            self._refuse_less(loan, ask)
+            _refuse_other_width(loan, ask)
             yield loan
+        except GrantBroken as failure:
+            record.failed(failure)
+            await self.refresher.disable(grant, "the provider refused its credential")
+            raise
         except BaseException as failure:
             record.failed(failure)
             raise
@@ -82,29 +94,9 @@ class Lender:
             with anyio.CancelScope(shield=True):
                 try:
                     if bound.operation.effect != "read":
-                        # What a write did is durable before anyone is told; a read's record may follow.
-                        body = record.body()
-                        await self.store.write(lambda c: journal.returning(c, loan_id, record=body))
+                        await self._write_outcome(loan_id, record)
                 finally:
                     self._begin_return(loan, ask, record)
-
-    async def _minted(self, style: Style, ask: Ask, loan_id: str, record: OpenRecord) -> Loan:
-        """The credential, sealed in the journal before anyone can use it."""
-        minted = await self._mint(style, ask, loan_id, record)
-        loan = self._loan(loan_id, style, ask, minted)
-        record.lent(loan)
-        try:
-            await self._write_down(loan, minted, record)
-        except BaseException as failure:
-            record.failed(failure)
-            self._begin_return(loan, ask, record)
-            raise
-        return loan
-
-    def _refuse_less(self, loan: Loan, ask: Ask) -> None:
-        """A provider may give less than was asked (RFC 6749 §5.1); the call would fail there, so it fails here."""
-        if ask.scope.permissions and not ask.provider.covers(loan.permissions, ask.scope.permissions):
-            raise ScopeNotGrantable(f"{ask.provider.title} gave less than {ask.scope.told()}.")
 
     async def _intend(self, ask: Ask, need: Need, record: OpenRecord) -> str:
         loan_id, body, at = secrets.token_hex(16), record.body(), self.now()
@@ -113,9 +105,10 @@ class Lender:
         )
         return loan_id
 
-    async def _mint(self, style: Style, ask: Ask, loan_id: str, record: OpenRecord) -> Minted:
+    async def _minted(self, ask: Ask, loan_id: str, record: OpenRecord) -> Loan:
+        """The credential, sealed in the journal before anyone can use it."""
         try:
-            return await style.mint(ask)
+            minted, ask = await self._narrowest(ask)
         except Unanswered as failure:
             error = ProviderUnavailable(
                 f"{ask.provider.title} did not answer when a credential was asked for. Nothing was sent.",
@@ -132,28 +125,75 @@ class Lender:
             record.failed(failure)
             await self.returns.not_lent(loan_id, record.body())
             raise
+        loan = self._loan(loan_id, ask, minted)
+        record.needed(ask.scope)
+        record.lent(loan)
+        body, keep = record.body(), loan.style != "held"
+        try:
+            await self.store.write(
+                lambda c: journal.lent(c, self.store, loan_id, minted, record=body, at=loan.minted_at, keep=keep)
+            )
+        except BaseException as failure:
+            record.failed(failure)
+            self._begin_return(loan, ask, record)
+            raise
+        return loan
 
-    async def _write_down(self, loan: Loan, minted: Minted, record: OpenRecord) -> None:
-        body, at = record.body(), loan.minted_at
-        keep = loan.style != "held"
-        await self.store.write(lambda c: journal.lent(c, self.store, loan.id, minted, record=body, at=at, keep=keep))
+    async def _narrowest(self, ask: Ask) -> tuple[Minted, Ask]:
+        """Mint what the call needs or, where the provider accepts either and the app has only the other, that.
 
-    def _loan(self, loan_id: str, style: Style, ask: Ask, minted: Minted) -> Loan:
-        scope = ask.scope
+        Raises what the first attempt raised when none can be had.
+        """
+        style = self.styles[ask.provider.lending.style]
+        refusal: ScopeNotGrantable | None = None
+        for permissions in (ask.scope.permissions, *ask.scope.alternatives):
+            one = replace(ask, scope=ask.scope.instead(permissions))
+            try:
+                return await style.mint(one), one
+            except ScopeNotGrantable as refused:
+                refusal = refusal or refused
+        raise refusal or ScopeNotGrantable(f"{ask.provider.title} cannot give {ask.scope.told()}.")
+
+    def _loan(self, loan_id: str, ask: Ask, minted: Minted) -> Loan:
+        needed = ask.scope.permissions
         # Where the provider does not say what it gave, what was asked for is what the record can claim.
-        given = minted.permissions or scope.permissions
+        given = minted.permissions or needed
         return Loan(
             id=loan_id,
-            style=style.name,
+            style=ask.provider.lending.style,
             credential=minted.credential,
             permissions=given,
-            excess=ask.provider.excess(given, scope.permissions),
-            limits=scope.limits,
+            excess=ask.provider.excess(given, needed),
+            limits=ask.scope.limits,
             minted_at=self.now(),
             expires_at=minted.expires_at,
         )
+
+    async def _write_outcome(self, loan_id: str, record: OpenRecord) -> None:
+        """What a write did is durable before anyone is told. A read's record may follow."""
+        body = record.body()
+        try:
+            await self.store.write(lambda c: journal.returning(c, loan_id, record=body))
+        except StoreUnusable as failure:
+            raise OutcomeUnknown(
+                "the call was made, but how it ended could not be recorded.",
+                do="Check whether it happened before repeating it.",
+                log=failure.log,
+            ) from None
 
     def _begin_return(self, loan: Loan, ask: Ask, record: OpenRecord) -> None:
         self.returns.begin(
             Handback(loan.id, loan.credential, loan.style, ask.provider.name, ask.connector.name, record.body())
         )
+
+
+def _refuse_other_width(loan: Loan, ask: Ask) -> None:
+    """A provider may give something else than was asked (RFC 6749 §5.1). Less would fail there, so it fails here;
+    more than asked is a wider key than anybody agreed to, unless the provider cannot narrow and that was said."""
+    title, told = ask.provider.title, ask.scope.told()
+    if ask.scope.permissions and not any(
+        ask.provider.covers(loan.permissions, enough) for enough in (ask.scope.permissions, *ask.scope.alternatives)
+    ):
+        raise ScopeNotGrantable(f"{title} gave less than {told}.")
+    if loan.style != "held" and loan.excess - ask.provider.always:
+        raise ScopeNotGrantable(f"{title} gave more than {told}; it was given back unused.")

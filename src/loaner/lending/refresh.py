@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 from datetime import timedelta
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NoReturn
 
 import anyio
 from sqlalchemy import or_, update
@@ -47,7 +47,7 @@ class Refresher:
                 if grant.expires_at is None or grant.expires_at > self.now() + EARLY:
                     return grant, access
                 if refresh is None:
-                    return await self._disabled(grant, provider)
+                    await self._disabled(grant, provider)
                 if await self._leased(grant):
                     return await self._refreshed(grant, refresh, provider, connector)
                 await anyio.sleep(_LOOK_AGAIN)  # another process is at it; its result will be in the row
@@ -71,27 +71,31 @@ class Refresher:
     ) -> tuple[Grant, Secret]:
         # Spending a refresh token and storing its successor must not be torn apart by a caller who goes away.
         with anyio.CancelScope(shield=True):
-            try:
-                answer = await self._spend(refresh, provider, connector)
-            except Unanswered as failure:
-                await self._release(grant)
-                raise ProviderUnavailable(
-                    f"{provider.title} did not answer while the grant was refreshed. Nothing was sent.",
-                    do="Repeat the call in a minute.",
-                    log=f"refresh unanswered, sent={failure.sent}",
-                ) from None
-            tokens = read_tokens(answer, provider)
-            if tokens is None:
-                if error_word(answer) in _BROKEN or answer.status == HTTPStatus.UNAUTHORIZED:
-                    return await self._disabled(grant, provider)
-                await self._release(grant)
-                raise ProviderUnavailable(
-                    f"{provider.title} could not refresh the grant right now. Nothing was sent.",
-                    do="Repeat the call in a minute.",
-                    log=f"refresh answered {answer.status}",
-                )
+            tokens = await self._successor(grant, refresh, provider, connector)
             renewed = await self.grants.store.write(lambda c: self.grants.renew(c, grant, tokens, self.now()))
-            return renewed, tokens.access
+        return renewed, tokens.access
+
+    async def _successor(self, grant: Grant, refresh: Secret, provider: Provider, connector: Connector) -> TokenSet:
+        try:
+            answer = await self._spend(refresh, provider, connector)
+        except Unanswered as failure:
+            await self._release(grant)
+            raise ProviderUnavailable(
+                f"{provider.title} did not answer while the grant was refreshed. Nothing was sent.",
+                do="Repeat the call in a minute.",
+                log=f"refresh unanswered, sent={failure.sent}",
+            ) from None
+        tokens = read_tokens(answer, provider)
+        if tokens is not None:
+            return tokens
+        if error_word(answer) in _BROKEN or answer.status == HTTPStatus.UNAUTHORIZED:
+            await self._disabled(grant, provider)
+        await self._release(grant)
+        raise ProviderUnavailable(
+            f"{provider.title} could not refresh the grant right now. Nothing was sent.",
+            do="Repeat the call in a minute.",
+            log=f"refresh answered {answer.status}",
+        )
 
     async def _spend(self, refresh: Secret, provider: Provider, connector: Connector) -> Answer:
         form = {"grant_type": "refresh_token", "refresh_token": refresh.reveal(), "client_id": connector.client_id}
@@ -111,11 +115,13 @@ class Refresher:
         done = update(grants).where(mine).values(lease_holder=None, lease_until=None)
         await self.grants.store.write(lambda c: c.execute(done) and None)
 
-    async def _disabled(self, grant: Grant, provider: Provider) -> tuple[Grant, Secret]:
+    async def disable(self, grant: Grant, reason: str) -> None:
+        """Stop lending on a grant that its provider does not honour any more."""
+        await self.grants.store.write(lambda c: self.grants.end(c, grant.id, state="disabled", reason=reason))
+
+    async def _disabled(self, grant: Grant, provider: Provider) -> NoReturn:
         """The provider will not have this pair any more: stop, say so, and never loop (RFC 6749 §5.2)."""
-        await self.grants.store.write(
-            lambda c: self.grants.end(c, grant.id, state="disabled", reason="the provider refused the refresh token")
-        )
+        await self.disable(grant, "the provider refused the refresh token")
         raise GrantBroken(
             f"{provider.title} no longer honours the user's grant.",
             do="Repeat the call: the user will be asked to connect the account again.",
