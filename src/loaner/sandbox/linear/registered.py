@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+import re
 
 CLIENT_ID = "sandbox-linear-client"
 CLIENT_SECRET = "sandbox-linear-secret"  # noqa: S105 - the emulated app's, worth nothing anywhere else
@@ -21,20 +21,10 @@ SCOPES = (
 )
 """Every scope an app may ask for (linear.app/developers/oauth-2-0-authentication)."""
 
-_CALLBACK_PATH = "/callback/linear"
+_REDIRECT = re.compile(r"http://(127\.0\.0\.1|localhost):[0-9]{1,5}/callback/linear")
 
 
 def redirect_allowed(uri: str) -> bool:
     """Whether the app lists this redirect URI: the loopback callback, on any port."""
-    try:
-        parts = urlsplit(uri)
-        port = parts.port
-    except ValueError:
-        return False
-    return (
-        parts.scheme == "http"
-        and parts.netloc in {f"{host}:{port}" for host in ("127.0.0.1", "localhost")}
-        and parts.path == _CALLBACK_PATH
-        and not parts.query
-        and not parts.fragment
-    )
+    # A pattern of the whole: URL parsers forgive tabs, line breaks and empty fragments, which a header does not.
+    return _REDIRECT.fullmatch(uri) is not None
