@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterable
-from datetime import timedelta
 from typing import Any, cast
 
 import httpx2
@@ -26,7 +24,7 @@ BASES = {
 
 class Emulated:
     def __init__(self) -> None:
-        self.sandbox = Sandbox(base_url=BASE)
+        self.sandbox = Sandbox()
         app = create_app(self.sandbox)
         self.apps: dict[str, Any] = {
             mount.path.strip("/"): cast("Any", mount.app) for mount in app.routes if isinstance(mount, Mount)
@@ -49,14 +47,7 @@ class Emulated:
         return Secret(pair.access)
 
     def _github(self, permissions: dict[str, str], login: str, repositories: list[str]) -> Secret:
-        token, ledger = f"ghu_{secrets.token_hex(18)}", self.sandbox.ledger
-        ledger.mint(
-            token,
-            provider="github",
-            kind="user",
-            subject=login,
-            permissions={"metadata": "read"} | permissions,
-            resources=repositories,
-            expires_at=ledger.now() + timedelta(hours=8),
-        )
-        return Secret(token)
+        hub = cast("Any", self.sandbox.inside["github"])
+        user, _ = hub.tokens.pair(login)
+        chosen = [repo.id for repo in hub.world.repositories.values() if repo.full_name in repositories]
+        return Secret(hub.tokens.scoped(user.entry, {"metadata": "read"} | permissions, chosen).token)

@@ -1,0 +1,141 @@
+"""One call or more of every operation, in an order in which each finds the world it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from emulated import Emulated
+from loaner.sandbox.linear.state import IssueLabel, Project
+
+Arguments = dict[str, Any]
+WEB = {"owner": "acme", "repo": "web"}
+BOB, CAROL = "U00BOB0002", "U0CAROL001"
+
+
+def _repository(emulated: Emulated) -> Any:
+    hub: Any = emulated.sandbox.inside["github"]
+    return next(each for each in hub.world.repositories.values() if each.full_name == "acme/web")
+
+
+def _blob(emulated: Emulated, path: str) -> str:
+    git = _repository(emulated).git
+    return str(git.commits[git.branches["main"]].files[path])
+
+
+def _pull_sha(emulated: Emulated) -> str:
+    return str(_repository(emulated).git.branches["feature"])
+
+
+def _job(emulated: Emulated) -> int:
+    run = _repository(emulated).runs[0]
+    return int(run.jobs[0].id)
+
+
+def _first(emulated: Emulated, name: str) -> str:
+    """ts of the oldest message of a channel."""
+    state = emulated.apps["slack"].app.state.workspace.state
+    return str(next(each for each in state.conversations.values() if each.name == name).messages[0].ts)
+
+
+def _last(emulated: Emulated, name: str) -> str:
+    """ts of the newest message of alice in a channel."""
+    state = emulated.apps["slack"].app.state.workspace.state
+    messages = next(each for each in state.conversations.values() if each.name == name).messages
+    return str(next(each for each in reversed(messages) if each.user == "U00ALICE01").ts)
+
+
+def _linear(emulated: Emulated, kind: type[IssueLabel | Project], name: str) -> str:
+    world = emulated.apps["linear"].app.state.desk.world
+    return str(next(each.id for each in world.every(kind) if each.name == name))
+
+
+EXAMPLES: list[tuple[str, Arguments | Callable[[Emulated], Arguments]]] = [
+    ("github_get_me", {}),
+    ("github_list_my_repositories", {}),
+    ("github_search_repositories", {"q": "web"}),
+    ("github_get_repository", WEB),
+    ("github_get_file_contents", WEB | {"path": "README.md"}),
+    ("github_get_repository_tree", WEB | {"tree_sha": "main"}),
+    ("github_list_commits", WEB),
+    ("github_list_branches", WEB),
+    ("github_search_code", WEB | {"q": "web"}),
+    ("github_create_branch", WEB | {"branch": "topic/one", "from_branch": "main"}),
+    ("github_create_or_update_file", WEB | {"path": "docs/a.md", "message": "m", "content": "text"}),
+    ("github_create_or_update_file", WEB | {"path": ".github/workflows/a.yml", "message": "m", "content": "on: push"}),
+    ("github_delete_file", lambda e: WEB | {"path": "README.md", "message": "m", "sha": _blob(e, "README.md")}),
+    ("github_list_issues", WEB),
+    ("github_issue_read", WEB | {"issue_number": 1}),
+    ("github_issue_create", WEB | {"title": "New", "labels": ["bug"]}),
+    ("github_issue_update", WEB | {"issue_number": 1, "title": "Other"}),
+    ("github_add_issue_comment", WEB | {"issue_number": 1, "body": "Text"}),
+    ("github_add_labels", WEB | {"issue_number": 1, "labels": ["bug"]}),
+    ("github_search_issues", WEB | {"q": "repo:acme/web"}),
+    ("github_search_issues", WEB | {"q": "repo:acme/web", "kind": "pull_request"}),
+    ("github_list_pull_requests", WEB),
+    ("github_pull_request_read", WEB | {"pull_number": 4}),
+    ("github_update_pull_request", WEB | {"pull_number": 4, "title": "Other"}),
+    ("github_pull_request_review", WEB | {"pull_number": 4, "event": "COMMENT", "body": "Text"}),
+    ("github_merge_pull_request", lambda e: WEB | {"pull_number": 4, "sha": _pull_sha(e)}),
+    ("github_create_pull_request", WEB | {"title": "New", "head": "feature", "base": "topic/one"}),
+    ("github_list_workflow_runs", WEB),
+    ("github_get_job_logs", lambda e: WEB | {"job_id": _job(e)}),
+    ("github_run_workflow", WEB | {"workflow_id": "ci.yml", "ref": "main"}),
+    ("github_delete_repository", WEB),
+    ("slack_search", {"query": "known issues"}),
+    ("slack_search", {"query": "numbers", "channel_types": ["private_channel"]}),
+    ("slack_list_channels", {}),
+    ("slack_list_channels", {"types": ["im", "mpim"]}),
+    ("slack_get_channel", {"channel": "C0SBX000002"}),
+    ("slack_get_channel", {"channel": "#releases"}),
+    ("slack_read_channel", {"channel": "#releases"}),
+    ("slack_read_channel", {"channel": "#board", "channel_type": "private_channel"}),
+    ("slack_read_thread", lambda e: {"channel": "#releases", "ts": _first(e, "releases")}),
+    ("slack_list_members", {"channel": "#releases"}),
+    ("slack_send_message", {"channel": "#releases", "text": "Text"}),
+    ("slack_update_message", lambda e: {"channel": "#releases", "text": "Other", "ts": _last(e, "releases")}),
+    ("slack_delete_message", lambda e: {"channel": "#releases", "ts": _last(e, "releases")}),
+    (
+        "slack_schedule_message",
+        lambda e: {"channel": "#releases", "text": "Text", "post_at": int(e.sandbox.clock.now().timestamp()) + 3600},
+    ),
+    ("slack_add_reaction", lambda e: {"channel": "#releases", "timestamp": _first(e, "releases"), "name": "tada"}),
+    ("slack_open_dm", {"users": [BOB]}),
+    ("slack_open_dm", {"users": [BOB, CAROL]}),
+    ("slack_create_channel", {"name": "fresh"}),
+    ("slack_create_channel", {"name": "hidden", "is_private": True}),
+    ("slack_invite_to_channel", {"channel": "#fresh", "users": [BOB]}),
+    ("slack_invite_to_channel", {"channel": "#hidden", "users": [BOB], "channel_type": "private_channel"}),
+    ("slack_set_topic", {"channel": "#releases", "topic": "Text"}),
+    ("slack_get_user", {"user": BOB}),
+    ("slack_find_user_by_email", {"email": "carol@acme.example"}),
+    ("slack_upload_file", {"channel": "#releases", "filename": "a.txt", "content": "täxt"}),
+    ("slack_create_canvas", {"title": "New", "markdown": "# Text"}),
+    ("slack_create_canvas", {"title": "New"}),
+    ("linear_viewer", {}),
+    ("linear_list_teams", {}),
+    ("linear_list_users", {}),
+    ("linear_list_issues", {"teamId": "ENG"}),
+    ("linear_get_issue", {"id": "ENG-1"}),
+    ("linear_search_issues", {"term": "dark"}),
+    ("linear_search_issues", {"term": "the", "teamId": "OPS"}),
+    ("linear_list_comments", {"issueId": "ENG-1"}),
+    ("linear_list_projects", {}),
+    ("linear_list_states", {"teamId": "ENG"}),
+    ("linear_list_labels", {"teamId": "ENG"}),
+    ("linear_create_issue", {"teamId": "ENG", "title": "New"}),
+    ("linear_update_issue", {"id": "ENG-1", "title": "Other"}),
+    ("linear_add_label", lambda e: {"id": "ENG-1", "labelId": _linear(e, IssueLabel, "Improvement")}),
+    ("linear_link_url", {"issueId": "ENG-1", "url": "https://example.com/x"}),
+    ("linear_create_comment", {"issueId": "ENG-1", "body": "Text"}),
+    (
+        "linear_create_project_update",
+        lambda e: {"projectId": _linear(e, Project, "Spring launch"), "body": "Text", "health": "onTrack"},
+    ),
+    ("linear_archive_issue", {"id": "ENG-2"}),
+    ("linear_delete_issue", {"id": "ENG-3"}),
+]
+
+
+def arguments(example: Arguments | Callable[[Emulated], Arguments], emulated: Emulated) -> Arguments:
+    return example(emulated) if callable(example) else example

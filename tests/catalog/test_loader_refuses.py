@@ -1,0 +1,218 @@
+"""Every way in which a connector file can be wrong is one refusal, with file and line."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from loaner import catalog
+from loaner.errors import ConnectorInvalid
+
+ISSUE = "github/issue_create.toml"
+LINEAR = "linear/create_comment.toml"
+
+
+@pytest.fixture
+def connectors(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(catalog.shipped(), tmp_path / "connectors"))
+
+
+def mutate(connectors: Path, file: str, old: str, new: str) -> tuple[Path, int]:
+    """Replace the one occurrence of ``old``; its file and line."""
+    path = connectors / file
+    text = path.read_text()
+    assert text.count(old) == 1, f"{old!r} occurs {text.count(old)} times"
+    path.write_text(text.replace(old, new))
+    return path, text[: text.index(old)].count("\n") + 1
+
+
+def refusal(connectors: Path) -> ConnectorInvalid:
+    with pytest.raises(ConnectorInvalid) as refused:
+        catalog.load(connectors)
+    return refused.value
+
+
+TITLE = 'title     = { about = "Title of the issue.", role = "content", max_length = 256 }'
+MUTATIONS = {
+    "broken syntax": (ISSUE, "[scope]", "[scope", "Expected ']'"),
+    "a parameter with no role": (ISSUE, TITLE, 'title = { about = "Title." }', "params.title.role is missing"),
+    "a parameter with an unknown role": (
+        ISSUE, TITLE, 'title = { about = "Title.", role = "body" }', "params.title.role"
+    ),
+    "an unused parameter": (ISSUE, TITLE, f'{TITLE}\nspare = {{ about = "Spare.", role = "option" }}', "used nowhere"),
+    "an undeclared parameter": (ISSUE, 'body   = { title = "title"', 'body   = { title = "titel"', "undeclared"),
+    "a resource parameter missing from the scope": (
+        ISSUE, 'resource    = "repository:{owner}/{repo}"', 'resource    = "repository:{repo}"', "leaves out 'owner'"
+    ),
+    "an undeclared parameter in the scope": (
+        ISSUE, 'resource    = "repository:{owner}/{repo}"', 'resource = "repository:{owner}/{repo}/{x}"', "undeclared"
+    ),
+    "empty permissions": (ISSUE, 'permissions = { issues = "write" }', "permissions = {}", 'say permissions = "none"'),
+    "missing permissions": (ISSUE, 'permissions = { issues = "write" }', "", "scope.permissions is missing"),
+    "no source": (ISSUE, "source     =", "origin     =", "source is missing"),
+    "a source that is no page": (ISSUE, '"https://docs.github.com', '"docs.github.com', "source"),
+    "an unknown key": (ISSUE, "idempotent =", "idempotant =", "idempotent is missing"),
+    "an unknown effect": (ISSUE, '"write"\nidempotent', '"writes"\nidempotent', "effect"),
+    "a misspelt key inside a request": (ISSUE, 'method = "POST"', 'metod = "POST"', "did you mean 'method'"),
+    "a path placeholder that is no parameter": (ISSUE, '{repo}/issues"', '{repo}/{kind}"', "'kind' is neither"),
+    "a placeholder that is not a whole segment": (ISSUE, '{repo}/issues"', '{repo}.git/issues"', "whole placeholder"),
+    "content in a path": (ISSUE, '{repo}/issues"', '{repo}/{title}"', "cannot be part of a path"),
+    "an optional parameter in a path": (ISSUE, '{repo}/issues"', '{repo}/{milestone}"', "neither"),
+    "content in a query": (ISSUE, 'body   = { title = "title",', 'query = { t = "title" }\nbody = {', "of a query"),
+    "content in the sentence": (ISSUE, '"open an issue in {owner}/{repo}"', '"open {title} in {owner}"', "'title'"),
+    "a write that cannot be checked": (ISSUE, 'check      = "github_list_issues"\n', "", "needs check"),
+    "a check by a tool that does not exist": (ISSUE, '"github_list_issues"', '"github_list_tissues"', "no tool"),
+    "a check by a tool that writes": (ISSUE, '"github_list_issues"', '"github_add_labels"', "no tool that reads"),
+    "an unknown form": (ISSUE, 'form = "login"', 'form = "logins"', "no form 'logins'"),
+    "no request at all": (ISSUE, "[request]", "[extra]", "unknown key 'extra'"),
+    "an empty result": (ISSUE, '[result.keep]\nnumber   = "integer"', "[result]\n[unused]", "keep or say"),
+    "a summary that is no sentence": (ISSUE, '"Open an issue in one repository."', '"open an issue"', "summary"),
+    "two tools of one name": (ISSUE, '["create_issue"]', '["list_issues"]', "two tools named"),
+    "a case of a value that cannot be": (
+        "slack/get_channel.toml", 'equals  = "mpim"', 'equals  = "mpims"', "never 'mpims'"
+    ),
+    "a case without a test": ("slack/get_channel.toml", 'equals  = "mpim"\n', "", "exactly one of"),
+    "a case that changes nothing": ("slack/get_channel.toml", 'instead = ["mpim:read"]', "", "needs add, instead"),
+    "an unknown lookup": (
+        "slack/list_members.toml", 'lookup = "channel"', 'lookup = "chanel"', "no lookup 'chanel'"
+    ),
+    "a value that no step took": (
+        "github/create_branch.toml", '{ taken = "sha" }', '{ taken = "shaa" }', "no earlier step takes 'shaa'"
+    ),
+    "an integer without bounds": (
+        "github/issue_read.toml", 'type = "integer", min = 1, max = 2147483647', 'type = "integer"', "min and max"
+    ),
+    "a default outside its bounds": (
+        "github/get_file_contents.toml", "max = 5000000, default = 0", "max = 5, default = 9", "the default must be"
+    ),
+    "a paged list that sends no cursor": (
+        "github/list_branches.toml", ', page = "cursor"', "", "sends limit and cursor"
+    ),
+    "a document that does not exist": (LINEAR, '"create_comment.graphql"', '"comment.graphql"', "no document"),
+    "a document somewhere else": (LINEAR, '"create_comment.graphql"', '"../linear/viewer.graphql"', "no document"),
+    "a variable that the document does not declare": (LINEAR, '"input.body"', '"put.body"', "no variable $put"),
+    "an insecure host": ("github/provider.toml", '"https://api.github.com"', '"http://api.github.com"', "https"),
+    "an unknown style of lending": ("github/provider.toml", '"token_scoped"', '"borrowed"', "lending.style"),
+    "an unknown host": ("github/provider.toml", 'at     = "api:/user"', 'at     = "apy:/user"', "unknown host key"),
+    "an error word that means nothing": (
+        "slack/provider.toml", 'no_permission        = "forbidden"', 'no_permission = "bad"', "errors.no_permission"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("named", MUTATIONS)
+def test_a_mutated_connector_is_refused_at_its_file(named: str, connectors: Path) -> None:
+    file, old, new, cause = MUTATIONS[named]
+    path, _ = mutate(connectors, file, old, new)
+
+    error = refusal(connectors)
+
+    assert cause in error.cause
+    where, _, line = error.where.rpartition(":")
+    assert where.endswith(str(Path(file)))
+    assert 1 <= int(line) <= len(path.read_text().splitlines())
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        "broken syntax",
+        "a parameter with no role",
+        "a resource parameter missing from the scope",
+        "empty permissions",
+        "a path placeholder that is no parameter",
+        "a misspelt key inside a request",
+        "a check by a tool that does not exist",
+        "a case of a value that cannot be",
+        "a variable that the document does not declare",
+        "an unknown style of lending",
+    ],
+)
+def test_the_refusal_points_at_the_line(named: str, connectors: Path) -> None:
+    file, old, new, _ = MUTATIONS[named]
+    path, line = mutate(connectors, file, old, new)
+
+    told = refusal(connectors).where
+
+    said = int(told.rpartition(":")[2])
+    # A case and a table begin a line or two above what is wrong in them.
+    assert said <= line <= said + 2, f"{told}: {path.read_text().splitlines()[said - 1]!r}"
+
+
+@pytest.mark.parametrize(
+    ("document", "cause"),
+    [
+        ("mutation commentCreate($input: CommentCreateInput!) {", "does not parse"),
+        ("query a { viewer { id } }\nquery b { viewer { id } }", "exactly one"),
+        ("mutation c($input: I!, $more: I!) { c(input: $input, more: $more) { success } }", "variable $more"),
+    ],
+)
+def test_a_document_is_checked_with_its_operation(document: str, cause: str, connectors: Path) -> None:
+    (connectors / "linear/create_comment.graphql").write_text(document)
+
+    error = refusal(connectors)
+
+    assert cause in error.cause
+    assert "create_comment.toml:" in error.where
+
+
+def test_a_folder_without_a_provider_is_refused(connectors: Path) -> None:
+    (connectors / "github/provider.toml").unlink()
+
+    assert "no provider.toml" in refusal(connectors).cause
+
+
+def test_text_that_is_not_utf8_is_refused(connectors: Path) -> None:
+    (connectors / ISSUE).write_bytes(b'summary = "\xff"\n')
+
+    assert refusal(connectors).where.endswith("issue_create.toml:1")
+
+
+def test_replaced_hosts_must_be_replaced_everywhere(connectors: Path) -> None:
+    with pytest.raises(ConnectorInvalid, match="not replaced while others are"):
+        catalog.load(connectors, bases={"github": {"web": "http://127.0.0.1:1", "api": "http://127.0.0.1:1/api"}})
+
+
+@pytest.mark.parametrize("base", ["http://example.com", "ftp://127.0.0.1", "https://me@example.com", "https://a/?x=1"])
+def test_a_base_that_is_not_a_plain_secure_url_is_refused(base: str, connectors: Path) -> None:
+    loopback = "http://127.0.0.1:1"
+    bases = {"github": {"web": loopback, "api": base}, "slack": {"web": loopback}, "linear": {}}
+
+    with pytest.raises(ConnectorInvalid, match="github"):
+        catalog.load(connectors, bases=bases)
+
+
+def test_an_extra_folder_adds_an_operation_to_a_known_provider(tmp_path: Path) -> None:
+    (tmp_path / "github").mkdir()
+    (tmp_path / "github/list_tags.toml").write_text(
+        """
+summary    = "List tags of one repository."
+effect     = "read"
+idempotent = true
+source     = "https://docs.github.com/en/rest/repos/repos#list-repository-tags"
+toolset    = "repos"
+phrase     = "list tags of {owner}/{repo}"
+[params]
+owner = { about = "Account that owns the repository.", role = "resource", form = "owner" }
+repo  = { about = "Name of the repository.", role = "resource", form = "repo" }
+[scope]
+permissions = { contents = "read" }
+resource    = "repository:{owner}/{repo}"
+[request]
+method = "GET"
+path   = "/repos/{owner}/{repo}/tags"
+query  = { per_page = "limit", page = "cursor" }
+[page]
+next = "link"
+[result.keep.tags]
+at   = "."
+each = { name = "string" }
+"""
+    )
+
+    operation = catalog.load(extra=[tmp_path])["github_list_tags"]
+
+    bound = operation.bind({"owner": "acme", "repo": "web"})
+    assert bound.plan()[0].url == "https://api.github.com/repos/acme/web/tags"
