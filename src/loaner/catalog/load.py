@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
@@ -27,6 +28,18 @@ def shipped() -> Path:
     return packaged if packaged.is_dir() else _CHECKOUT
 
 
+@dataclass(frozen=True)
+class _Placed:
+    """An operation and where it was read."""
+
+    operation: Operation
+    path: Path
+    lines: Lines
+
+    def refused(self, cause: str, *loc: str) -> ConnectorInvalid:
+        return ConnectorInvalid(cause, where=f"{self.path}:{self.lines.of(loc)}")
+
+
 def load(
     folder: Path | None = None, *, bases: Mapping[str, Mapping[str, str]] | None = None, extra: Sequence[Path] = ()
 ) -> Catalog:
@@ -36,7 +49,7 @@ def load(
     reach a real host by an omission. Raises :class:`ConnectorInvalid` with ``file:line``.
     """
     providers: dict[str, Provider] = {}
-    operations: list[Operation] = []
+    operations: list[_Placed] = []
     for top in (folder or shipped(), *extra):
         if not top.is_dir():
             raise ConnectorInvalid("is not a folder of connectors.", where=f"{top}:1")
@@ -48,7 +61,7 @@ def load(
             paths = sorted(path for path in home.glob("*.toml") if path.name != "provider.toml")
             operations += [_operation(path, providers[home.name]) for path in paths]
     _check_together(operations)
-    return Catalog(providers, operations)
+    return Catalog(providers, (placed.operation for placed in operations))
 
 
 def _provider(home: Path, bases: Mapping[str, Mapping[str, str]] | None) -> Provider:
@@ -66,12 +79,12 @@ def _provider(home: Path, bases: Mapping[str, Mapping[str, str]] | None) -> Prov
         raise ConnectorInvalid(detail, where=f"{path}:{lines.of(('hosts',))}") from None
 
 
-def _operation(path: Path, provider: Provider) -> Operation:
+def _operation(path: Path, provider: Provider) -> _Placed:
     data, lines = read(path)
     written = _validated(Written, _with_documents(data, path, lines), path, lines)
     for loc, cause in problems(written, provider):
         raise ConnectorInvalid(f"{cause}.", where=f"{path}:{lines.of(loc)}")
-    return Operation(
+    operation = Operation(
         provider=provider,
         name=path.stem,
         summary=written.summary,
@@ -90,6 +103,7 @@ def _operation(path: Path, provider: Provider) -> Operation:
         result=written.result,
         page=written.page,
     )
+    return _Placed(operation, path, lines)
 
 
 def _with_documents(data: dict[str, Any], path: Path, lines: Lines) -> dict[str, Any]:
@@ -136,16 +150,17 @@ def _told(kind: str, message: str, loc: Loc, model: type[BaseModel]) -> str:
     return f"{dotted}: {message.removeprefix('Value error, ')}."
 
 
-def _check_together(operations: Sequence[Operation]) -> None:
-    """What only shows once all are read: two tools of one name, a check that no reading tool answers."""
-    reading = {operation.tool for operation in operations if operation.effect == "read"}
+def _check_together(read_in: Sequence[_Placed]) -> None:
+    """What only shows once all are read: two tools of one name, a tool named that does not read."""
+    reading = {placed.operation.tool for placed in read_in if placed.operation.effect == "read"}
     seen: set[str] = set()
-    for operation in operations:
-        where = f"connectors/{operation.provider.name}/{operation.name}.toml:1"
-        for name in (operation.tool, *operation.aliases):
-            if name in seen:
-                raise ConnectorInvalid(f"there are two tools named {name!r}.", where=where)
-            seen.add(name)
-        for key, named in (("check", operation.check), ("find", operation.find)):
+    names = [(placed, placed.operation.tool, ()) for placed in read_in]
+    aliases = [(placed, alias, ("aliases",)) for placed in read_in for alias in placed.operation.aliases]
+    for placed, name, loc in names + aliases:
+        if name in seen:
+            raise placed.refused(f"there are two tools named {name!r}.", *loc)
+        seen.add(name)
+    for placed in read_in:
+        for key, named in (("check", placed.operation.check), ("find", placed.operation.find)):
             if named and named not in reading:
-                raise ConnectorInvalid(f"{key} names {named!r}, which is no tool that reads.", where=where)
+                raise placed.refused(f"{key} names {named!r}, which is no tool that reads.", key)

@@ -194,9 +194,10 @@ def _document(step: Step, loc: Loc) -> Iterator[Problem]:
         yield (*loc, "graphql"), "the document must hold exactly one query or mutation"
         return
     declared = {variable.variable.name.value for variable in operations[0].variable_definitions or ()}
-    given = {re.split(r"\.", place)[0] for place in step.variables}
-    for name in sorted(given - declared):
-        yield (*loc, "variables"), f"the document declares no variable ${name}"
+    given = {place.partition(".")[0] for place in step.variables}
+    for place in step.variables:
+        if (name := place.partition(".")[0]) not in declared:
+            yield (*loc, "variables", place), f"the document declares no variable ${name}"
     for name in sorted(declared - given):
         yield (*loc, "variables"), f"nothing is given for the document's variable ${name}"
 
