@@ -258,3 +258,5 @@ async def test_a_deleted_repository_is_gone(github: GitHub, token: str) -> None:
 async def test_what_is_not_emulated_is_not_found(github: GitHub, token: str) -> None:
     assert (await github.call("GET", f"{WEB}/stargazers", token)).status_code == 404
     assert (await github.call("PUT", "/user", token)).status_code == 404
+    for number in ("0", "x", "9" * 5000, "٣"):
+        assert (await github.call("GET", f"{WEB}/issues/{number}", token)).status_code == 404

@@ -54,6 +54,8 @@ async def test_a_scoped_token_dies_with_its_parents_time(github: GitHub) -> None
         {"repositories": ["nowhere"]},
         {"repositories": ["acme/web"]},
         {"repositories": []},
+        {"repository_ids": [[2001]]},
+        {"repository_ids": [9]},
         {"repositories": ["web"], "repository_ids": [2001]},
         {"target": None},
         {"target": "initech"},

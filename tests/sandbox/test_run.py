@@ -7,6 +7,7 @@ import anyio
 import httpx2
 import pytest
 
+from loaner.sandbox.faults import DRIP_SECONDS
 from loaner.sandbox.run import PortInUse, RunningSandbox, serving
 
 
@@ -77,6 +78,15 @@ async def test_a_hanging_provider_is_let_go_when_the_fault_is_cleared(sandbox: R
                 await anyio.lowlevel.checkpoint()
             await http.delete("/sandbox/faults")
         assert (await http.get("/github/api/user")).status_code == 401
+
+
+async def test_a_slow_answer_comes_byte_by_byte_and_whole(sandbox: RunningSandbox) -> None:
+    sandbox.sandbox.faults.add("github", "slow_drip", path="/blobs/", count=1)
+    async with httpx2.AsyncClient(base_url=sandbox.base_url) as http:
+        before = anyio.current_time()
+        answer = await http.get("/github/blobs/none")
+    assert (answer.status_code, answer.text) == (403, "AuthenticationFailed")
+    assert anyio.current_time() - before > 10 * DRIP_SECONDS
 
 
 async def test_a_half_closed_answer_is_no_answer(sandbox: RunningSandbox) -> None:

@@ -19,6 +19,7 @@ from loaner.sandbox.ledger import Entry
 Item = TypeVar("Item")
 DEFAULT_PAGE = 30
 LARGEST_PAGE = 100
+LONGEST_NUMBER = 18
 
 
 @dataclass
@@ -94,10 +95,10 @@ class Call:
 
     def number(self, name: str) -> int:
         """A path segment that must be a number."""
-        text = self.params[name]
-        if not (text.isascii() and text.isdigit()):
+        found = whole(self.params[name])
+        if found is None:
             raise not_found()
-        return int(text)
+        return found
 
     @property
     def issue(self) -> Issue:
@@ -159,4 +160,9 @@ class Call:
 
 def _positive(text: str | None, otherwise: int) -> int:
     """GitHub ignores a page or size that makes no sense."""
-    return int(text) if text and text.isascii() and text.isdigit() and int(text) > 0 else otherwise
+    return whole(text or "") or otherwise
+
+
+def whole(text: str) -> int | None:
+    """A number of at most 18 digits: no id is longer, and Python itself balks at thousands of them."""
+    return int(text) if len(text) <= LONGEST_NUMBER and text.isascii() and text.isdigit() else None

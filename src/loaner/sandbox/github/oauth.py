@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from loaner.sandbox.github.call import whole
 from loaner.sandbox.github.device import LIFETIME, PollProblem
 from loaner.sandbox.github.hub import Hub
 from loaner.sandbox.github.tokens import REFRESH_SECONDS, USER_SECONDS, Minted
@@ -79,8 +80,7 @@ class OAuth:
 
     def _only(self, login: str, repository_id: object) -> list[int] | None:
         """``repository_id`` narrows the token to one repository; one that is out of reach is ignored without a word."""
-        asked = int(str(repository_id)) if str(repository_id).isascii() and str(repository_id).isdigit() else -1
-        repository = self.hub.world.repositories.get(asked)
+        repository = self.hub.world.repositories.get(whole(str(repository_id)) or 0)
         return [repository.id] if repository and login in repository.roles else None
 
     def _refresh(self, fields: Fields) -> Fields:

@@ -167,9 +167,8 @@ class _Endpoint:
         if any("workflows" in each for each in every):
             wanted = touches_workflows([call.params.get("path", "")])
             return tuple(each for each in every if ("workflows" in each) == wanted)
-        number = call.params.get("issue_number", "")
-        if number.isascii() and number.isdigit() and call.repository:
-            issue = call.repository.issues.get(int(number))
+        if call.repository and "issue_number" in call.params:
+            issue = call.repository.issues.get(call.number("issue_number"))
             if issue is not None and issue.pull is None:  # ``pull_requests`` says nothing about a plain issue
                 return tuple(each for each in every if "pull_requests" not in each)
         return every

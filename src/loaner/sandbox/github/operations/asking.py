@@ -47,6 +47,8 @@ def repositories(call: Call, reachable: Sequence[Repository]) -> list[Repository
         if names is not None
         else {each.id: each for each in reachable}
     )
+    if not all(isinstance(each, str | int) for each in asked):
+        raise invalid_request("For 'properties/repository_ids', the value is not an array of integers.")
     found = [known.get(each.casefold() if isinstance(each, str) else each) for each in asked]
     if not all(found):
         raise ApiError(422, "There is at least one repository that does not exist or is not accessible.")
