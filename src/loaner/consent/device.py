@@ -10,6 +10,7 @@ interval, and an expired code may be called ``token_expired``
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -121,7 +122,8 @@ def poll(client_id: str, device_code: Secret, interval: int) -> Generator[Send |
 def _ended(answer: Body) -> FlowEnded:
     word = answer.get("error")
     # An unknown word is not repeated: it is the provider's prose, or an attacker's.
-    return FlowEnded(_ENDINGS[word], word) if word in _ENDINGS else FlowEnded("failed", "unknown_error")
+    known = isinstance(word, str) and word in _ENDINGS
+    return FlowEnded(_ENDINGS[word], word) if known else FlowEnded("failed", "unknown_error")
 
 
 def _interval(value: Any, otherwise: int) -> int:
@@ -132,7 +134,7 @@ def _whole(value: Any, otherwise: int) -> int:
     """Seconds from JSON; GitHub's form encoding of the same answer would give digits."""
     if isinstance(value, bool):
         return otherwise
-    if isinstance(value, int | float) and value > 0:
+    if isinstance(value, int | float) and 0 < value < math.inf:
         return int(value)
     return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() and value != "0" else otherwise
 

@@ -5,6 +5,7 @@ Secrets leave here in request forms only, through the one transport.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -166,4 +167,4 @@ def _seconds(value: Any) -> float | None:
         return None
     if isinstance(value, str):
         value = int(value) if value.isascii() and value.isdigit() else None
-    return float(value) if isinstance(value, int | float) and value > 0 else None
+    return float(value) if isinstance(value, int | float) and 0 < value < math.inf else None

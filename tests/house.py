@@ -19,6 +19,7 @@ from starlette.applications import Starlette
 from loaner import catalog, web
 from loaner.caller import Agent, Caller, Subject
 from loaner.catalog import Catalog
+from loaner.clock import Now
 from loaner.connectors import Connectors
 from loaner.consent import Consent, Consents, Grants
 from loaner.errors import ConsentNeeded, LoanerError
@@ -97,6 +98,10 @@ class House:
             return error
         raise AssertionError(f"there was consent: {consent}")
 
+    def consents_of_another_process(self) -> Consents:
+        """The same store and providers, and nothing else in common."""
+        return _consents(self.store, self.transport, self.catalog, self.now)
+
     def browser(self, **cookies: str) -> Browser:
         return Browser(self, cookies)
 
@@ -164,6 +169,19 @@ class Browser:
         return urljoin(OURS, self.page.provider_link)
 
 
+def _consents(store: Store, transport: ProviderTransport, everything: Catalog, now: Now) -> Consents:
+    return Consents(
+        store=store,
+        grants=Grants(store, now),
+        transport=transport,
+        catalog=everything,
+        connectors=Connectors(CONNECTORS),
+        settings=Settings(),
+        now=now,
+        base_url=lambda: OURS,
+    )
+
+
 @cache
 def tools() -> Catalog:
     return catalog.load(bases=BASES)
@@ -175,23 +193,14 @@ async def house(folder: Path, *, signs_in: bool = False) -> AsyncIterator[House]
     sandbox.base_url = PROVIDERS
     providers_app = create_app(sandbox)
     wire = httpx2.ASGITransport(app=providers_app)
-    settings, now = Settings(home=folder), sandbox.clock.now
+    now = sandbox.clock.now
     everything = tools()
     async with (
         open_store(f"sqlite:///{folder / 'loaner.db'}", LocalKey(bytes(32))) as store,
         ProviderTransport(wire) as transport,
         IssuerKeys(ISSUER, now=now, transport=wire) as keys,
     ):
-        consents = Consents(
-            store=store,
-            grants=Grants(store, now),
-            transport=transport,
-            catalog=everything,
-            connectors=Connectors(CONNECTORS),
-            settings=settings,
-            now=now,
-            base_url=lambda: OURS,
-        )
+        consents = _consents(store, transport, everything, now)
         oidc = web.OidcIdentity(IdentitySettings(issuer=ISSUER), keys, transport, lambda: OURS, now)
         made: list[House] = []
 

@@ -1,0 +1,146 @@
+"""An approval is for one person, agent, environment, connector, operation, resource and policy, and is used up."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import update
+
+from loaner.consent import approvals
+from loaner.consent.approvals import Approval, Call
+from loaner.store import LocalKey, Store, open_store
+from loaner.store.tables import approvals as table
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+CALL = Call(
+    subject="local ada",
+    agent="reported claude-code",
+    environment="development",
+    connector="slack-dev",
+    operation="slack_send_message",
+    resource="channel:#releases",
+    digest="aa",
+    policy_version="builtin-1",
+    exact=True,
+)
+LOOSE = replace(CALL, exact=False)
+
+
+async def approve(store: Store, call: Call = CALL, uses: int = 1) -> str:
+    return await store.write(
+        lambda c: approvals.make(
+            c, call, uses=uses, proven_by="local-browser", phrase="post one message", at=NOW, until=NOW + HOUR
+        )
+    )
+
+
+async def consume(store: Store, call: Call, at: datetime = NOW) -> Approval | None:
+    return await store.write(lambda c: approvals.consume(c, call, at))
+
+
+async def test_an_approval_serves_its_call_once(store: Store) -> None:
+    await approve(store)
+    assert await consume(store, CALL)
+    assert await consume(store, CALL) is None
+
+
+@pytest.mark.parametrize("wide", [False, True])
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"subject": "local eve"},
+        {"agent": "verified claude-code"},
+        {"agent": "reported another"},
+        {"environment": "production"},
+        {"connector": "slack-prod"},
+        {"operation": "slack_delete_message"},
+        {"resource": "channel:#general"},
+        {"policy_version": "builtin-2"},
+    ],
+    ids=str,
+)
+async def test_one_thing_changed_asks_again(store: Store, other: dict[str, str], wide: bool) -> None:
+    """MUST 27, 28: whether it was for exact arguments or for an hour."""
+    await approve(store, LOOSE if wide else CALL, uses=5)
+    assert await consume(store, replace(LOOSE, **other)) is None
+    assert await consume(store, LOOSE)
+
+
+async def test_other_arguments_need_a_wider_approval(store: Store) -> None:
+    await approve(store)
+    assert await consume(store, replace(LOOSE, digest="bb")) is None
+    await approve(store, LOOSE)
+    assert await consume(store, replace(LOOSE, digest="bb"))
+
+
+async def test_a_wider_approval_is_not_enough_for_what_must_be_exact(store: Store) -> None:
+    await approve(store, LOOSE)
+    assert await consume(store, CALL) is None
+
+
+async def test_the_narrowest_approval_is_used_first(store: Store) -> None:
+    wide = await approve(store, LOOSE, uses=5)
+    exact = await approve(store)
+    used = [await consume(store, LOOSE), await consume(store, LOOSE)]
+    assert [one.id for one in used if one] == [exact, wide]
+
+
+async def test_an_approval_ends_with_its_time_or_its_person(store: Store) -> None:
+    approval = await approve(store, uses=5)
+    assert await consume(store, CALL, NOW + HOUR) is None
+    assert not await store.write(lambda c: approvals.end(c, approval, "local eve", NOW))
+    assert await consume(store, CALL)
+    assert await store.write(lambda c: approvals.end(c, approval, "local ada", NOW))
+    assert await consume(store, CALL) is None
+
+
+async def test_a_use_is_given_back_unless_it_was_ended(store: Store) -> None:
+    approval = await approve(store)
+    await consume(store, CALL)
+    await store.write(lambda c: approvals.give_back_use(c, approval))
+    assert await consume(store, CALL)
+    await store.write(lambda c: approvals.end(c, approval, "local ada", NOW))
+    await store.write(lambda c: approvals.give_back_use(c, approval))
+    assert await consume(store, CALL) is None
+
+
+@pytest.mark.parametrize(("uses", "lasting"), [(0, HOUR), (-1, HOUR), (1, timedelta(0)), (1, -HOUR)])
+async def test_an_approval_that_is_none_is_refused(store: Store, uses: int, lasting: timedelta) -> None:
+    with pytest.raises(ValueError, match="at least one use"):
+        await store.write(
+            lambda c: approvals.make(c, CALL, uses=uses, proven_by="x", phrase="x", at=NOW, until=NOW + lasting)
+        )
+
+
+async def test_of_many_takers_in_several_stores_the_uses_decide(store: Store, tmp_path: Path) -> None:
+    """One atomic statement, across processes: here across engines on the same file."""
+    await approve(store, uses=7)
+    async with open_store(f"sqlite:///{tmp_path / 'loaner.db'}", LocalKey(bytes(32))) as other:
+
+        def take(turn: int) -> bool:
+            engine = (store, other)[turn % 2].engine
+            with engine.begin() as connection:
+                return approvals.consume(connection, CALL, NOW) is not None
+
+        with ThreadPoolExecutor(8) as pool:
+            taken = list(pool.map(take, range(24)))
+    assert sum(taken) == 7
+
+
+async def test_a_use_that_was_taken_between_looking_and_taking_is_not_taken_again(store: Store) -> None:
+    approval = await approve(store)
+    fitting = approvals._matching
+
+    def work(connection: object) -> object:
+        found = fitting(connection, CALL, NOW)  # type: ignore[arg-type]
+        connection.execute(update(table).where(table.c.id == approval).values(uses_left=0))  # type: ignore[attr-defined]
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(approvals, "_matching", lambda *_: found)
+            return approvals.consume(connection, CALL, NOW)  # type: ignore[arg-type]
+
+    assert await store.write(work) is None

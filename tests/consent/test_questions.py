@@ -1,0 +1,208 @@
+"""Which question a call puts, which it meets again, how many wait, and how waiting ends."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import anyio
+import pytest
+from sqlalchemy import select
+
+from house import CONNECTORS, LOCAL, POST, READ, House, caller, subject
+from loaner.consent import pending
+from loaner.errors import ConsentNeeded, PolicyDenied
+from loaner.policy import Refused
+from loaner.scope import derive
+from loaner.store.tables import consents as table
+
+
+def message(text: str) -> tuple[str, dict[str, str]]:
+    return POST[0], POST[1] | {"text": text}
+
+
+async def test_the_first_answer_tells_what_the_person_has_to_do(local: House) -> None:
+    needed = await local.asked(POST)
+    assert needed.fresh
+    assert needed.code == "consent_required"
+    assert "chat:write on #releases" in needed.told()
+    assert needed.invitation.url in needed.told()
+    assert needed.invitation.user_code in needed.told()
+    assert needed.invitation.sentence == "post one message in #releases"
+    assert needed.facts()["expires_in"] == 600
+
+
+async def test_repeating_a_call_meets_the_same_question(local: House) -> None:
+    """However often, and at the same moment."""
+    first = (await local.asked(POST)).invitation
+    seen: list[ConsentNeeded] = []
+
+    async def again() -> None:
+        seen.append(await local.asked(POST))
+
+    async with anyio.create_task_group() as group:
+        for _ in range(20):
+            group.start_soon(again)
+    assert {(one.invitation.handle, one.invitation.user_code, one.fresh) for one in seen} == {
+        (first.handle, first.user_code, False)
+    }
+    assert all(one.facts()["code"] == "consent_pending" for one in seen)
+
+
+async def test_simultaneous_first_calls_put_one_question(local: House) -> None:
+    fresh: list[bool] = []
+
+    async def ask() -> None:
+        fresh.append((await local.asked(POST)).fresh)
+
+    async with anyio.create_task_group() as group:
+        for _ in range(20):
+            group.start_soon(ask)
+    assert sum(fresh) == 1
+    assert len(await local.rows(table)) == 1
+
+
+async def test_reads_that_need_the_same_connection_share_a_question(local: House) -> None:
+    one = await local.asked(READ)
+    other = await local.asked((READ[0], READ[1] | {"channel": "C0000000002"}))
+    assert one.invitation.handle == other.invitation.handle
+
+
+@pytest.mark.parametrize(
+    "other",
+    [caller(subject("alice")), caller(agent="another"), caller(environment="production")],
+    ids=["person", "agent", "environment"],
+)
+async def test_another_caller_has_a_question_of_their_own(local: House, other: object) -> None:
+    mine = await local.asked(POST)
+    theirs = await local.asked(POST, other)  # type: ignore[arg-type]
+    assert theirs.fresh
+    assert theirs.invitation.handle != mine.invitation.handle
+    assert theirs.invitation.user_code != mine.invitation.user_code
+
+
+async def test_at_most_three_questions_wait_for_a_person(local: House) -> None:
+    """MUST 29: a flood of calls, by any number of agents of theirs."""
+    for turn in range(3):
+        await local.asked(message(f"number {turn}"), caller(agent=f"agent-{turn}"))
+    for turn in range(20):
+        error = await local.refused(message(f"more {turn}"))
+        assert error.code == "rate_limited"
+        assert "3 questions already wait" in error.cause
+    assert not (await local.asked(message("number 0"), caller(agent="agent-0"))).fresh
+    assert (await local.asked(POST, caller(subject("bob")))).fresh
+    local.pass_time(minutes=11)
+    assert (await local.asked(message("later"))).fresh
+
+
+async def test_what_is_refused_by_policy_asks_nobody(local: House) -> None:
+    bound = local.catalog[POST[0]].bind(POST[1])
+    with pytest.raises(PolicyDenied, match="read-only"):
+        await local.consents.obtain(caller(), bound, derive(bound), Refused("read-only", "no"), CONNECTORS[1])
+    assert await local.rows(table) == []
+
+
+async def test_waiting_ends_with_the_answer(local: House) -> None:
+    needed = await local.asked(POST)
+    states: list[str | None] = []
+
+    async def wait() -> None:
+        states.append(await local.consents.wait_for_decision(needed.invitation.handle, 30))
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(wait)
+        await anyio.wait_all_tasks_blocked()
+        asked = await local.consents.question(needed.invitation.handle, LOCAL)
+        assert asked
+        await local.consents.deny(asked, proven_by="local-browser")
+    assert states == ["denied"]
+
+
+async def test_waiting_ends_with_its_time(local: House) -> None:
+    needed = await local.asked(POST)
+    assert await local.consents.wait_for_decision(needed.invitation.handle, 0.01) == "pending"
+    assert await local.consents.wait_for_decision("unknown", 0.01) is None
+    local.pass_time(minutes=11)
+    assert await local.consents.wait_for_decision(needed.invitation.handle, 5) == "expired"
+
+
+async def test_another_process_may_answer(local: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its bell is not ours: the store is looked at as well."""
+    monkeypatch.setattr("loaner.consent.waiting.LOOK_AGAIN", 0.01)
+    needed = await local.asked(POST)
+    handle, at = needed.invitation.handle, local.now()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(local.consents.wait_for_decision, handle, 30)
+        await local.store.write(lambda c: pending.move(c, handle, to="denied", at=at))
+
+
+async def test_sweeping_closes_and_later_forgets(local: House) -> None:
+    await local.asked(POST)
+    assert await local.consents.sweep() == 0
+    local.pass_time(minutes=11)
+    assert await local.consents.sweep() == 1
+    assert [row["state"] for row in await local.rows(table)] == ["expired"]
+    assert (await local.refused(POST)).code == "consent_expired"
+    local.pass_time(days=2)
+    await local.consents.sweep()
+    assert await local.rows(table) == []
+
+
+async def test_status_is_the_callers_own(local: House) -> None:
+    await local.asked(POST)
+    await local.asked(POST, caller(agent="another"))
+    mine = await local.consents.status(caller())
+    assert [one.tool for one in mine.pending] == ["slack_send_message"]
+    assert (mine.connected, mine.approved) == ([], [])
+    everything = await local.consents.standing(LOCAL)
+    assert len(everything.pending) == 2
+
+
+async def test_an_answered_question_keeps_no_secret_of_its_flow(local: House) -> None:
+    needed = await local.asked(("github_get_repository", {"owner": "acme", "repo": "web"}))
+    browser = local.browser(github="alice")
+    await browser.open(needed.invitation.url)
+    await browser.press("approve")
+    assert [row["sealed"] is not None for row in await local.rows(table)] == [True]
+    await local.consents._settling.fail(needed.invitation.handle, "test")
+    assert [row["sealed"] for row in await local.rows(table)] == [None]
+
+
+async def test_of_many_pollers_in_several_processes_one_asks_the_provider(local: House) -> None:
+    """MUST 20: and the provider's interval is kept between askings."""
+    needed = await local.asked(("github_get_repository", {"owner": "acme", "repo": "web"}))
+    browser = local.browser(github="alice")
+    await browser.open(needed.invitation.url)
+    await browser.press("approve")
+    others = [local.consents_of_another_process() for _ in range(4)]
+    asked: list[str] = []
+    exchange = local.transport.exchange
+
+    async def counted(method: str, url: str, **more: object) -> object:
+        asked.append(url)
+        return await exchange(method, url, **more)  # type: ignore[arg-type]
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(local.transport, "exchange", counted)
+        for turn in range(3):
+            local.pass_time(seconds=5.5)
+            async with anyio.create_task_group() as group:
+                for other in others * 16:
+                    group.start_soon(other.poll_due)
+            assert len(asked) == turn + 1
+    state = await local.store.read(lambda c: c.execute(select(table.c.state)).scalar_one())
+    assert state == "linking"
+
+
+async def test_a_poller_that_died_is_replaced(local: House) -> None:
+    needed = await local.asked(("github_get_repository", {"owner": "acme", "repo": "web"}))
+    browser = local.browser(github="alice")
+    await browser.open(needed.invitation.url)
+    await browser.press("approve")
+    local.pass_time(seconds=6)
+    handle, at = needed.invitation.handle, local.now()
+    lease = timedelta(seconds=60)
+    assert await local.store.write(lambda c: pending.lease_poll(c, handle, at=at, until=at + lease))
+    assert not await local.store.write(lambda c: pending.lease_poll(c, handle, at=at, until=at + lease))
+    later = at + lease * 2
+    assert await local.store.write(lambda c: pending.lease_poll(c, handle, at=later, until=later + lease))
