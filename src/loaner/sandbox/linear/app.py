@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def create_app(sandbox: Sandbox) -> Starlette:
-    desk = Desk(sandbox)
+    desk = sandbox.inside["linear"] = Desk(sandbox)
     codes = Codes(desk)
     api = [*OAuth(desk, codes).routes(), Route(PATH, Endpoint(desk).answer, methods=["POST"])]
     app = Starlette(routes=[sign_in_route("linear"), *Consent(desk, codes).routes(), Mount("/api", routes=api)])

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def create_app(sandbox: Sandbox) -> Starlette:
-    workspace = Workspace(sandbox)
+    workspace = sandbox.inside["slack"] = Workspace(sandbox)
     codes = Codes(sandbox.clock)
     app = Starlette(
         routes=[
