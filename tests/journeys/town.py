@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from loaner.assembly import Loaner, open_loaner
 from loaner.cli import _listening, _sandboxed
 from loaner.cli._servers import Server, announced
 from loaner.jwks import IssuerKeys
+from loaner.lending.journal import OpenLoan, open_loans
 from loaner.mcp_server.http import create_app
 from loaner.sandbox.person import Outcome, Person
 from loaner.sandbox.run import RunningSandbox, serving
@@ -97,6 +99,16 @@ class Town:
         entries = [entry.as_json() for entry in self.running.sandbox.ledger]
         return [entry for entry in entries if all(entry[key] == value for key, value in wanted.items())]
 
+    def advance(self, **time: float) -> None:
+        """Let time pass, for the providers and for loaner alike."""
+        self.running.sandbox.clock.advance(timedelta(**time).total_seconds())
+
+    def fault(self, provider: str, kind: str, *, path: str = "", count: int | None = None) -> None:
+        self.running.sandbox.faults.add(provider, kind, path=path, count=count)
+
+    async def open_loans(self) -> list[OpenLoan]:
+        return await self.loaner.store.read(open_loans)
+
     async def settled(self) -> None:
         """Wait until everything lent is given back and recorded."""
         await self.loaner.returns.settled()
@@ -138,7 +150,7 @@ async def town(home: Path, **overrides: Any) -> AsyncIterator[Town]:
         settings = settings.model_copy(
             update={"http": settings.http.model_copy(update={"port": listener.getsockname()[1]})}
         )
-        async with open_loaner(settings, connectors=_sandboxed.connectors()) as loaner:
+        async with open_loaner(settings, connectors=_sandboxed.connectors(), now=running.sandbox.clock) as loaner:
             loaner.base_url = _listening.url(listener)
             assert settings.identity
             keys = IssuerKeys(settings.identity.issuer, now=loaner.now)
