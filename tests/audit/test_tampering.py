@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from loaner.audit import Audit, Record
 from loaner.audit.chain import GENESIS, canonical, link
 from loaner.audit.checkpoint import Checkpoint
 from loaner.audit.export import read_jsonl
+from loaner.audit.merkle import root_of
 from loaner.audit.note import NotSigned, Signer, Verifier
 from loaner.audit.proof import NotProven, check, prove
 from loaner.audit.verify import Held, Verdict, verify
@@ -196,6 +198,16 @@ async def test_every_record_is_proven_to_someone_with_nothing_but_the_public_key
             bad = proof[:place] + ("A" if proof[place] != "A" else "B") + proof[place + 1 :]
             with pytest.raises(NotProven):
                 check(bad, signer.verifier)
+
+
+async def test_a_record_is_proven_in_its_own_place_only(store: Store, signer: Signer):
+    await filled(store, 2)
+    second = all_of(store)[1]
+    leaf = bytes.fromhex(second.hash)
+    extra = base64.b64encode(second.line().encode()).decode()
+    lines = f"c2sp.org/tlog-proof@v1\nextra {extra}\nindex 0\n\n"
+    with pytest.raises(NotProven, match="elsewhere"):
+        check(lines + Checkpoint(1, root_of([leaf])).signed(signer), signer.verifier)
 
 
 async def test_a_proof_for_no_record_or_before_any_checkpoint_is_refused(audit: Audit, store: Store, signer: Signer):
