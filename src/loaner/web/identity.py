@@ -19,6 +19,7 @@ from loaner.clock import Now
 from loaner.jwks import IssuerKeys, IssuerUnreachable
 from loaner.provider_call import ProviderTransport, Unanswered
 from loaner.settings import IdentitySettings
+from loaner.web.neighbour import is_another_user
 from loaner.web.sessions import SignedIn
 
 _SKEW = 30
@@ -33,14 +34,16 @@ class SignInFailed(Exception):
 class LocalIdentity:
     """The one person of this computer: any browser on loopback is theirs.
 
-    It keeps out other hosts and other sites, not other programs of the same user: an agent that runs commands could
-    submit the form. The record says ``local-browser``, and a passkey can stand in its place.
+    It keeps out other hosts, other sites and, on Linux, other users of the computer; not other programs of the same
+    user: an agent that runs commands could submit the form. The record says ``local-browser``, and a passkey can
+    stand in its place.
     """
 
     person: Subject
 
     def first_visit(self, request: Request) -> SignedIn | None:
-        if request.client is None or request.client.host not in _LOOPBACK:
+        peer, here = request.client, request.scope.get("server") or ("", 0)
+        if peer is None or peer.host not in _LOOPBACK or is_another_user((peer.host, peer.port), (here[0], here[1])):
             return None
         return SignedIn(self.person, self.person.sub, "local-browser")
 
