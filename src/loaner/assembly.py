@@ -89,6 +89,7 @@ async def open_loaner(
         loaner = _assemble(settings, store, transport, catalog, connectors, now)
         if serving:
             await background.start(loaner.returns.run)
+            await background.start(loaner.consents.run)
         try:
             yield loaner
         finally:

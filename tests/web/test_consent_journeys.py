@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import anyio
 import pytest
-from house import POST, READ, Browser, House, caller
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, update
 
-from loaner.store.tables import approvals, grants
+from house import POST, READ, Browser, House, caller
+from loaner.store.tables import approvals, consents, grants
 
 GITHUB = ("github_issue_create", {"owner": "acme", "repo": "web", "title": "It broke"})
 LINEAR = ("linear_create_comment", {"issueId": "ENG-1", "body": "Looking into it"})
@@ -94,6 +94,23 @@ async def test_a_call_that_waits_moves_the_device_flow_on_by_itself(local: House
     await connect_github(local, local.browser(github="alice"), needed.invitation.url)
     local.pass_time(seconds=6)
     assert await local.consents.wait_for_decision(needed.invitation.handle, 1) == "approved"
+
+
+async def test_repeating_the_call_moves_the_device_flow_on(local: House) -> None:
+    needed = await local.asked(GITHUB)
+    await connect_github(local, local.browser(github="alice"), needed.invitation.url)
+    local.pass_time(seconds=6)
+    assert (await local.obtain(GITHUB)).approval_id
+
+
+async def test_a_begun_flow_that_was_altered_ends_in_words(local: House) -> None:
+    """MUST 52: a sealed value of another row does not open, and is not polled for ever."""
+    needed = await local.asked(GITHUB)
+    await connect_github(local, local.browser(github="alice"), needed.invitation.url)
+    await local.store.write(lambda c: c.execute(update(consents).values(subject="local eve")) and None)
+    local.pass_time(seconds=6)
+    await local.consents.poll_due()
+    assert [row["state"] for row in await local.rows(consents)] == ["failed"]
 
 
 async def test_a_no_at_github_is_a_no(local: House) -> None:

@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import anyio
+import structlog
+from anyio import TASK_STATUS_IGNORED
+from anyio.abc import TaskStatus
+
 from loaner.caller import Caller, Subject
 from loaner.catalog import BoundCall, Catalog
 from loaner.clock import Now
@@ -15,13 +20,15 @@ from loaner.consent.grants import Grant, Grants
 from loaner.consent.linking import Linking
 from loaner.consent.pending import Pending, Remember, State
 from loaner.consent.settling import Settling, call_of
-from loaner.consent.waiting import Bell
-from loaner.errors import PolicyDenied
+from loaner.consent.waiting import LOOK_AGAIN, Bell
+from loaner.errors import LoanerError, PolicyDenied
 from loaner.policy import POLICY_VERSION, Allowed, Ask, Ruling
 from loaner.provider_call import ProviderTransport
 from loaner.scope import Scope
 from loaner.settings import Connector, Settings
 from loaner.store import Store
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -81,8 +88,10 @@ class Consents:
         """
         if not isinstance(ruling, Allowed | Ask):
             raise PolicyDenied(ruling.reason, rule=ruling.rule, do=ruling.do)
-        grant = await self._covering(caller, bound, scope, connector)
         call = self._call(caller, bound, scope, connector)
+        grant = await self._covering(caller, bound, scope, connector)
+        if grant is None and await self._moved_on(caller, scope, connector):
+            grant = await self._covering(caller, bound, scope, connector)
         if grant and isinstance(ruling, Allowed):
             return Consent(grant, None, ruling.rule, None)
         if grant and (approval := await self.store.write(lambda c: approvals.consume(c, call, self.now()))):
@@ -201,6 +210,17 @@ class Consents:
 
     # What runs beside the calls.
 
+    async def run(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
+        """Poll and sweep until cancelled."""
+        task_status.started()
+        while True:
+            try:
+                await self.poll_due()
+                await self.sweep()
+            except LoanerError as failure:  # the store is away: the calls say so, and this goes on when it is back
+                log.warning("consents not moved on", code=failure.code, reason=failure.log)
+            await anyio.sleep(LOOK_AGAIN)
+
     async def poll_due(self) -> None:
         """Move on every device flow whose time has come. Safe to run in several processes."""
         at = self.now()
@@ -211,6 +231,15 @@ class Consents:
         """Close what nobody answered, drop what is long over; how many were closed."""
         at = self.now()
         return await self.store.write(lambda c: pending.sweep(c, at))
+
+    async def _moved_on(self, caller: Caller, scope: Scope, connector: Connector) -> bool:
+        """Did a device flow of this caller end just now, because it was time to ask the provider?"""
+        at, moved = self.now(), False
+        due = await self.store.read(lambda c: set(pending.due(c, at)))
+        for asked in await self.store.read(lambda c: pending.open_of(c, caller.subject, at)) if due else ():
+            if asked.handle in due and (asked.provider, asked.connector) == (scope.provider, connector.name):
+                moved = await self._advanced(asked.handle) not in pending.OPEN or moved
+        return moved
 
     async def _advanced(self, handle: str) -> State | None:
         at = self.now()

@@ -121,9 +121,10 @@ def poll(client_id: str, device_code: Secret, interval: int) -> Generator[Send |
 
 def _ended(answer: Body) -> FlowEnded:
     word = answer.get("error")
+    if isinstance(word, str) and word in _ENDINGS:
+        return FlowEnded(_ENDINGS[word], word)
     # An unknown word is not repeated: it is the provider's prose, or an attacker's.
-    known = isinstance(word, str) and word in _ENDINGS
-    return FlowEnded(_ENDINGS[word], word) if known else FlowEnded("failed", "unknown_error")
+    return FlowEnded("failed", "unknown_error")
 
 
 def _interval(value: Any, otherwise: int) -> int:

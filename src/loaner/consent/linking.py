@@ -19,11 +19,11 @@ from loaner.consent.device import FlowEnded, Send, Wait
 from loaner.consent.exchange import ExchangeFailed
 from loaner.consent.pending import Pending
 from loaner.consent.settling import Settling
-from loaner.errors import ProviderUnavailable
+from loaner.errors import ProviderUnavailable, SettingsInvalid
 from loaner.provider_call import ProviderTransport
 from loaner.secret import Secret
 from loaner.settings import Connector
-from loaner.store import Store
+from loaner.store import Store, Unsealable
 
 _POLL_LEASE = timedelta(seconds=60)
 
@@ -75,8 +75,13 @@ class Linking:
         asked = await self.store.read(lambda c: pending.get(c, handle))
         if asked is None or asked.sealed is None or asked.flow is None:
             return
-        provider, connector = self._of(asked)
-        code = self.store.sealed.open(asked.sealed, *_identity(asked, "device"))
+        try:
+            provider, connector = self._of(asked)
+            code = self.store.sealed.open(asked.sealed, *_identity(asked, "device"))
+        except (SettingsInvalid, Unsealable):
+            # The connector is gone from the settings, or the row is not as it was written: never to be polled again.
+            await self.settling.fail(handle, "The connection that was begun cannot be finished any more.")
+            return
         steps = device.poll(connector.client_id, code, asked.flow["interval"])
         next(steps)  # the wait that the lease has just found to be over
         try:
