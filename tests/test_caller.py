@@ -230,12 +230,21 @@ def test_there_are_enough_forgeries() -> None:
     assert len(MUTATED) >= 12
 
 
-@pytest.mark.parametrize("make", MUTATED.values(), ids=MUTATED.keys())
-async def test_a_token_of_the_issuer_that_is_not_for_us_is_refused(desk: Desk, make: Callable[[], str]) -> None:
+@pytest.mark.parametrize("what", MUTATED)
+async def test_a_token_of_the_issuer_that_is_not_for_us_is_refused(desk: Desk, what: str) -> None:
     with pytest.raises(NotAuthenticated) as refused:
-        await desk.check(make())
+        await desk.check(MUTATED[what]())
     assert refused.value.log
-    assert refused.value.cause in {"the access token is not valid here.", "the access token has expired."}
+    expired = what in {"exp now", "exp past", "exp zero"}
+    assert refused.value.cause == f"the access token {'has expired' if expired else 'is not valid here'}."
+
+
+async def test_an_algorithm_that_the_operator_did_not_list_is_refused(desk: Desk) -> None:
+    narrow = IdentitySettings(issuer=ISSUER, algorithms=("ES256",))
+    tokens = AccessTokens(narrow, audience=AUDIENCE, keys=desk.keys, now=lambda: NOW)
+    assert await tokens.check(UnverifiedToken(token("ec-1", alg="ES256")))
+    with pytest.raises(NotAuthenticated):
+        await tokens.check(UnverifiedToken(token()))
 
 
 async def test_the_agent_is_the_actor_before_the_client(desk: Desk) -> None:
@@ -332,7 +341,9 @@ async def test_a_key_that_is_not_for_this_is_not_used(desk: Desk, key: dict[str,
 
 
 def _big(_: httpx2.Request) -> httpx2.Response:
-    return httpx2.Response(200, content=b'{"keys":[' + b" " * MAX_BYTES + b"]}")
+    """Right in every way but its length."""
+    right = {"issuer": ISSUER, "jwks_uri": f"{ISSUER}/jwks", "keys": [jwk("rsa-1")]}
+    return httpx2.Response(200, json=right | {"padding": "x" * MAX_BYTES})
 
 
 AWAY: dict[str, Callable[[httpx2.Request], httpx2.Response | None]] = {
