@@ -116,6 +116,7 @@ def test_a_value_becomes_exactly_its_own_segment(one: str, several: str) -> None
     assert (first, middle) == ("a", "b")
     assert unquote(prefix) == one
     assert [unquote(part) for part in last.split("/")] == several.split("/")
+    assert not {"", ".", ".."} & {unquote(part) for part in path[1:].split("/")}
     assert re.fullmatch(r"[A-Za-z0-9/%._~-]+", path)
 
 
