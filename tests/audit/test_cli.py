@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 import stat
 import subprocess
 import sys
@@ -22,18 +23,21 @@ from loaner.audit.record import FIELDS
 from loaner.cli._app import run
 from loaner.cli._open import opened_store
 from loaner.errors import Exit
-from loaner.scope import Scope
+from loaner.scope import Limit, Scope
 from loaner.settings import load
 from loaner.store import LocalKey, open_store
 from loaner.store.tables import records
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, now: Clock) -> Iterator[Path]:
+def home(tmp_path: Path, template: Path, monkeypatch: pytest.MonkeyPatch, now: Clock) -> Iterator[Path]:
     """A home with three records in it."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LOANER_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+
+    (tmp_path / "home").mkdir(mode=0o700)
+    shutil.copy(template, tmp_path / "home" / "loaner.db")
 
     async def fill() -> None:
         async with open_store(load().store_url, LocalKey(bytes(32))) as store:
@@ -41,7 +45,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, now: Clock) -> Iterato
                 async with Audit(store, now).opened(Call(id=letter * 32), ALICE) as draft:
                     draft.agent = agent
                     draft.effect = "write"
-                    draft.needed(Scope("github", frozenset({"issues:write"}), "repository:acme/web"))
+                    limits = (Limit("resource", "acme/web", "provider"),)
+                    draft.needed(Scope("github", frozenset({"issues:write"}), "repository:acme/web", limits=limits))
 
     anyio.run(fill)
     return tmp_path / "home"
@@ -198,6 +203,7 @@ def test_a_spreadsheet_runs_nothing_of_a_record(loaner):
     rows = list(csv.DictReader(io.StringIO(loaner("export", "--format", "csv").out, newline="")))
     assert [row["agent"] for row in rows] == ["claude-code", "\\u001b[31mred", "'=cmd()"]
     assert set(rows[0]) == {"seq", "at", "more", "hash", *FIELDS}
+    assert rows[0]["limits"] == "resource:acme/web:by-provider"
     assert (rows[0]["needed_permissions"], rows[0]["agent_verified"], rows[0]["more"]) == ("issues:write", "no", "")
 
 
@@ -230,6 +236,24 @@ def test_a_record_of_another_kind_is_exported_too(loaner, now: Clock):
     ):
         assert loaner(*arguments).code == 0
     assert '""detail"":""x""' in loaner("export", "--format", "csv").out
+
+
+def test_a_reader_of_an_export_may_leave_early(home: Path):
+    with opened_store() as store, store.engine.begin() as connection:
+        for _ in range(300):
+            append(connection, body(reason="x" * 250), Clock()())
+    with subprocess.Popen(
+        [sys.executable, "-m", "loaner", "audit", "export"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        process.stdout.read(1)
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
+
+
+def test_an_export_to_nowhere_is_an_error_in_words(loaner, tmp_path: Path):
+    said = loaner("export", "--out", str(tmp_path / "missing" / "out"))
+    assert (said.code, "cannot be written" in said.err) == (Exit.USAGE, True)
 
 
 def test_an_unknown_format_is_refused(loaner):

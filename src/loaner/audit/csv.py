@@ -37,8 +37,8 @@ def _cell(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, list):
         text = " ".join(_cell(one) for one in value)
-    elif isinstance(value, dict):
-        text = ":".join(str(one) for one in value.values())
+    elif isinstance(value, dict):  # a limit
+        text = f"{value.get('what')}:{value.get('value')}:by-{value.get('enforced_by')}"
     else:
         text = str(value)
     # A spreadsheet runs a cell that begins like this; an agent chooses its own name (OWASP, CSV injection).

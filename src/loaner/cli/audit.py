@@ -8,6 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO
@@ -175,8 +176,16 @@ def _print(records: list[Record], *, as_json: bool) -> None:
         console.print(_told.line(record), soft_wrap=True)
 
 
-def _target(out: Path | None) -> BinaryIO:
-    """Where to write: records name people, so a file is made for its owner alone."""
-    if out is None:
-        return os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    return open(out, "wb", opener=lambda path, flags: os.open(path, flags, 0o600))
+@contextmanager
+def _target(out: Path | None) -> Iterator[BinaryIO]:
+    """Where to write: records name people, so a file is made for its owner alone. A reader may leave early."""
+    if out is not None:
+        try:
+            file = open(out, "wb", opener=lambda path, flags: os.open(path, flags, 0o600))  # noqa: SIM115 - closed below
+        except OSError as failure:
+            raise UsageError(f"{out} cannot be written: {failure.strerror}.") from None
+        with file:
+            yield file
+        return
+    with suppress(BrokenPipeError), os.fdopen(os.dup(sys.stdout.fileno()), "wb") as file:
+        yield file
