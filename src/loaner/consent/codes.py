@@ -59,10 +59,10 @@ def new_pkce() -> tuple[Secret, str]:
     return Secret(verifier), base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
-def seal_code(sealed: Sealed, code: str, handle: str) -> bytes:
-    return sealed.seal(Secret(code), "consents", handle, "code")
+def seal_code(sealed: Sealed, code: str, handle: str, whose: str = "code") -> bytes:
+    return sealed.seal(Secret(code), "consents", handle, whose)
 
 
-def shown_code(sealed: Sealed, stored: bytes, handle: str) -> str:
+def shown_code(sealed: Sealed, stored: bytes, handle: str, whose: str = "code") -> str:
     """The user code again, for the caller it was made for and the person who compares it."""
-    return sealed.open(stored, "consents", handle, "code").reveal()
+    return sealed.open(stored, "consents", handle, whose).reveal()

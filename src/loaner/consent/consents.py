@@ -160,6 +160,13 @@ class Consents:
         """The code to compare, as the agent shows it."""
         return codes.shown_code(self.store.sealed, asked.code_shown, asked.handle)
 
+    def provider_code_of(self, asked: Pending) -> str | None:
+        """The code to type at the provider, where its flow has one."""
+        stored = (asked.flow or {}).get("user_code")
+        if not stored:
+            return None
+        return codes.shown_code(self.store.sealed, bytes.fromhex(stored), asked.handle, "provider code")
+
     async def is_used(self, asked: Pending) -> bool:
         """Is nothing left of what this answer approved?"""
         if not asked.wants_approval:

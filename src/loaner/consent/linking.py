@@ -59,7 +59,8 @@ class Linking:
         at = self.now()
         sealed = self.store.sealed.seal(started.device_code, *_identity(asked, "device"))
         shown = {
-            "user_code": started.user_code,
+            # Whoever types it at the provider decides there, so it is no more readable at rest than a key.
+            "user_code": codes.seal_code(self.store.sealed, started.user_code, asked.handle, "provider code").hex(),
             "verification_uri": started.verification_uri,
             "interval": started.interval,
             "expires_at": (at + timedelta(seconds=started.expires_in)).isoformat(),

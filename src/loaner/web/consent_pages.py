@@ -104,6 +104,7 @@ class ConsentPages:
             agent=words.agent_name(asked),
             title=words.title(asked),
             code=self.site.consents.code_of(asked),
+            provider_code=self.site.consents.provider_code_of(asked) if state == "provider" else None,
             lines=words.limits(asked, provider),
             since=words.ago(asked.created_at, now),
             until=words.left(asked.expires_at, now),
