@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+pytest_plugins = ["promises"]
+
 
 @pytest.fixture
 def anyio_backend() -> str:
