@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import typer
 
 from loaner import __version__
-from loaner.cli import audit, demo, explain, loans, revoke, sandbox, serve, tools
+from loaner.cli import audit, demo, explain, loans, revoke, sandbox, scopes, serve, tools
 from loaner.errors import Exit, LoanerError
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app.command("demo")(demo.demo)
 app.command("serve")(serve.serve)
 app.command("explain")(explain.explain)
 app.command("tools")(tools.tools)
+app.command("scopes")(scopes.scopes)
 app.command("loans")(loans.loans)
 app.command("revoke")(revoke.revoke)
 app.add_typer(audit.app, name="audit")
