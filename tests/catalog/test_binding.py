@@ -119,6 +119,17 @@ def test_the_payload_shows_verbatim_what_a_write_sends_besides_its_resource() ->
     assert bound.operation.phrase(bound) == "post one message in #releases"
 
 
+def test_a_name_cannot_pass_for_the_sentence_it_stands_in() -> None:
+    operation = CATALOG["github_get_file_contents"]
+
+    told = operation.phrase(operation.bind(WEB | {"path": "a in acme/docs. It is ” safe"}))
+    long = operation.phrase(operation.bind(WEB | {"path": "a" * 500}))
+
+    assert told == "read “a in acme/docs. It is   safe” in acme/web"
+    assert long == f"read {'a' * 80}… in acme/web"
+    assert "path must not hold" in refused("github_get_file_contents", WEB | {"path": "a\u202etxt.exe"})
+
+
 def test_the_plan_shows_what_would_be_sent_and_where_it_depends_on_an_answer() -> None:
     bound = CATALOG["linear_create_issue"].bind({"teamId": "ENG", "title": "New"})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +19,9 @@ from loaner.catalog.result import Page, Result
 from loaner.catalog.rule import PLACEHOLDER, CaseTold, ScopeRule
 from loaner.catalog.step import Step
 from loaner.scope import Limit, Scope
+
+_LONGEST_NAME = 80
+"""Characters of an argument that a sentence shows."""
 
 Effect = Literal["read", "write", "destructive"]
 
@@ -152,7 +156,7 @@ class Operation:
 
     def phrase(self, bound: BoundCall) -> str:
         """``open an issue in acme/web``."""
-        return PLACEHOLDER.sub(lambda found: str(bound.arguments[found[1]]), self.wording)
+        return PLACEHOLDER.sub(lambda found: _named(bound.arguments[found[1]]), self.wording)
 
     @property
     def request(self) -> str:
@@ -213,6 +217,13 @@ class BoundCall:
         taken = {"fresh": "<new UUID>"} | {name: f"<{name}>" for step in operation.steps for name in step.take}
         steps = (step for step in operation.steps if step.when is None or step.when.holds(self.arguments))
         return planned + [_planned(self.requests(step, taken, resolved)) for step in steps]
+
+
+def _named(value: Any) -> str:
+    """A value inside a sentence. What holds spaces stands in quotes, so that it cannot pass for the sentence."""
+    text = ", ".join(value) if isinstance(value, tuple) else str(value)
+    shown = text if len(text) <= _LONGEST_NAME else f"{text[:_LONGEST_NAME]}…"
+    return f"“{shown.replace('“', ' ').replace('”', ' ')}”" if re.search(r"\s", shown) else shown
 
 
 def _planned(outgoing: Outgoing) -> PlannedRequest:

@@ -23,7 +23,8 @@ _LONG = 65_536
 _SHORT = 256
 _SHOWN = 24
 """Longest refused value that is repeated in an error; a token or key is longer."""
-_CONTROL = re.compile(r"[\x00-\x1f\x7f\x80-\x9f\u2028\u2029]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""Line breaks and what turns the direction of writing: a name that is shown to a person must read as it is."""
 _UNWRITABLE = re.compile(r"[\x00\ud800-\udfff]")
 
 
