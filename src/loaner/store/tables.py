@@ -197,6 +197,27 @@ checkpoints = Table(
     Column("at", Moment, nullable=False),
 )
 
+drifts = Table(
+    "drifts",
+    metadata,
+    Column("id", String(32), primary_key=True),  # of tool, kind and what was named
+    Column("tool", Text, nullable=False),
+    Column("kind", Text, nullable=False),  # less | more
+    Column("ours", Text, nullable=False),
+    Column("named", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("connector", Text, nullable=False),
+    Column("first_at", Moment, nullable=False),
+)
+
+budgets = Table(
+    "budgets",
+    metadata,
+    Column("key", Text, primary_key=True),  # provider, connector and the account there
+    Column("spent", JSON, nullable=False),  # by budget: how full, how large, and when that was
+    Column("asleep_until", Moment),  # the provider asked for silence
+)
+
 throttles = Table(
     "throttles",
     metadata,
