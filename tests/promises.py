@@ -146,7 +146,8 @@ class Overheard:
         await self._app(scope, receive, heard if scope["type"] == "http" else send)
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "last: looks back over the whole session")
     _after(Ledger, "mint", _minted)
     _after(Secret, "__init__", _kept)
     _after(DeviceCodes, "issue", _started)
