@@ -19,6 +19,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from loaner.clock import Now
+from loaner.errors import SettingsInvalid
 
 logger = logging.getLogger(__name__)
 
@@ -41,10 +42,16 @@ class IssuerUnreachable(Exception):
 
 
 class IssuerKeys:
-    """Answers with the key that a token names. ``async with`` it: it holds a connection pool."""
+    """Answers with the key that a token names. ``async with`` it: it holds a connection pool.
+
+    Raises :class:`SettingsInvalid` for an issuer whose address nothing could be trusted from.
+    """
 
     def __init__(self, issuer: str, *, now: Now, transport: httpx2.AsyncBaseTransport | None = None) -> None:
-        _require_safe(issuer, issuer)
+        try:
+            _require_safe(issuer, issuer)
+        except IssuerUnreachable:
+            raise SettingsInvalid("identity.issuer must be an https address (http only on loopback).") from None
         self.issuer = issuer
         self.generation = 0
         """Counts changes of the key set; what was concluded under an older one must be concluded again."""
