@@ -13,6 +13,9 @@ import uvicorn
 
 from loaner.errors import SettingsInvalid
 
+_PATIENCE = 5
+"""Seconds that requests under way get at shutdown; a held consent would take longer, and is asked again."""
+
 
 def at(host: str, port: int) -> socket.socket:
     """Listen exactly there. Raises :class:`SettingsInvalid` when the port is in use or not ours to take."""
@@ -65,7 +68,15 @@ async def served(
     app: Any, listener: socket.socket, *, lifespan: Literal["on", "off"] = "off", until_signal: bool = False
 ) -> AsyncIterator[None]:
     """Serve ``app`` while the block runs, or until SIGINT or SIGTERM."""
-    config = uvicorn.Config(app, log_config=None, access_log=False, lifespan=lifespan, ws="none", server_header=False)
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,  # a URL may carry a one-time state
+        lifespan=lifespan,
+        ws="none",
+        server_header=False,
+        timeout_graceful_shutdown=_PATIENCE,
+    )
     server = uvicorn.Server(config) if until_signal else _Quiet(config)
     with contextlib.closing(listener):
         if until_signal:
