@@ -62,7 +62,7 @@ def key_holder(settings: Settings) -> KeyHolder:
 def read_catalog(settings: Settings) -> Catalog:
     """The tools that this loaner shows, with the hosts that its settings name."""
     extra = [settings.extra_connectors] if settings.extra_connectors else []
-    everything = catalogs.load(bases=settings.hosts, extra=extra)
+    everything = catalogs.load(bases=settings.hosts or None, extra=extra)
     tools = settings.tools
     return everything.selected(
         toolsets=tools.toolsets, tools=tools.only, exclude=tools.exclude, read_only=tools.read_only
