@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx2
 import jwt
 import pytest
-from house import ISSUER, OURS, POST, READ, Browser, House, caller, subject
 
+from house import BASES, ISSUER, OURS, POST, READ, Browser, House, caller, subject
 from loaner.store.tables import consents, grants, web_sessions
 
 PEOPLE = ("alice", "bob")
@@ -130,16 +130,31 @@ async def test_starting_the_redirect_again_makes_the_first_state_worthless(share
     assert alice.state == "wrong_person"
 
 
-async def test_an_answer_that_names_another_issuer_ends_the_question(shared_house: House) -> None:
-    """MUST 30: RFC 9207, against mix-up."""
+@pytest.mark.parametrize(("iss", "state"), [("https://evil.example", "failed"), (BASES["slack"]["web"], "approved")])
+async def test_an_answer_that_names_another_issuer_ends_the_question(shared_house: House, iss: str, state: str) -> None:
+    """MUST 30: RFC 9207, against mix-up; the code itself is good."""
     needed = await shared_house.asked(READ, caller(subject("alice")))
     alice = await signed_in(shared_house, "alice")
     await alice.open(needed.invitation.url)
     await alice.press("approve")
-    state = parse_qs(urlsplit(alice.page.url).query)["state"][0]
-    await alice.open("/callback/slack", params={"state": state, "code": "c", "iss": "https://evil.example"})
-    assert alice.state == "failed"
-    assert await shared_house.rows(grants) == []
+    alice.http.follow_redirects = False
+    back = (await alice.press("allow")).headers["location"]
+    alice.http.follow_redirects = True
+    await alice.open(f"{back}&{urlencode({'iss': iss})}")
+    assert alice.state == state
+    assert len(await shared_house.rows(grants)) == (state == "approved")
+
+
+async def test_a_session_that_changed_hands_finishes_nothing(shared_house: House) -> None:
+    """MUST 22: the person is compared as well as the browser, should a session ever outlive its person."""
+    needed = await shared_house.asked(READ, caller(subject("alice")))
+    asked = await shared_house.consents.question(needed.invitation.handle, subject("alice"))
+    assert asked
+    leads_to = await shared_house.consents.approve(asked, remember="once", proven_by="oidc", session="s")
+    answer = {"state": parse_qs(urlsplit(leads_to or "").query)["state"][0], "error": "access_denied"}
+    consents_of = shared_house.consents.returned
+    assert await consents_of("slack", answer, session="s", subject=subject("bob")) is None
+    assert await consents_of("slack", answer, session="s", subject=subject("alice")) == asked.handle
 
 
 async def test_a_state_of_one_provider_is_unknown_at_the_door_of_another(shared_house: House) -> None:
@@ -173,6 +188,7 @@ async def test_signing_in_gives_the_browser_a_new_session(shared_house: House) -
     await browser.press("yes", login="alice")
     await browser.press("continue")
     assert browser.http.cookies["loaner"] != planted
+    assert all(row["subject"] for row in await shared_house.rows(web_sessions))
     thief = shared_house.browser()
     thief.http.cookies.set("loaner", planted, domain="127.0.0.1")
     await thief.open("/")
