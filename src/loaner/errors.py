@@ -199,6 +199,8 @@ class RateLimited(ProviderError):
     code = "rate_limited"
     retry = "after_s"
     exit = Exit.RATE_LIMITED
+    own: bool = False
+    """Loaner itself held the call back, before the provider had to."""
 
     def __init__(self, cause: str, *, retry_after: int, do: str = "", dont: str = "", log: str = "") -> None:
         super().__init__(cause, do=do, dont=dont, log=log)

@@ -76,6 +76,15 @@ class ConsentSettings(_Section):
     """How long a repeated call waits for an answer before it says "not yet"."""
 
 
+class BudgetSettings(_Section):
+    """How far loaner goes into a provider's limits."""
+
+    factor: float = Field(default=1, ge=0)
+    """Times what the provider documents: less than 1 leaves room for the person's other apps; 0 keeps no budget."""
+    wait_seconds: float = Field(default=3, ge=0, le=20)
+    """How long one call waits for its turn before it says "retry after"."""
+
+
 class Settings(BaseSettings):
     """All settings of one loaner."""
 
@@ -96,6 +105,7 @@ class Settings(BaseSettings):
     identity: IdentitySettings | None = None
     tools: ToolSettings = ToolSettings()
     consent: ConsentSettings = ConsentSettings()
+    budget: BudgetSettings = BudgetSettings()
     hosts: dict[str, dict[str, str]] = Field(default_factory=dict)
     """Other base URLs for a provider's hosts: a GitHub Enterprise Server, or the sandbox."""
     connectors: dict[str, ConnectorSettings] = Field(default_factory=dict)

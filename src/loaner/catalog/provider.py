@@ -148,8 +148,31 @@ class ProviderLimits(Described):
     call: Enforcer = "loaner"
 
 
+class Budget(Described):
+    """One limit of a provider, as a bucket that flows back evenly: what of it each request costs."""
+
+    name: str
+    source: str = Field(pattern=r"^https://")
+    limit: int = Field(ge=1)
+    seconds: int = Field(ge=1)
+    """In which ``limit`` comes back."""
+    mint: int = Field(default=0, ge=0)
+    """What it costs to mint a credential."""
+    read: int = Field(default=0, ge=0)
+    """What each request costs that changes nothing."""
+    write: int = Field(default=0, ge=0)
+    paths: tuple[str, ...] = ()
+    """Counts only requests whose path begins with one of these; every one if none is named."""
+    limit_header: str | None = None
+    remaining_header: str | None = None
+    reset_header: str | None = None
+    """Where an answer says how this limit stands: its size, what is left, and when all of it is back."""
+    resource: str | None = None
+    """Only answers count whose ``resource_header`` says this."""
+
+
 class ProviderRate(Described):
-    """Where the provider says how long to wait."""
+    """What the provider allows, and where it says how long to wait."""
 
     retry_after: str | None = None
     """Header with whole seconds."""
@@ -159,8 +182,27 @@ class ProviderRate(Described):
     unit: Literal["s", "ms"] = "s"
     at_least: int = 60
     """Seconds to wait when the provider gives no time."""
+    resource_header: str | None = None
+    """Header that names which of several limits an answer speaks of."""
     tiers: dict[str, int] = Field(default_factory=dict)
-    """Calls a minute by the tier an operation names."""
+    """Requests a minute, by tier."""
+    methods: dict[str, str] = Field(default_factory=dict)
+    """The tier of each path that has a limit of its own."""
+    budgets: tuple[Budget, ...] = ()
+
+    @model_validator(mode="after")
+    def _tiers_exist(self) -> ProviderRate:
+        if unknown := sorted(set(self.methods.values()) - set(self.tiers)):
+            raise ValueError(f"no such tier: {', '.join(unknown)}")
+        return self
+
+    def of_method(self, path: str) -> Budget | None:
+        """The limit of one path alone, where it has one."""
+        tier = self.methods.get(path)
+        if tier is None:
+            return None
+        name, source = path.rpartition("/")[2], "https://docs.slack.dev/apis/web-api/rate-limits"
+        return Budget(name=name, source=source, limit=self.tiers[tier], seconds=60, read=1, write=1)
 
 
 class ProviderAnswers(Described):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from loaner.provider_call.retrying import send_patiently
 from loaner.provider_call.sending import Reply, send
 from loaner.provider_call.transport import Answer, ProviderTransport, Unanswered
 
-__all__ = ["Answer", "ProviderTransport", "Reply", "Unanswered", "send"]
+__all__ = ["Answer", "ProviderTransport", "Reply", "Unanswered", "send", "send_patiently"]

@@ -18,9 +18,9 @@ def retry_after(headers: Mapping[str, str], rate: ProviderRate) -> int:
     A reset is an instant on the provider's clock, so it is compared with the ``Date`` of the same answer and never
     with ours. Where nothing usable is said, the provider's documented minimum.
     """
-    said = _number(headers.get(rate.retry_after or ""))
+    said = whole(headers.get(rate.retry_after or ""))
     if said is None and rate.reset:
-        reset = _number(headers.get(rate.reset))
+        reset = whole(headers.get(rate.reset))
         now = _date(headers.get("date", ""))
         if reset is not None and now is not None:
             said = reset / (1000 if rate.unit == "ms" else 1) - now
@@ -32,11 +32,12 @@ def retry_after(headers: Mapping[str, str], rate: ProviderRate) -> int:
 def is_exhausted(headers: Mapping[str, str], rate: ProviderRate) -> bool:
     """Does this refusal come from a limit, by its headers?"""
     return bool(rate.retry_after and headers.get(rate.retry_after)) or (
-        rate.remaining is not None and _number(headers.get(rate.remaining)) == 0
+        rate.remaining is not None and whole(headers.get(rate.remaining)) == 0
     )
 
 
-def _number(text: str | None) -> float | None:
+def whole(text: str | None) -> float | None:
+    """A header's whole number, if that is what it is."""
     return float(text) if text and re.fullmatch("[0-9]{1,15}", text) else None
 
 

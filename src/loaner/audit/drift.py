@@ -1,0 +1,150 @@
+"""Drift: a provider names another permission than ours, so the connector is wrong or the provider changed.
+
+Noticed on any answer and written beside the calls, never in their way: once for each operation and named set.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+import anyio
+import structlog
+from sqlalchemy import Connection, select
+
+from loaner.catalog import BoundCall
+from loaner.clock import Now
+from loaner.errors import LoanerError
+from loaner.provider_call import Answer
+from loaner.provider_call.named import Named, named
+from loaner.scope import Scope
+from loaner.store import Store
+from loaner.store.tables import drifts
+
+log = structlog.get_logger(__name__)
+Kind = Literal["less", "more"]
+"""We ask for less than the provider says that it needs, or for more."""
+_WAITING = 64
+
+
+@dataclass(frozen=True)
+class Drift:
+    """One difference. ``named`` is in words: ``issues:write or pull_requests:write``."""
+
+    tool: str
+    kind: Kind
+    ours: str
+    named: str
+    source: str
+    connector: str | None = None
+    first_at: datetime | None = None
+
+    @property
+    def id(self) -> str:
+        return hashlib.sha256(f"{self.tool}\n{self.kind}\n{self.named}".encode()).hexdigest()[:32]
+
+
+def compare(bound: BoundCall, scope: Scope, said: Named) -> Drift | None:
+    """``None`` where one of the ways in is ours, or is one that our table of cases knows."""
+    operation, provider = bound.operation, bound.operation.provider
+    # What other calls of this operation may ask for is known to us: a case, not a surprise.
+    ours = scope.permissions | provider.always
+    known = ours.union(operation.scope.permissions, *scope.alternatives)
+    known = known.union(*(case.permissions for case in operation.scope.cases()))
+    kind: Kind
+    if not any(provider.covers(known, way) for way in said.ways):
+        kind = "less"
+    elif said.exact and _is_one_request(bound) and not any(_is_exactly(bound, scope, way) for way in said.ways):
+        kind = "more"
+    else:
+        return None
+    ways = " or ".join(sorted(_words(way) for way in said.ways))
+    return Drift(operation.tool, kind, _words(scope.permissions), ways, operation.source)
+
+
+def _is_one_request(bound: BoundCall) -> bool:
+    return len(bound.plan()) == 1
+
+
+def _is_exactly(bound: BoundCall, scope: Scope, way: frozenset[str]) -> bool:
+    provider = bound.operation.provider
+    sets = (scope.permissions, *scope.alternatives)
+    known = frozenset[str]().union(*(case.permissions for case in bound.operation.scope.cases()))
+    return any(not provider.excess(ours, way | provider.always) for ours in sets) or bool(known & way)
+
+
+def _words(permissions: frozenset[str]) -> str:
+    return ", ".join(sorted(permissions)) or "none"
+
+
+class Drifts:
+    """Notices, keeps and lists drift."""
+
+    def __init__(self, store: Store, now: Now) -> None:
+        self.store = store
+        self.now = now
+        self._seen: set[str] = set()
+        self._put, self._got = anyio.create_memory_object_stream[Drift | anyio.Event](_WAITING)
+
+    def look(self, bound: BoundCall, scope: Scope, connector: str, answer: Answer) -> None:
+        """Compare one answer with what the call asked for. Costs the call a few microseconds and never fails it."""
+        try:
+            said = named(answer, bound.operation.provider)
+            drift = compare(bound, scope, said) if said else None
+        except Exception:
+            log.exception("an answer could not be compared with its scope", tool=bound.operation.tool)
+            return
+        if drift and drift.id not in self._seen:
+            self._seen.add(drift.id)
+            try:
+                self._put.send_nowait(
+                    Drift(drift.tool, drift.kind, drift.ours, drift.named, drift.source, connector, self.now())
+                )
+            except (anyio.WouldBlock, anyio.BrokenResourceError):
+                self._seen.discard(drift.id)  # the next call will see it again
+
+    async def run(self) -> None:
+        """Write down what was noticed, until cancelled; then what still waits."""
+        try:
+            async for noticed in self._got:
+                await self._take(noticed)
+        finally:
+            with anyio.CancelScope(shield=True), anyio.move_on_after(2):
+                while self._got.statistics().current_buffer_used:
+                    await self._take(self._got.receive_nowait())
+            self._put.close()
+            self._got.close()
+
+    async def settled(self) -> None:
+        """Wait until everything noticed so far is written."""
+        done = anyio.Event()
+        await self._put.send(done)
+        await done.wait()
+
+    async def _take(self, noticed: Drift | anyio.Event) -> None:
+        if isinstance(noticed, anyio.Event):
+            noticed.set()
+            return
+        log.warning("a provider names another permission than ours", tool=noticed.tool, named=noticed.named)
+        try:
+            await self.store.write(lambda c: _keep(c, noticed))
+        except LoanerError as failure:
+            self._seen.discard(noticed.id)
+            log.warning("drift could not be written down", tool=noticed.tool, reason=failure.log)
+
+    async def all(self) -> list[Drift]:
+        """Every difference ever noticed, by tool."""
+        return await self.store.read(_all)
+
+
+def _keep(connection: Connection, drift: Drift) -> None:
+    if connection.execute(select(drifts.c.id).where(drifts.c.id == drift.id)).first() is None:
+        values = {name: getattr(drift, name) for name in Drift.__dataclass_fields__}
+        connection.execute(drifts.insert().values(id=drift.id, **values))
+
+
+def _all(connection: Connection) -> list[Drift]:
+    rows = connection.execute(select(drifts).order_by(drifts.c.tool, drifts.c.first_at)).all()
+    return [Drift(**{name: getattr(row, name) for name in Drift.__dataclass_fields__}) for row in rows]
