@@ -12,7 +12,8 @@ from loaner.catalog.params import Param
 from loaner.catalog.provider import Form
 from loaner.errors import InvalidArguments
 
-_NAME_SHOWN = 40
+NAME_SHOWN = 32
+"""Longer than any name of ours, and shorter than any provider's key."""
 
 
 def check(
@@ -44,7 +45,7 @@ def check(
 
 
 def _unknown(name: Any, params: Mapping[str, Param]) -> str:
-    shown = str(name)[:_NAME_SHOWN] if str(name).isprintable() else "…"
+    shown = str(name)[:NAME_SHOWN] if str(name).isprintable() else "…"
     close = difflib.get_close_matches(shown, params, n=1)
     return f"unknown field “{shown}”" + (f", did you mean “{close[0]}”?" if close else "")
 
