@@ -16,6 +16,7 @@ from loaner.clock import Now, utc_now
 from loaner.connectors import Connectors
 from loaner.consent import Consents
 from loaner.consent.grants import Grants
+from loaner.cursors import Cursors
 from loaner.journey import Journey
 from loaner.lending import Lender
 from loaner.lending.held import Held
@@ -116,7 +117,8 @@ def _assemble(
         now=now,
         base_url=lambda: loaner.base_url,
     )
-    journey = Journey(audit, catalog, policy, connectors, consents, lender, transport)
+    cursors = Cursors(store.sealed.holder.derive("cursors"))
+    journey = Journey(audit, catalog, policy, connectors, consents, lender, transport, cursors)
     loaner = Loaner(
         settings=settings,
         now=now,

@@ -16,6 +16,7 @@ from loaner.caller import Caller
 from loaner.catalog import BoundCall, Catalog, PlannedRequest
 from loaner.connectors import Connectors
 from loaner.consent import Consent, Consents
+from loaner.cursors import Cursors
 from loaner.errors import PolicyDenied
 from loaner.lending import Lender, Need
 from loaner.policy import Policy, Ruling
@@ -54,13 +55,15 @@ class Journey:
     consents: Consents
     lender: Lender
     transport: ProviderTransport
+    cursors: Cursors
 
     async def carry(self, call: ToolCall, caller: Caller) -> Reply:
         """Carry one call from the asking to the key given back. Raises a :class:`loaner.errors.LoanerError`."""
         async with self.audit.opened(call, caller) as record:  # closed on every way out
             operation = self.catalog[call.tool]  # what is asked
             record.asked(operation)
-            bound = operation.bind(call.arguments)  # checked; one exact request
+            arguments = self.cursors.opened(operation.tool, call.arguments, caller)
+            bound = operation.bind(arguments)  # checked; one exact request
             record.asked(operation, bound)
             scope = derive(bound)  # the least that will do
             record.needed(scope)
@@ -76,7 +79,7 @@ class Journey:
                     record.sent(operation.request)
                     reply = await send(bound, loan.credential, self.transport)  # one use; returned on leaving
                     record.answered(reply)
-                    return reply
+                    return self.cursors.signed(operation.tool, reply, caller)
             finally:
                 await self._unspend(consent, record)
 
