@@ -94,7 +94,7 @@ async def test_a_loan_that_nobody_can_return_is_closed_when_it_must_be_dead(link
             await agent.call_tool("github_issue_read", ISSUE)
         await linked.settled()
     (loan,) = await linked.open_loans()
-    linked.advance(seconds=(loan.latest_expiry - linked.loaner.now()) / timedelta(seconds=1) + 120)
+    linked.advance(seconds=(loan.latest_expiry - linked.loaner.now()) / timedelta(seconds=1) + 1000)
     await linked.loaner.returns.sweep()
     assert await linked.open_loans() == []
     assert [record["returned_how"] for record in await linked.records(kind="return")] == ["expired by itself"]

@@ -20,7 +20,7 @@ from loaner.clock import Now
 from loaner.errors import GrantBroken, LoanerError
 from loaner.secret import Secret
 from loaner.settings import Connector
-from loaner.store import Store, Unsealable
+from loaner.store import Store, Unsealable, WrongKey
 from loaner.store.tables import grants
 
 
@@ -28,6 +28,12 @@ class DifferentAccount(LoanerError):
     """Another account at the provider than the one this person linked before."""
 
     code = "different_account"
+
+
+class GrantUnreadable(GrantBroken):
+    """A stored grant that does not open. ``altered``: whatever key is configured, it never will."""
+
+    altered = False
 
 
 @dataclass(frozen=True)
@@ -119,11 +125,13 @@ class Grants:
                 row.sealed, *_identity(grant.id, grant.subject, grant.connector, row.version)
             )
         except Unsealable as failure:
-            raise GrantBroken(
+            unreadable = GrantUnreadable(
                 "the stored grant cannot be opened: it was altered, moved, or its key is gone.",
                 do="Ask the user to connect the account again.",
                 log=str(failure),
-            ) from None
+            )
+            unreadable.altered = not isinstance(failure, WrongKey)
+            raise unreadable from None
         kept: Mapping[str, str | None] = json.loads(opened.reveal())
         access, refresh = kept["access"], kept["refresh"]
         return grant, Secret(access or ""), Secret(refresh) if refresh else None
@@ -186,9 +194,16 @@ class Grants:
         permissions = tokens.permissions or grant.permissions
         changed = connection.execute(
             update(grants)
-            .where(grants.c.id == grant.id, grants.c.version == grant.version, grants.c.state == "active")
+            .where(
+                grants.c.id == grant.id,
+                grants.c.version == grant.version,
+                # A pair in the hand is newer than the refusal that another process met with the one before.
+                grants.c.state.in_(("active", "disabled")),
+            )
             .values(
                 version=version,
+                state="active",
+                reason=None,
                 permissions=sorted(permissions),
                 sealed=self.store.sealed.seal(
                     tokens.as_secret(), *_identity(grant.id, grant.subject, grant.connector, version)
@@ -207,11 +222,20 @@ class Grants:
         """Nothing more is lent on it; its tokens stay until the provider was asked to end them."""
         connection.execute(update(grants).where(grants.c.id == grant_id).values(state="revoking", reason=reason))
 
-    def end(self, connection: Connection, grant_id: str, *, state: str, reason: str) -> None:
-        """Stop using a grant and forget its tokens. ``state`` is ``disabled`` or ``revoked``."""
-        connection.execute(
-            update(grants).where(grants.c.id == grant_id).values(state=state, reason=reason, sealed=None)
-        )
+    def end(
+        self, connection: Connection, grant_id: str, *, state: str, reason: str, version: int | None = None
+    ) -> None:
+        """Stop using a grant and forget its tokens. ``state`` is ``disabled`` or ``revoked``.
+
+        ``version``: only if its tokens are still those.
+        """
+        which = [grants.c.id == grant_id, *([grants.c.version == version] if version is not None else [])]
+        connection.execute(update(grants).where(*which).values(state=state, reason=reason, sealed=None))
+
+    def set_aside(self, connection: Connection, grant_id: str, *, reason: str) -> None:
+        """Stop using a grant whose stored tokens do not open, and keep them as they are."""
+        mine = (grants.c.id == grant_id) & (grants.c.state == "active")
+        connection.execute(update(grants).where(mine).values(state="disabled", reason=reason))
 
 
 def _active(connection: Connection, grant_id: str) -> Row[tuple[object, ...]]:

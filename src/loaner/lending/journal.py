@@ -5,21 +5,21 @@ Whatever happens to this process, a row says what may be alive, how to end it, a
 
 from __future__ import annotations
 
-import os
-import socket
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from pathlib import Path
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, or_, select, update
+from sqlalchemy import Connection, Row, func, or_, select, update
 
 from loaner.caller import Caller
+from loaner.catalog.provider import Provider
+from loaner.consent.grants import Grant
 from loaner.errors import GrantBroken
 from loaner.lending.loan import Ask, Minted
 from loaner.secret import Secret
 from loaner.store import Store
+from loaner.store.owner import is_gone, is_here, this_process
 from loaner.store.tables import grants, loans
 
 OPEN = ("intent", "lent", "returning")
@@ -27,7 +27,18 @@ CALL_DEADLINE = timedelta(minutes=2)
 """No call takes longer; after it, another process may take a loan's return over."""
 UNKNOWN_LIFETIME = timedelta(hours=8)
 """The longest that a credential lives whose expiry we were never told (GitHub's user tokens)."""
+CLOCK_SKEW = timedelta(minutes=15)
+"""How far the clocks of two machines, or of a provider and us, may be apart."""
 _BACKOFF = (1, 2, 5, 15, 30, 60, 300)
+
+
+PAIR = "pair"
+"""The style of a row that is no loan: a token pair that a refresh may have brought and nobody here has."""
+_NEVER = datetime(9999, 1, 1, tzinfo=UTC)
+
+
+class TokenMoved(Exception):
+    """The grant's token was, or is being, replaced since it was read: take the new one."""
 
 
 @dataclass(frozen=True)
@@ -62,10 +73,18 @@ def intend(
     record: dict[str, Any],
     at: datetime,
 ) -> None:
-    """Write down that a credential is about to exist. Raises :class:`GrantBroken` when the grant has just ended."""
-    if connection.execute(select(grants.c.state).where(grants.c.id == ask.grant.id)).scalar() != "active":
+    """Write down that a credential is about to exist.
+
+    Raises :class:`GrantBroken` when the grant has just ended, :class:`TokenMoved` when its token is being replaced.
+    """
+    # One statement, so that no refresh can take its turn between the look and the loan that it would break.
+    unleased = or_(grants.c.lease_until.is_(None), grants.c.lease_until < at)
+    steady = [grants.c.version == ask.grant.version, *([unleased] if ask.provider.grant.kills_previous else [])]
+    mine = (grants.c.id == ask.grant.id) & (grants.c.state == "active")
+    if connection.execute(update(grants).where(mine, *steady).values(used_at=at)).rowcount != 1:
+        if connection.execute(select(grants.c.id).where(mine)).first():
+            raise TokenMoved
         raise GrantBroken("the user's grant has ended.", do="Repeat the call: the user will be asked again.")
-    connection.execute(update(grants).where(grants.c.id == ask.grant.id).values(used_at=at))
     held = ask.provider.lending.style == "held"
     connection.execute(
         loans.insert().values(
@@ -79,7 +98,7 @@ def intend(
             grant_id=ask.grant.id,
             style=ask.provider.lending.style,
             state="intent",
-            owner=THIS_PROCESS,
+            owner=this_process(),
             permissions=sorted(ask.scope.permissions),
             resource=ask.scope.resource,
             intent_at=at,
@@ -88,6 +107,43 @@ def intend(
             record=record,
         )
     )
+
+
+def expect_pair(connection: Connection, pair_id: str, grant: Grant, provider: Provider, *, at: datetime) -> None:
+    """Write down that a refresh is about to bring a new pair. Where it gets lost, this is what lists it."""
+    known = provider.grant.refresh_lifetime if provider.grant.rotates else provider.grant.lifetime
+    until = at + timedelta(seconds=known) if known else _NEVER
+    connection.execute(
+        loans.insert().values(
+            id=pair_id,
+            call_id="",
+            subject=grant.subject,
+            agent="loaner",
+            environment=grant.environment,
+            provider=grant.provider,
+            connector=grant.connector,
+            grant_id=grant.id,
+            style=PAIR,
+            state="intent",
+            owner=this_process(),
+            permissions=sorted(grant.permissions),
+            resource=f"account:{grant.account_name}",
+            intent_at=at,
+            latest_expiry=until,
+            next_attempt_at=at + CALL_DEADLINE,
+            record={},
+        )
+    )
+
+
+def pair_kept(connection: Connection, pair_id: str, grant: Grant, provider: Provider, *, at: datetime) -> None:
+    """The pair became the grant. Where a refresh token works once, earlier attempts with it brought none."""
+    returned(connection, pair_id, how="kept as the grant", at=at)
+    if provider.grant.rotates and provider.grant.kills_previous:
+        earlier = (loans.c.grant_id == grant.id) & (loans.c.style == PAIR) & loans.c.state.in_(OPEN)
+        connection.execute(
+            update(loans).where(earlier).values(state="failed", returned_at=at, returned_how="nothing was issued")
+        )
 
 
 def lent(
@@ -131,14 +187,15 @@ def expired(connection: Connection, loan_id: str, *, how: str, at: datetime) -> 
 
 def not_returned(connection: Connection, loan_id: str, *, attempts: int, reason: str, at: datetime) -> None:
     """Try again later, less often each time."""
-    wait = _BACKOFF[min(attempts, len(_BACKOFF)) - 1]
-    _change(
-        connection,
-        loan_id,
-        state="returning",
-        attempts=attempts,
-        last_error=reason,
-        next_attempt_at=at + timedelta(seconds=wait),
+    wait = timedelta(seconds=_BACKOFF[min(attempts, len(_BACKOFF)) - 1])
+    _change(connection, loan_id, state="returning", attempts=attempts, last_error=reason, next_attempt_at=at + wait)
+
+
+def unknown(connection: Connection, loan_id: str, *, reason: str) -> None:
+    """Nobody here knows the credential: it stays listed, untouched, until it must be dead."""
+    until = loans.c.latest_expiry
+    connection.execute(
+        update(loans).where(loans.c.id == loan_id).values(state="returning", last_error=reason, next_attempt_at=until)
     )
 
 
@@ -148,19 +205,49 @@ def open_loans(connection: Connection) -> list[OpenLoan]:
     return [_open(row) for row in rows]
 
 
-def claim_due(connection: Connection, environment: str, *, at: datetime) -> list[OpenLoan]:
-    """Take over the loans whose next attempt is due, or whose process is gone; nobody else gets them meanwhile."""
+def claim_due(connection: Connection, environment: str, *, at: datetime, busy: Collection[str] = ()) -> list[OpenLoan]:
+    """Take over the loans whose next attempt is due, or whose process is gone; nobody else gets them meanwhile.
+
+    ``busy`` are those that this process is using, or giving back, right now.
+    """
     due = select(loans).where(
         loans.c.state.in_(OPEN),
         loans.c.environment == environment,
-        or_(loans.c.next_attempt_at <= at, loans.c.owner != THIS_PROCESS),
+        or_(loans.c.next_attempt_at <= at, loans.c.owner != this_process()),
     )
     claimed = []
     for row in connection.execute(due.with_for_update(skip_locked=True)).all():
-        if row.next_attempt_at <= at or _is_gone(row.owner):
-            _change(connection, row.id, owner=THIS_PROCESS, next_attempt_at=at + CALL_DEADLINE)
+        if row.id not in busy and _is_ours(row.owner, row.next_attempt_at, at):
+            _change(connection, row.id, owner=this_process(), next_attempt_at=at + CALL_DEADLINE)
             claimed.append(_open(row))
     return claimed
+
+
+def anything_to_claim(connection: Connection, environment: str, *, at: datetime) -> bool:
+    """Would :func:`claim_due` find something? A look, so that an idle server takes no lock for it."""
+    rows = connection.execute(
+        select(loans.c.owner, loans.c.next_attempt_at).where(
+            loans.c.state.in_(OPEN), loans.c.environment == environment
+        )
+    )
+    return any(_is_ours(row.owner, row.next_attempt_at, at) for row in rows)
+
+
+def in_use(connection: Connection, grant_id: str, *, at: datetime, held: bool, before: datetime | None = None) -> int:
+    """Calls that need the grant's present access token to stay alive: until they end, or else could be minted.
+
+    ``before`` counts only the calls that began earlier, on a token of an earlier version.
+    """
+    states = ("intent", "lent") if held else ("intent",)
+    running = [
+        loans.c.grant_id == grant_id,
+        loans.c.state.in_(states),
+        loans.c.style != PAIR,
+        loans.c.intent_at > at - CALL_DEADLINE,
+    ]
+    if before is not None:
+        running.append(loans.c.intent_at < before)
+    return connection.execute(select(func.count()).select_from(loans).where(*running)).scalar_one()
 
 
 def credential(connection: Connection, store: Store, loan_id: str) -> Secret | None:
@@ -177,26 +264,10 @@ def _open(row: Row[Any]) -> OpenLoan:
     return OpenLoan(**{name: getattr(row, name) for name in OpenLoan.__dataclass_fields__})
 
 
-def _started(pid: int) -> str:
-    """When a process started, so that a pid used again is not taken for the one before."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
-        return "?"
-
-
-def _is_gone(owner: str) -> bool:
-    """Is the owner a process of this machine that no longer runs? Of other machines only time can tell."""
-    host, pid, started = owner.rsplit(" ", 2)
-    if host != socket.gethostname():
-        return False
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return _started(int(pid)) != started
-
-
-THIS_PROCESS = f"{socket.gethostname()} {os.getpid()} {_started(os.getpid())}"
+def _is_ours(owner: str, next_attempt_at: datetime, at: datetime) -> bool:
+    """May this process see to a loan? A process that lives sees to its own, however late it is."""
+    if owner == this_process():
+        return next_attempt_at <= at
+    if is_here(owner):
+        return is_gone(owner)
+    return next_attempt_at + CLOCK_SKEW <= at

@@ -10,12 +10,14 @@ import secrets
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Protocol
 
 import anyio
 
 from loaner.caller import Caller
 from loaner.catalog import BoundCall
+from loaner.catalog.provider import Provider
 from loaner.clock import Now
 from loaner.errors import (
     GrantBroken,
@@ -25,6 +27,7 @@ from loaner.errors import (
     ScopeNotGrantable,
     StoreUnusable,
 )
+from loaner.failpoints import reached
 from loaner.lending import journal
 from loaner.lending.loan import Ask, Handback, Loan, Minted, Style
 from loaner.lending.refresh import Refresher
@@ -72,21 +75,27 @@ class Lender:
     @asynccontextmanager
     async def lend(self, need: Need, bound: BoundCall, scope: Scope, record: OpenRecord) -> AsyncIterator[Loan]:
         """Lend one credential for one call. Leaving the block starts giving it back, whatever happened inside."""
-        provider, connector = bound.operation.provider, need.connector
-        grant, token = await self.refresher.fresh(need.grant_id, provider, connector)
-        ask = Ask(provider, connector, grant, token, scope)
-        loan_id = await self._intend(ask, need, record)
+        ask, loan_id = await self._intend(need, bound.operation.provider, scope, record)
         record.handed_over = True  # from here on, the record is closed together with the loan
         # A caller who goes away must not leave a mint under way that nobody waits for.
         with anyio.CancelScope(shield=True):
             loan = await self._minted(ask, loan_id, record)
         try:
             _refuse_other_width(loan, ask)
+            reached("call.before")
             yield loan
+            reached("call.answered")
         except GrantBroken as failure:
             record.failed(failure)
-            await self.refresher.disable(grant, "the provider refused its credential")
-            raise
+            # A refused credential may be one that was replaced, or evicted, meanwhile: then the grant is still good.
+            await self.refresher.renewed(ask.grant, ask.provider, ask.connector)
+            again = ProviderUnavailable(
+                f"{ask.provider.title} did not accept the credential, so nothing was done; it has been renewed.",
+                do="Repeat the call now.",
+                log=failure.log,
+            )
+            record.failed(again)
+            raise again from None
         except BaseException as failure:
             record.failed(failure)
             raise
@@ -98,17 +107,34 @@ class Lender:
                 finally:
                     self._begin_return(loan, ask, record)
 
-    async def _intend(self, ask: Ask, need: Need, record: OpenRecord) -> str:
-        loan_id, body, at = secrets.token_hex(16), record.body(), self.now()
-        await self.store.write(
-            lambda c: journal.intend(c, loan_id, ask, need.caller, call_id=need.call_id, record=body, at=at)
-        )
-        return loan_id
+    async def _intend(self, need: Need, provider: Provider, scope: Scope, record: OpenRecord) -> tuple[Ask, str]:
+        """A live token of the grant, and the loan on it, written down before anything is minted."""
+        loan_id, body = secrets.token_hex(16), record.body()
+        while True:
+            grant, token = await self.refresher.fresh(need.grant_id, provider, need.connector)
+            ask, at = Ask(provider, need.connector, grant, token, scope), self.now()
+            intend = partial(
+                journal.intend, loan_id=loan_id, ask=ask, caller=need.caller, call_id=need.call_id, record=body, at=at
+            )
+            reached("intent.before")
+            self.returns.use(loan_id)
+            try:
+                # A caller who goes away here must find the loan either not begun or begun, never in between.
+                with anyio.CancelScope(shield=True):
+                    await self.store.write(intend)
+            except journal.TokenMoved:
+                continue  # another process is replacing it; fresh() waits for that
+            except BaseException:
+                self.returns.unused(loan_id)
+                raise
+            reached("intent.written")
+            return ask, loan_id
 
     async def _minted(self, ask: Ask, loan_id: str, record: OpenRecord) -> Loan:
         """The credential, sealed in the journal before anyone can use it."""
         try:
-            minted, ask = await self._narrowest(ask)
+            minted, ask = await self._accepted(ask)
+            reached("mint.answered")
         except Unanswered as failure:
             error = ProviderUnavailable(
                 f"{ask.provider.title} did not answer when a credential was asked for. Nothing was sent.",
@@ -133,11 +159,28 @@ class Lender:
             await self.store.write(
                 lambda c: journal.lent(c, self.store, loan_id, minted, record=body, at=loan.minted_at, keep=keep)
             )
+            reached("credential.sealed")
         except BaseException as failure:
             record.failed(failure)
             self._begin_return(loan, ask, record)
             raise
         return loan
+
+    async def _accepted(self, ask: Ask) -> tuple[Minted, Ask]:
+        """Mint; where the provider does not honour the grant's token, once more with a renewed one.
+
+        Raises :class:`GrantBroken` when the grant is over, or does not mint although it was just renewed.
+        """
+        try:
+            return await self._narrowest(ask)
+        except GrantBroken:
+            grant, token = await self.refresher.renewed(ask.grant, ask.provider, ask.connector)
+        ask = replace(ask, grant=grant, grant_token=token)
+        try:
+            return await self._narrowest(ask)
+        except GrantBroken:
+            await self.refresher.disable(grant, "the provider refused its token")
+            raise
 
     async def _narrowest(self, ask: Ask) -> tuple[Minted, Ask]:
         """Mint what the call needs or, where the provider accepts either and the app has only the other, that.
@@ -149,6 +192,7 @@ class Lender:
         for permissions in (ask.scope.permissions, *ask.scope.alternatives):
             one = replace(ask, scope=ask.scope.instead(permissions))
             try:
+                reached("mint.before")
                 return await style.mint(one), one
             except ScopeNotGrantable as refused:
                 refusal = refusal or refused
@@ -174,6 +218,7 @@ class Lender:
         body = record.body()
         try:
             await self.store.write(lambda c: journal.returning(c, loan_id, record=body))
+            reached("outcome.written")
         except StoreUnusable as failure:
             raise OutcomeUnknown(
                 "the call was made, but how it ended could not be recorded.",

@@ -7,27 +7,43 @@ anyone uses it, and the others read what it stored (RFC 9700 §4.14).
 from __future__ import annotations
 
 import secrets
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Any, NoReturn
 
 import anyio
-from sqlalchemy import or_, update
+from sqlalchemy import Connection, or_, select, update
 
 from loaner.catalog.provider import Provider
 from loaner.clock import Now
-from loaner.consent.grants import Grant, Grants, TokenSet
+from loaner.consent.grants import Grant, Grants, GrantUnreadable, TokenSet
 from loaner.errors import GrantBroken, ProviderUnavailable
+from loaner.failpoints import reached
+from loaner.lending import journal
 from loaner.provider_call import Answer, ProviderTransport, Unanswered
 from loaner.secret import Secret
 from loaner.settings import Connector
+from loaner.store.owner import is_gone, this_process
 from loaner.store.tables import grants
 
 EARLY = timedelta(minutes=2)
 """A token this close to its end is refreshed first, so that no call outlives its credential."""
+ENOUGH = timedelta(seconds=30)
+"""What a token must still have to live for one more call on it to begin."""
 _LEASE = timedelta(seconds=30)
+_PATIENCE = 40.0
+"""Seconds that a call waits for a refresh: for those that use the old token to end, and for the provider."""
 _LOOK_AGAIN = 0.1
 _BROKEN = frozenset({"invalid_grant", "bad_refresh_token", "invalid_refresh_token", "token_revoked", "invalid_auth"})
+
+
+@dataclass(frozen=True)
+class _Turn:
+    """Whose turn it is: ours, and under which row the new pair is expected; or not yet."""
+
+    pair: str | None = None
+    in_use: bool = False
 
 
 class Refresher:
@@ -37,49 +53,106 @@ class Refresher:
         self.grants = grants
         self.transport = transport
         self.now = now
-        self._me = secrets.token_hex(8)
 
     async def fresh(self, grant_id: str, provider: Provider, connector: Connector) -> tuple[Grant, Secret]:
         """The grant as it is now and its access token. Raises :class:`GrantBroken`, :class:`ProviderUnavailable`."""
-        with anyio.move_on_after(_LEASE.total_seconds()):
+        with anyio.move_on_after(_PATIENCE):
             while True:
-                grant, access, refresh = await self.grants.tokens(grant_id)
-                if grant.expires_at is None or grant.expires_at > self.now() + EARLY:
+                grant, access, refresh = await self._opened(grant_id)
+                left = grant.expires_at - self.now() if grant.expires_at else EARLY
+                if left >= EARLY:
                     return grant, access
                 if refresh is None:
                     await self._disabled(grant, provider)
-                if await self._leased(grant):
-                    return await self._refreshed(grant, refresh, provider, connector)
-                await anyio.sleep(_LOOK_AGAIN)  # another process is at it; its result will be in the row
+                turn = await self._take_turn(grant, provider)
+                if turn.pair:
+                    renewed = await self._refreshed(turn.pair, grant, refresh, provider, connector)
+                    if renewed:
+                        return renewed
+                elif turn.in_use and left > ENOUGH:
+                    return grant, access  # the calls that use it keep it alive, and there is time for one more
+                await anyio.sleep(_LOOK_AGAIN)
         raise ProviderUnavailable(
             f"the grant at {provider.title} is being refreshed.", do="Repeat the call in a minute."
         )
 
-    async def _leased(self, grant: Grant) -> bool:
-        """Win the right to spend this version's refresh token."""
-        at = self.now()
-        free = or_(grants.c.lease_until.is_(None), grants.c.lease_until < at)
-        lease = (
-            update(grants)
-            .where(grants.c.id == grant.id, grants.c.version == grant.version, grants.c.state == "active", free)
-            .values(lease_holder=self._me, lease_until=at + _LEASE)
-        )
-        return await self.grants.store.write(lambda c: c.execute(lease).rowcount == 1)
+    async def renewed(self, grant: Grant, provider: Provider, connector: Connector) -> tuple[Grant, Secret]:
+        """The provider refused a token of ``grant``: one that works, if the grant itself is still good.
+
+        Raises :class:`GrantBroken` when it is not, and then it is disabled; :class:`ProviderUnavailable` when the
+        provider does not say.
+        """
+        current, _, refresh = await self._opened(grant.id)
+        if current.version == grant.version:
+            if refresh is None:
+                await self._disabled(grant, provider)
+            over = update(grants).where(grants.c.id == grant.id, grants.c.version == grant.version)
+            await self.grants.store.write(lambda c: c.execute(over.values(expires_at=self.now())) and None)
+        return await self.fresh(grant.id, provider, connector)
+
+    async def _opened(self, grant_id: str) -> tuple[Grant, Secret, Secret | None]:
+        try:
+            return await self.grants.tokens(grant_id)
+        except GrantUnreadable as failure:
+            if failure.altered:
+                # Kept as it is for whoever looks into it; but the person is asked again, and not told forever to be.
+                reason = failure.log
+                await self.grants.store.write(lambda c: self.grants.set_aside(c, grant_id, reason=reason))
+            raise
+
+    async def _take_turn(self, grant: Grant, provider: Provider) -> _Turn:
+        """Win the right to spend this version's refresh token, once no call needs the present access token."""
+        at, me, pair_id = self.now(), this_process(), secrets.token_hex(16)
+        mine = (grants.c.id == grant.id) & (grants.c.version == grant.version) & (grants.c.state == "active")
+
+        def work(connection: Connection) -> _Turn:
+            row = connection.execute(select(grants.c.lease_holder, grants.c.lease_until).where(mine)).first()
+            if row is None or (row.lease_holder and row.lease_until >= at and not is_gone(row.lease_holder)):
+                return _Turn()
+            free = or_(grants.c.lease_holder.is_(None), grants.c.lease_holder == row.lease_holder)
+            lease = update(grants).where(mine, free, or_(grants.c.lease_until.is_(None), grants.c.lease_until < at))
+            if row.lease_holder and is_gone(row.lease_holder):
+                lease = update(grants).where(mine, grants.c.lease_holder == row.lease_holder)
+            if connection.execute(lease.values(lease_holder=me, lease_until=at + _LEASE)).rowcount != 1:
+                return _Turn()
+            if _needed(connection, grant, provider, at):
+                release = update(grants).where(mine, grants.c.lease_holder == me)
+                connection.execute(release.values(lease_holder=None, lease_until=None))
+                return _Turn(in_use=True)
+            journal.expect_pair(connection, pair_id, grant, provider, at=at)
+            return _Turn(pair=pair_id)
+
+        turn = await self.grants.store.write(work)
+        if turn.pair:
+            reached("refresh.leased")
+        return turn
 
     async def _refreshed(
-        self, grant: Grant, refresh: Secret, provider: Provider, connector: Connector
-    ) -> tuple[Grant, Secret]:
+        self, pair: str, grant: Grant, refresh: Secret, provider: Provider, connector: Connector
+    ) -> tuple[Grant, Secret] | None:
+        """The renewed grant; ``None`` where another process turns out to have renewed it."""
         # Spending a refresh token and storing its successor must not be torn apart by a caller who goes away.
         with anyio.CancelScope(shield=True):
-            tokens = await self._successor(grant, refresh, provider, connector)
-            renewed = await self.grants.store.write(lambda c: self.grants.renew(c, grant, tokens, self.now()))
-        return renewed, tokens.access
+            tokens = await self._successor(pair, grant, refresh, provider, connector)
+            if tokens:
+                reached("refresh.answered")
+                renewed = await self.grants.store.write(lambda c: self._kept(c, pair, grant, tokens, provider))
+                reached("refresh.written")
+        return (renewed, tokens.access) if tokens else None
 
-    async def _successor(self, grant: Grant, refresh: Secret, provider: Provider, connector: Connector) -> TokenSet:
+    def _kept(self, connection: Connection, pair: str, grant: Grant, tokens: TokenSet, provider: Provider) -> Grant:
+        at = self.now()
+        journal.pair_kept(connection, pair, grant, provider, at=at)
+        return self.grants.renew(connection, grant, tokens, at)
+
+    async def _successor(
+        self, pair: str, grant: Grant, refresh: Secret, provider: Provider, connector: Connector
+    ) -> TokenSet | None:
         try:
             answer = await self._spend(refresh, provider, connector)
         except Unanswered as failure:
-            await self._release(grant)
+            # It may have rotated: then the pair stays listed, and the next attempt is refused.
+            await self._release(grant, None if failure.sent else pair)
             raise ProviderUnavailable(
                 f"{provider.title} did not answer while the grant was refreshed. Nothing was sent.",
                 do="Repeat the call in a minute.",
@@ -89,8 +162,13 @@ class Refresher:
         if tokens is not None:
             return tokens
         if error_word(answer) in _BROKEN or answer.status == HTTPStatus.UNAUTHORIZED:
+            await self._release(grant, pair)
+            # Refused also where another process, whose clock differs, has spent it. Its pair is in the row then; or
+            # soon will be, and puts the grant back in force.
+            if (await self.grants.get(grant.id)).version != grant.version:
+                return None
             await self._disabled(grant, provider)
-        await self._release(grant)
+        await self._release(grant, pair)
         raise ProviderUnavailable(
             f"{provider.title} could not refresh the grant right now. Nothing was sent.",
             do="Repeat the call in a minute.",
@@ -110,14 +188,23 @@ class Refresher:
             "POST", url, headers={"Accept": "application/json"}, form=form, basic=basic
         )
 
-    async def _release(self, grant: Grant) -> None:
-        mine = (grants.c.id == grant.id) & (grants.c.lease_holder == self._me)
+    async def _release(self, grant: Grant, pair: str | None) -> None:
+        """Let others try; ``pair`` is one that certainly never came to be."""
+        mine = (grants.c.id == grant.id) & (grants.c.lease_holder == this_process())
         done = update(grants).where(mine).values(lease_holder=None, lease_until=None)
-        await self.grants.store.write(lambda c: c.execute(done) and None)
+
+        def work(connection: Connection) -> None:
+            connection.execute(done)
+            if pair:
+                journal.never_lent(connection, pair, how="nothing was issued", at=self.now())
+
+        await self.grants.store.write(work)
 
     async def disable(self, grant: Grant, reason: str) -> None:
-        """Stop lending on a grant that its provider does not honour any more."""
-        await self.grants.store.write(lambda c: self.grants.end(c, grant.id, state="disabled", reason=reason))
+        """Stop lending on a grant that its provider does not honour any more; not on one renewed meanwhile."""
+        await self.grants.store.write(
+            lambda c: self.grants.end(c, grant.id, state="disabled", reason=reason, version=grant.version)
+        )
 
     async def _disabled(self, grant: Grant, provider: Provider) -> NoReturn:
         """The provider will not have this pair any more: stop, say so, and never loop (RFC 6749 §5.2)."""
@@ -126,6 +213,20 @@ class Refresher:
             f"{provider.title} no longer honours the user's grant.",
             do="Repeat the call: the user will be asked to connect the account again.",
         )
+
+
+def _needed(connection: Connection, grant: Grant, provider: Provider, at: datetime) -> bool:
+    """Would a refresh now end a token that a call is using?
+
+    Either the present one; or, at a provider where the one before lives on (Slack's two), the one before that.
+    A token that has expired cannot be spared.
+    """
+    expires = grant.expires_at or at
+    if expires <= at:
+        return False
+    held = provider.lending.style == "held"
+    issued = None if provider.grant.kills_previous else expires - timedelta(seconds=provider.grant.lifetime)
+    return journal.in_use(connection, grant.id, at=at, held=held, before=issued) > 0
 
 
 def error_word(answer: Answer) -> str | None:

@@ -7,7 +7,7 @@ lived past its latest possible expiry. Until then ``open_loans`` lists it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Protocol
 
 import anyio
@@ -18,16 +18,21 @@ from sqlalchemy import Connection
 from loaner.catalog.provider import Provider
 from loaner.clock import Now
 from loaner.connectors import Connectors
-from loaner.errors import LoanerError
+from loaner.errors import LoanerError, StoreUnusable
+from loaner.failpoints import reached
 from loaner.lending import journal
 from loaner.lending.journal import OpenLoan
 from loaner.lending.loan import Handback, NotReturned, Style
+from loaner.secret import Secret
 from loaner.store import Store, Unsealable
 
 log = structlog.get_logger(__name__)
 SWEEP_EVERY = 5.0
 """Seconds between two looks for loans that nobody is returning."""
 DRAIN_SECONDS = 10.0
+_AT_ONCE = 8
+"""Loans that one sweep gives back at the same time: a provider that hangs must not hold up the others."""
+EXPIRED = "expired by itself"
 
 
 class Ending(Protocol):
@@ -66,6 +71,8 @@ class Returns:
         self.now = now
         self._tasks: anyio.abc.TaskGroup | None = None
         self._busy: set[str] = set()
+        self._in_use: set[str] = set()
+        self._unstored: dict[str, Secret] = {}
         self._idle = anyio.Event()
 
     async def run(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
@@ -75,7 +82,10 @@ class Returns:
             task_status.started()
             try:
                 while True:
-                    await self.sweep()
+                    try:
+                        await self.sweep()
+                    except Exception:  # whatever a damaged row does, the calls go on and the next look comes
+                        log.exception("the sweep failed")
                     await anyio.sleep(SWEEP_EVERY)
             finally:
                 with anyio.CancelScope(shield=True), anyio.move_on_after(DRAIN_SECONDS):
@@ -86,8 +96,16 @@ class Returns:
         while self._busy:
             await self._idle.wait()
 
+    def use(self, loan_id: str) -> None:
+        """A call of this process is on: whatever the clock says, nobody gives its credential back meanwhile."""
+        self._in_use.add(loan_id)
+
+    def unused(self, loan_id: str) -> None:
+        self._in_use.discard(loan_id)
+
     def begin(self, loan: Handback) -> None:
         """Give a loan back beside whatever comes next."""
+        self._in_use.discard(loan.loan_id)
         if self._tasks is None:
             raise RuntimeError("nobody is running the returns")
         self._busy.add(loan.loan_id)
@@ -95,79 +113,132 @@ class Returns:
 
     async def not_lent(self, loan_id: str, record: dict[str, Any]) -> None:
         """The provider certainly minted nothing: close the loan and its record."""
+        self._in_use.discard(loan_id)
         await self._close(loan_id, record, how="never lent", confirmed=True, end=journal.never_lent)
 
     async def give_up(self, loan_id: str, record: dict[str, Any], reason: str) -> None:
         """A credential may exist that was never seen: list it until it must have expired."""
-        await self._put_off(loan_id, record, 0, reason)
+        self._in_use.discard(loan_id)
+        await self._list(loan_id, record, reason)
 
     async def sweep(self) -> int:
         """Take over the loans that a crash, or a provider that was down, left open. Returns how many."""
-        at = self.now()
+        at, busy = self.now(), self._busy | self._in_use
         try:
-            due = await self.store.write(lambda c: journal.claim_due(c, self.environment, at=at))
+            if not await self.store.read(lambda c: journal.anything_to_claim(c, self.environment, at=at)):
+                return 0
+            due = await self.store.write(lambda c: journal.claim_due(c, self.environment, at=at, busy=busy))
         except LoanerError as failure:
             log.warning("the sweeper could not read the journal", reason=failure.log)
             return 0
-        mine = [loan for loan in due if loan.id not in self._busy]
-        for loan in mine:
-            await self._take_over(loan, at)
-        return len(mine)
+        self._busy |= {loan.id for loan in due}
+        limit = anyio.CapacityLimiter(_AT_ONCE)
+        async with anyio.create_task_group() as tasks:
+            for loan in due:
+                tasks.start_soon(self._take_over, loan, at, limit)
+        return len(due)
 
-    async def _take_over(self, loan: OpenLoan, at: datetime) -> None:
+    async def _take_over(self, loan: OpenLoan, at: datetime, limit: anyio.CapacityLimiter) -> None:
+        """See to one loan. Nothing that is wrong with it may keep the others from being seen to."""
+        try:
+            async with limit:
+                await self._see_to(loan, at)
+        except LoanerError as failure:
+            log.warning("a loan could not be seen to", loan=loan.id, reason=failure.log or failure.cause)
+        except Exception:
+            log.exception("a loan could not be seen to", loan=loan.id)
+        finally:
+            self._done(loan.id)
+
+    async def _see_to(self, loan: OpenLoan, at: datetime) -> None:
         record = dict(loan.record)
-        if at >= loan.latest_expiry + timedelta(seconds=60):  # a minute for the provider's clock
-            await self._close(loan.id, record, how="expired by itself", confirmed=False, end=journal.expired)
-            return
+        kept = await self._credential(loan)
+        if kept is not None:
+            await self._end(
+                Handback(loan.id, kept, loan.style, loan.provider, loan.connector, record, loan.attempts),
+                past=at >= loan.latest_expiry + journal.CLOCK_SKEW,
+            )
+        elif loan.style == "held":
+            await self._close(loan.id, record, how="dropped: held by loaner", confirmed=True, end=journal.returned)
+        elif at >= loan.latest_expiry + journal.CLOCK_SKEW:
+            await self._close(loan.id, record, how=EXPIRED, confirmed=False, end=journal.expired)
+        else:
+            # Minted or not, nobody here knows the credential: it stays listed until it must have expired.
+            await self._list(loan.id, record, "the credential is not known here")
+
+    async def _credential(self, loan: OpenLoan) -> Secret | None:
         try:
             kept = await self.store.read(lambda c: journal.credential(c, self.store, loan.id))
         except Unsealable:
             kept = None
-        if kept is None and loan.style == "held":
-            await self._close(loan.id, record, how="dropped: held by loaner", confirmed=True, end=journal.returned)
-        elif kept is None:
-            # Minted or not, nobody here knows the credential: it stays listed until it must have expired.
-            await self._put_off(loan.id, record, loan.attempts, "the credential is not known here")
-        else:
-            self._busy.add(loan.id)
-            await self._end(
-                Handback(loan.id, kept, loan.style, loan.provider, loan.connector, record, attempts=loan.attempts)
-            )
+        return kept or self._unstored.get(loan.id)
 
-    async def _end(self, loan: Handback) -> None:
-        """One attempt. Shielded: a shutdown waits for it, and nothing that happens to the caller reaches it."""
+    async def _end(self, loan: Handback, *, past: bool = False) -> None:
+        """One attempt. Shielded: a shutdown waits for it, and nothing that happens to the caller reaches it.
+
+        ``past``: it has outlived every expiry, so that without a confirmation it is over all the same.
+        """
         try:
             with anyio.CancelScope(shield=True):
                 try:
+                    reached("revoke.before")
                     how = await self.styles[loan.style].give_back(
                         loan.credential, self.providers[loan.provider], self.connectors.named(loan.connector)
                     )
+                    reached("revoke.answered")
                 except (NotReturned, LoanerError) as failure:
-                    await self._put_off(loan.loan_id, loan.record, loan.attempts, str(failure))
+                    if past:
+                        await self._close(loan.loan_id, loan.record, how=EXPIRED, confirmed=False, end=journal.expired)
+                    else:
+                        await self._put_off(loan.loan_id, loan.record, loan.attempts, str(failure))
                 else:
                     await self._close(loan.loan_id, loan.record, how=how, confirmed=True, end=journal.returned)
+            self._unstored.pop(loan.loan_id, None)
+        except StoreUnusable as failure:
+            # The journal may not hold the credential either, so this process keeps it until it can be written down.
+            self._unstored[loan.loan_id] = loan.credential
+            log.warning("giving back could not be recorded; tried again", loan=loan.loan_id, reason=failure.log)
         except Exception:
             log.exception("giving back failed; the sweeper tries again", loan=loan.loan_id)
         finally:
-            self._busy.discard(loan.loan_id)
-            if not self._busy:
-                self._idle.set()
-                self._idle = anyio.Event()
+            self._done(loan.loan_id)
+
+    def _done(self, loan_id: str) -> None:
+        self._busy.discard(loan_id)
+        if not self._busy:
+            self._idle.set()
+            self._idle = anyio.Event()
 
     async def _close(self, loan_id: str, record: dict[str, Any], *, how: str, confirmed: bool, end: Ending) -> None:
         at = self.now()
 
         def work(connection: Connection) -> None:
             end(connection, loan_id, how=how, at=at)
-            self.close_record(connection, record, how=how, confirmed=confirmed, at=at)
+            self._recorded(connection, record, how=how, confirmed=confirmed, at=at)
 
         await self.store.write(work)
+        reached("return.written")
 
     async def _put_off(self, loan_id: str, record: dict[str, Any], attempts: int, reason: str) -> None:
         at = self.now()
 
         def work(connection: Connection) -> None:
             journal.not_returned(connection, loan_id, attempts=attempts + 1, reason=reason, at=at)
-            self.close_record(connection, record, how=f"not confirmed: {reason}", confirmed=False, at=at)
+            self._recorded(connection, record, how=f"not confirmed: {reason}", confirmed=False, at=at)
 
         await self.store.write(work)
+
+    async def _list(self, loan_id: str, record: dict[str, Any], reason: str) -> None:
+        at = self.now()
+
+        def work(connection: Connection) -> None:
+            journal.unknown(connection, loan_id, reason=reason)
+            self._recorded(connection, record, how=f"not confirmed: {reason}", confirmed=False, at=at)
+
+        await self.store.write(work)
+
+    def _recorded(
+        self, connection: Connection, record: dict[str, Any], *, how: str, confirmed: bool, at: datetime
+    ) -> None:
+        if record:  # a pair that a refresh lost belongs to no call
+            self.close_record(connection, record, how=how, confirmed=confirmed, at=at)

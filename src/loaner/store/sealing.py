@@ -32,6 +32,10 @@ class Unsealable(Exception):
     """A sealed value that does not belong where it was found, or whose key is gone."""
 
 
+class WrongKey(Unsealable):
+    """It may be whole: it was sealed under another key than the configured one."""
+
+
 class KeyHolder(Protocol):
     """Whoever holds the key-encryption key and never hands it out."""
 
@@ -61,7 +65,7 @@ class LocalKey:
     def unwrap(self, wrapped: bytes, identity: bytes) -> bytes:
         key_id, nonce, body = wrapped[:_KEY_ID], wrapped[_KEY_ID : _KEY_ID + _NONCE], wrapped[_KEY_ID + _NONCE :]
         if key_id != self._id:
-            raise Unsealable("sealed under another key")
+            raise WrongKey("sealed under another key")
         return self._aead.decrypt(nonce, body, identity)
 
     def derive(self, purpose: str) -> bytes:
