@@ -11,6 +11,7 @@ import anyio
 from loaner import catalog as catalogs
 from loaner import connectors as registered
 from loaner.audit import Audit, closing
+from loaner.audit.drift import Drifts
 from loaner.catalog import Catalog
 from loaner.clock import Now, utc_now
 from loaner.connectors import Connectors
@@ -19,6 +20,7 @@ from loaner.consent.grants import Grants
 from loaner.cursors import Cursors
 from loaner.journey import Journey
 from loaner.lending import Lender
+from loaner.lending.budget import Budgets
 from loaner.lending.held import Held
 from loaner.lending.loan import Style
 from loaner.lending.refresh import Refresher
@@ -47,6 +49,8 @@ class Loaner:
     returns: Returns
     revoker: Revoker
     audit: Audit
+    budgets: Budgets
+    drifts: Drifts
     policy: Policy
     journey: Journey
     base_url: str
@@ -90,6 +94,7 @@ async def open_loaner(
         loaner = _assemble(settings, store, transport, catalog, connectors, now)
         if serving:
             await background.start(loaner.returns.run)
+            background.start_soon(loaner.drifts.run)
             await background.start(loaner.consents.run)
         try:
             yield loaner
@@ -104,7 +109,8 @@ def _assemble(
     styles: dict[str, Style] = {style.name: style for style in (Held(), TokenScoped(transport))}
     audit = Audit(store, now)
     returns = Returns(store, styles, catalog.providers, connectors, closing.close, settings.environment, now)
-    lender = Lender(store, styles, Refresher(grants, transport, now), returns, now)
+    budgets, drifts = Budgets(store, now, settings.budget), Drifts(store, now)
+    lender = Lender(store, styles, Refresher(grants, transport, now), returns, now, budgets)
     policy = BuiltinPolicy(read_only=settings.tools.read_only)
     loaner: Loaner
     consents = Consents(
@@ -118,7 +124,7 @@ def _assemble(
         base_url=lambda: loaner.base_url,
     )
     cursors = Cursors(store.sealed.holder.derive("cursors"))
-    journey = Journey(audit, catalog, policy, connectors, consents, lender, transport, cursors)
+    journey = Journey(audit, catalog, policy, connectors, consents, lender, transport, cursors, budgets, drifts)
     loaner = Loaner(
         settings=settings,
         now=now,
@@ -132,6 +138,8 @@ def _assemble(
         returns=returns,
         revoker=Revoker(grants, catalog.providers, connectors, transport, now),
         audit=audit,
+        budgets=budgets,
+        drifts=drifts,
         policy=policy,
         journey=journey,
         base_url=settings.public_url,

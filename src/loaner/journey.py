@@ -7,11 +7,13 @@ Each room hands on a value that the next one needs, so no step can be skipped wi
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from loaner.audit import Audit, Draft
+from loaner.audit.drift import Drifts
 from loaner.caller import Caller
 from loaner.catalog import BoundCall, Catalog, PlannedRequest
 from loaner.connectors import Connectors
@@ -19,8 +21,9 @@ from loaner.consent import Consent, Consents
 from loaner.cursors import Cursors
 from loaner.errors import PolicyDenied
 from loaner.lending import Lender, Need
+from loaner.lending.budget import Account, Budgets
 from loaner.policy import Policy, Ruling
-from loaner.provider_call import ProviderTransport, Reply, send
+from loaner.provider_call import Answer, ProviderTransport, Reply, send_patiently
 from loaner.scope import Scope, derive
 
 
@@ -56,6 +59,8 @@ class Journey:
     lender: Lender
     transport: ProviderTransport
     cursors: Cursors
+    budgets: Budgets
+    drifts: Drifts
 
     async def carry(self, call: ToolCall, caller: Caller) -> Reply:
         """Carry one call from the asking to the key given back. Raises a :class:`loaner.errors.LoanerError`."""
@@ -74,14 +79,32 @@ class Journey:
             consent = await self.consents.obtain(caller, bound, scope, ruling, connector)  # or ConsentNeeded
             record.consented(consent)
             need = Need(call.id, caller, connector, consent.grant.id)
+            account = Account.of(operation.provider, consent.grant)
             try:
-                async with self.lender.lend(need, bound, scope, record) as loan:  # one key, journalled before minting
-                    record.sent(operation.request)
-                    reply = await send(bound, loan.credential, self.transport)  # one use; returned on leaving
+                async with (
+                    self.budgets.obeying(account, bound),  # who asks us to wait is not asked again before
+                    self.lender.lend(need, bound, scope, record) as loan,  # one key, journalled before minting
+                ):
+                    reply = await send_patiently(  # a write once; one key whatever happens, returned on leaving
+                        bound,
+                        loan.credential,
+                        self.transport,
+                        on_attempt=partial(record.sent, operation.request),
+                        on_answer=self._listening(bound, scope, account),
+                    )
                     record.answered(reply)
                     return self.cursors.signed(operation.tool, reply, caller)
             finally:
                 await self._unspend(consent, record)
+
+    def _listening(self, bound: BoundCall, scope: Scope, account: Account) -> Callable[[Answer], None]:
+        """What every answer says besides its result: how the limits stand, and which permissions it names."""
+
+        def hear(answer: Answer) -> None:
+            self.budgets.heard(account, answer)
+            self.drifts.look(bound, scope, account.connector, answer)
+
+        return hear
 
     async def _unspend(self, consent: Consent, record: Draft) -> None:
         """A yes is used up by a call that left for the provider, and by no other."""

@@ -8,7 +8,8 @@ its answers replaces what its documents say.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -20,6 +21,7 @@ from sqlalchemy.exc import IntegrityError
 from loaner.catalog import BoundCall
 from loaner.catalog.provider import Budget, Provider
 from loaner.clock import Now
+from loaner.consent.grants import Grant
 from loaner.errors import RateLimited
 from loaner.provider_call import Answer
 from loaner.provider_call.waiting import retry_after, whole
@@ -38,6 +40,10 @@ class Account:
     provider: Provider
     connector: str
     account_id: str
+
+    @classmethod
+    def of(cls, provider: Provider, grant: Grant) -> Account:
+        return cls(provider, grant.connector, grant.account_id)
 
     @property
     def key(self) -> str:
@@ -168,6 +174,15 @@ class Budgets:
             full_in = None if remaining else float(retry_after({**_only(answer, budget)}, _reset_of(budget, account)))
             said = _Heard(limit or None, remaining, full_in, self.now())
             self._heard.setdefault(account.key, {})[budget.name] = said
+
+    @asynccontextmanager
+    async def obeying(self, account: Account, bound: BoundCall) -> AsyncIterator[None]:
+        """Where a provider asks to wait inside the block, it is not asked again before."""
+        try:
+            yield
+        except RateLimited as asked:
+            await self.obey(account, bound, asked)
+            raise
 
     async def obey(self, account: Account, bound: BoundCall, asked: RateLimited) -> None:
         """The provider asked to wait: nobody asks it again before, from no process."""

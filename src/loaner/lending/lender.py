@@ -17,7 +17,6 @@ import anyio
 
 from loaner.caller import Caller
 from loaner.catalog import BoundCall
-from loaner.catalog.provider import Provider
 from loaner.clock import Now
 from loaner.errors import (
     GrantBroken,
@@ -29,6 +28,7 @@ from loaner.errors import (
 )
 from loaner.failpoints import reached
 from loaner.lending import journal
+from loaner.lending.budget import Account, Budgets
 from loaner.lending.loan import Ask, Handback, Loan, Minted, Style
 from loaner.lending.refresh import Refresher
 from loaner.lending.returning import Returns
@@ -45,7 +45,7 @@ class OpenRecord(Protocol):
 
     def needed(self, scope: Scope) -> object: ...
 
-    def lent(self, loan: Loan) -> object: ...
+    def lent(self, loan: Loan, *, rung: str | None = None) -> object: ...
 
     def failed(self, error: BaseException) -> object: ...
 
@@ -64,22 +64,29 @@ class Need:
 
 class Lender:
     def __init__(
-        self, store: Store, styles: Mapping[str, Style], refresher: Refresher, returns: Returns, now: Now
+        self,
+        store: Store,
+        styles: Mapping[str, Style],
+        refresher: Refresher,
+        returns: Returns,
+        now: Now,
+        budgets: Budgets,
     ) -> None:
         self.store = store
         self.styles = styles
         self.refresher = refresher
         self.returns = returns
         self.now = now
+        self.budgets = budgets
 
     @asynccontextmanager
     async def lend(self, need: Need, bound: BoundCall, scope: Scope, record: OpenRecord) -> AsyncIterator[Loan]:
         """Lend one credential for one call. Leaving the block starts giving it back, whatever happened inside."""
-        ask, loan_id = await self._intend(need, bound.operation.provider, scope, record)
+        ask, loan_id, rung = await self._intend(need, bound, scope, record)
         record.handed_over = True  # from here on, the record is closed together with the loan
         # A caller who goes away must not leave a mint under way that nobody waits for.
         with anyio.CancelScope(shield=True):
-            loan = await self._minted(ask, loan_id, record)
+            loan = await self._minted(ask, loan_id, record, rung)
         try:
             _refuse_other_width(loan, ask)
             reached("call.before")
@@ -107,9 +114,14 @@ class Lender:
                 finally:
                     self._begin_return(loan, ask, record)
 
-    async def _intend(self, need: Need, provider: Provider, scope: Scope, record: OpenRecord) -> tuple[Ask, str]:
-        """A live token of the grant, and the loan on it, written down before anything is minted."""
-        loan_id, body = secrets.token_hex(16), record.body()
+    async def _intend(
+        self, need: Need, bound: BoundCall, scope: Scope, record: OpenRecord
+    ) -> tuple[Ask, str, str | None]:
+        """A live token of the grant, and the loan on it, written down before anything is minted.
+
+        Raises :class:`RateLimited` when the provider's limits leave no room for the call.
+        """
+        loan_id, body, provider = secrets.token_hex(16), record.body(), bound.operation.provider
         while True:
             grant, token = await self.refresher.fresh(need.grant_id, provider, need.connector)
             ask, at = Ask(provider, need.connector, grant, token, scope), self.now()
@@ -119,18 +131,16 @@ class Lender:
             reached("intent.before")
             self.returns.use(loan_id)
             try:
-                # A caller who goes away here must find the loan either not begun or begun, never in between.
-                with anyio.CancelScope(shield=True):
-                    await self.store.write(intend)
+                rung = await self.budgets.granted(Account.of(provider, grant), bound, intend)
             except journal.TokenMoved:
                 continue  # another process is replacing it; fresh() waits for that
             except BaseException:
                 self.returns.unused(loan_id)
                 raise
             reached("intent.written")
-            return ask, loan_id
+            return ask, loan_id, rung
 
-    async def _minted(self, ask: Ask, loan_id: str, record: OpenRecord) -> Loan:
+    async def _minted(self, ask: Ask, loan_id: str, record: OpenRecord, rung: str | None) -> Loan:
         """The credential, sealed in the journal before anyone can use it."""
         try:
             minted, ask = await self._accepted(ask)
@@ -153,7 +163,7 @@ class Lender:
             raise
         loan = self._loan(loan_id, ask, minted)
         record.needed(ask.scope)
-        record.lent(loan)
+        record.lent(loan, rung=rung)
         body, keep = record.body(), loan.style != "held"
         try:
             await self.store.write(
