@@ -1,0 +1,150 @@
+"""A local agent: it starts ``loaner serve`` itself, talks over stdin and stdout, and its person is at this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import mcp.client.stdio
+import pytest
+from mcp.shared.exceptions import MCPError
+from mcp_types import ElicitRequestURLParams, ElicitResult
+
+from journeys.town import error_of, local_agent, text_of
+from loaner import settings
+from loaner.audit.read import tail
+from loaner.cli._open import opened_store
+from loaner.sandbox.person import Person
+from loaner.sandbox.run import RunningSandbox, serving
+
+ISSUE = {"owner": "acme", "repo": "web", "issue_number": 1}
+
+
+@dataclass
+class Machine:
+    """One person's machine, on which a sandbox runs."""
+
+    home: Path
+    running: RunningSandbox
+    lines: list[str] = field(default_factory=list)
+    """All that servers said on stdout."""
+
+    async def loaner(self, *arguments: str) -> str:
+        """The command line, as the person at this machine uses it; what it printed."""
+        done = await anyio.run_process(
+            [sys.executable, "-m", "loaner", *arguments], env={**os.environ, "LOANER_HOME": str(self.home)}, check=False
+        )
+        assert done.returncode == 0, done.stderr.decode()
+        return done.stdout.decode().strip()
+
+    async def opened(self, url: str, **how: Any) -> str:
+        """The person opens an address that they were shown."""
+        base_url = url.rpartition("/consent/")[0]
+        person = Person("alice", self.running.base_url)
+        return (await anyio.to_thread.run_sync(lambda: person.visit(url, loaner_url=base_url, **how))).state
+
+
+@pytest.fixture
+async def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Machine]:
+    async with serving(home=tmp_path) as running:
+        here = Machine(tmp_path, running)
+        parse = mcp.client.stdio._parse_line
+
+        def heard(line: str) -> Any:
+            here.lines.append(line)
+            return parse(line)
+
+        monkeypatch.setattr(mcp.client.stdio, "_parse_line", heard)
+        yield here
+        assert here.lines
+        for line in here.lines:
+            assert json.loads(line)["jsonrpc"] == "2.0", "stdout carries the protocol and nothing else"
+
+
+@pytest.mark.parametrize("era", ["auto", "legacy"])
+async def test_an_agent_is_told_a_code_and_the_person_approves_it_by_hand(machine: Machine, era: str) -> None:
+    async with local_agent(machine.home, machine.running.base_url, mode=era) as agent:
+        shown = {tool.name: tool for tool in (await agent.list_tools()).tools}
+        assert len(shown) < 25
+        assert shown["github_issue_read"].annotations.read_only_hint is True
+
+        asked = await agent.call_tool("github_issue_read", ISSUE)
+        told = error_of(asked)
+        assert text_of(asked).startswith("consent_required: github_issue_read needs the user's approval")
+        assert told["user_code"] in text_of(asked)
+        assert "Don't ask for a token." in text_of(asked)
+
+        again = await agent.call_tool("github_issue_read", ISSUE)
+        assert error_of(again)["code"] == "consent_pending"
+        assert error_of(again)["user_code"] == told["user_code"]
+
+        assert await machine.loaner("sandbox", "approve", told["user_code"]) == "approved"
+        read = await agent.call_tool("github_issue_read", ISSUE)
+        assert read.structured_content, text_of(read)
+        assert read.structured_content["number"] == 1
+        assert json.loads(text_of(read)) == read.structured_content
+    with opened_store(settings.load(home=machine.home)) as store:
+        [record] = await store.read(lambda connection: tail(connection, 1))
+    assert (record.body["agent"], record.body["agent_verified"], record.body["outcome"]) == ("ide-agent", False, "ok")
+    assert record.body["issuer"] == "local"
+
+
+async def test_a_client_that_opens_addresses_gets_its_answer_in_one_call(machine: Machine) -> None:
+    asked: list[ElicitRequestURLParams] = []
+
+    async def host(_: Any, params: Any) -> ElicitResult:
+        asked.append(params)
+        assert await machine.opened(params.url) == "approved"
+        return ElicitResult(action="accept")
+
+    async with local_agent(machine.home, machine.running.base_url, elicitation_callback=host) as agent:
+        sent = await agent.call_tool("slack_send_message", {"channel": "#releases", "text": "v1.4.0 is out"})
+    assert not sent.is_error, text_of(sent)
+    assert "post one message in #releases" in asked[0].message
+    assert len(asked) == 1
+
+
+async def test_an_older_client_is_given_the_address_as_an_error(machine: Machine) -> None:
+    async def host(_: Any, __: Any) -> ElicitResult:
+        raise AssertionError("the earlier era has no such dialog in the middle of a call")
+
+    async with local_agent(machine.home, machine.running.base_url, mode="legacy", elicitation_callback=host) as agent:
+        with pytest.raises(MCPError) as needed:
+            await agent.call_tool("linear_get_issue", {"id": "ENG-1"})
+        assert needed.value.error.code == -32042
+        [ask] = needed.value.error.data["elicitations"]
+        assert await machine.opened(ask["url"]) == "approved"
+        read = await agent.call_tool("linear_get_issue", {"id": "ENG-1"})
+        assert not read.is_error, text_of(read)
+
+
+@pytest.mark.parametrize(("action", "code"), [("decline", "consent_denied"), ("cancel", "consent_pending")])
+async def test_a_dialog_that_is_refused_is_a_no_and_one_that_is_closed_is_not(
+    machine: Machine, action: str, code: str
+) -> None:
+    async def host(_: Any, __: Any) -> ElicitResult:
+        return ElicitResult(action=action)  # type: ignore[arg-type]
+
+    async with local_agent(machine.home, machine.running.base_url, elicitation_callback=host) as agent:
+        answer = await agent.call_tool("slack_send_message", {"channel": "#general", "text": "hello"})
+    assert error_of(answer)["code"] == code
+    assert list(machine.running.sandbox.ledger) == []
+
+
+async def test_a_killed_server_leaves_the_grants_to_the_next_one(machine: Machine) -> None:
+    async with local_agent(machine.home, machine.running.base_url) as agent:
+        asked = await agent.call_tool("linear_get_issue", {"id": "ENG-1"})
+        assert await machine.loaner("sandbox", "approve", error_of(asked)["user_code"], "--as", "alice") == "approved"
+        assert not (await agent.call_tool("linear_get_issue", {"id": "ENG-1"})).is_error
+        [server] = (machine.home / "servers").glob("*.json")
+        os.kill(int(server.stem), 9)
+    async with local_agent(machine.home, machine.running.base_url) as agent:
+        assert not (await agent.call_tool("linear_get_issue", {"id": "ENG-2"})).is_error
+    assert (await machine.loaner("audit", "verify")).startswith("✓")
