@@ -17,6 +17,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, insert, select, text
 
 from loaner.clock import iso
+from loaner.failpoints import reached
 from loaner.store.tables import records
 
 GENESIS = "0" * 64
@@ -117,4 +118,5 @@ def append(connection: Connection, body: Mapping[str, Any], at: datetime) -> int
     filed = Filed.under(whole)
     row = {"seq": seq, "id": filed.id, "at": at, "kind": filed.kind, "subject": filed.subject, "body": canon}
     connection.execute(_ADD, row | {"prev_hash": prev_hash, "hash": link(prev_hash, seq, canon)})
+    reached("audit.appended")
     return seq

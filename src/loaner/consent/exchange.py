@@ -25,6 +25,10 @@ class ExchangeFailed(Exception):
     """No tokens, or not whose they are. The text is for the log; it holds no provider prose."""
 
 
+class ExchangeUnknown(ExchangeFailed):
+    """No answer: whether there are tokens now, nobody knows."""
+
+
 async def post(transport: ProviderTransport, url: str, form: Mapping[str, str | Secret]) -> Body | None:
     """Post to a device endpoint; ``None`` when no usable answer came. Errors may arrive with any status."""
     try:
@@ -67,7 +71,7 @@ async def redeem(
             "POST", provider.url(provider.consent.token), headers=_JSON, form=_opened(form), basic=basic
         )
     except Unanswered:
-        raise ExchangeFailed("the token endpoint did not answer") from None
+        raise ExchangeUnknown("the token endpoint did not answer") from None
     body = answer.body
     refused = not isinstance(body, dict) or (provider.consent.ok_field and body.get(provider.consent.ok_field) is False)
     if refused or answer.status != HTTPStatus.OK:

@@ -8,22 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Literal
 from urllib.parse import urlencode
+
+from sqlalchemy import Connection
 
 from loaner.catalog.provider import Provider
 from loaner.clock import Now
 from loaner.connectors import Connectors
 from loaner.consent import codes, device, exchange, pending
 from loaner.consent.device import FlowEnded, Send, Wait
-from loaner.consent.exchange import ExchangeFailed
+from loaner.consent.exchange import ExchangeFailed, ExchangeUnknown
 from loaner.consent.pending import Pending
 from loaner.consent.settling import Settling
 from loaner.errors import ProviderUnavailable, SettingsInvalid
 from loaner.provider_call import ProviderTransport
 from loaner.secret import Secret
 from loaner.settings import Connector
-from loaner.store import Store, Unsealable
+from loaner.store import Store, Unsealable, pairs
 
 _POLL_LEASE = timedelta(seconds=60)
 
@@ -70,8 +73,8 @@ class Linking:
 
     async def poll(self, handle: str) -> None:
         """Ask the provider once whether the person has answered there, if it is time to."""
-        at = self.now()
-        if not await self.store.write(lambda c: pending.lease_poll(c, handle, at=at, until=at + _POLL_LEASE)):
+        turn = await self._turn_to_poll(handle)
+        if turn is None:
             return
         asked = await self.store.read(lambda c: pending.get(c, handle))
         if asked is None or asked.sealed is None or asked.flow is None:
@@ -92,8 +95,12 @@ class Linking:
         except StopIteration as tokens:
             await self.settling.tokens(asked, provider, connector, tokens.value)
         except FlowEnded as ended:
+            if turn == "first" or ended.why == "denied":
+                await self.settling.no_pair(handle)
             await self._ended(asked, provider, ended)
         else:
+            if answer is not None:
+                await self.settling.no_pair(handle)  # not answered yet, so no earlier asking was answered either
             seconds = step.seconds if isinstance(step, Wait) else asked.flow["interval"]
             flow, after = {**asked.flow, "interval": seconds}, self.now() + timedelta(seconds=seconds)
             await self.store.write(lambda c: pending.set_flow(c, handle, flow=flow, poll_after=after))
@@ -135,11 +142,14 @@ class Linking:
         mine = asked and asked.flow and asked.flow.get("session") == session and asked.subject == subject
         if asked is None or not mine or asked.provider != provider_name or asked.sealed is None:
             return None
-        if not await self.store.write(lambda c: pending.spend_state(c, asked.handle, codes.hashed(state))):
+        if not await self._spent(
+            asked, codes.hashed(state), at, asks=bool(answer.get("code")) and "error" not in answer
+        ):
             return None
         provider, connector = self._of(asked)
         if "iss" in answer and answer["iss"].rstrip("/") not in provider.hosts.values():
-            # An answer of another authorization server: a mix-up attack (RFC 9207 §2.4).
+            # An answer of another authorization server: a mix-up attack (RFC 9207 §2.4). Its code goes nowhere.
+            await self.settling.no_pair(asked.handle)
             await self.settling.fail(asked.handle, "The answer did not come from the provider that was asked.")
         elif exchange.is_denial(answer.get("error")):
             await self.settling.deny(asked.handle, words=f"You said no at {provider.title}.")
@@ -156,11 +166,54 @@ class Linking:
                     verifier=verifier,
                     redirect_uri=self._redirect_uri(provider),
                 )
-            except ExchangeFailed:
+            except ExchangeFailed as failure:
+                if not isinstance(failure, ExchangeUnknown):
+                    await self.settling.no_pair(asked.handle)
                 await self.settling.fail(asked.handle, f"{provider.title} gave no access. Nothing was connected.")
             else:
                 await self.settling.tokens(asked, provider, connector, tokens)
         return asked.handle
+
+    async def _turn_to_poll(self, handle: str) -> Literal["first", "again"] | None:
+        """Win the right to poll; ``again`` after a poll whose answer nobody got."""
+        at = self.now()
+
+        def work(connection: Connection) -> Literal["first", "again"] | None:
+            asked = pending.get(connection, handle)
+            if asked is None or not pending.lease_poll(connection, handle, at=at, until=at + _POLL_LEASE):
+                return None
+            return "first" if self._expect(connection, asked, at) else "again"
+
+        return await self.store.write(work)
+
+    async def _spent(self, asked: Pending, state_hash: str, at: datetime, *, asks: bool) -> bool:
+        """Use up the state; ``asks``: tokens are asked for next."""
+
+        def work(connection: Connection) -> bool:
+            mine = pending.spend_state(connection, asked.handle, state_hash)
+            if mine and asks:
+                self._expect(connection, asked, at, apart=True)
+            return mine
+
+        return await self.store.write(work)
+
+    def _expect(self, connection: Connection, asked: Pending, at: datetime, *, apart: bool = False) -> bool:
+        """Tokens may come, and a crash may lose them; whether none were expected before."""
+        grant = self.providers[asked.provider].grant
+        return pairs.expect(
+            connection,
+            pairs.id_of(asked.handle),
+            subject=asked.subject,
+            environment=asked.environment,
+            provider=asked.provider,
+            connector=asked.connector,
+            grant_id="",
+            permissions=asked.permissions,
+            resource="account:not known yet",
+            lifetime=grant.refresh_lifetime if grant.rotates else grant.lifetime,
+            apart=apart,
+            at=at,
+        )
 
     async def _started(self, flow: Generator[Send, device.Body | None, device.Started], url: str) -> device.Started:
         step = next(flow)

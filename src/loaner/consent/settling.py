@@ -16,9 +16,11 @@ from loaner.consent.exchange import ExchangeFailed
 from loaner.consent.grants import DifferentAccount, Grants, TokenSet
 from loaner.consent.pending import Pending, Remember
 from loaner.consent.waiting import Bell
+from loaner.errors import StoreUnusable
+from loaner.failpoints import reached
 from loaner.provider_call import ProviderTransport
 from loaner.settings import Connector
-from loaner.store import Store
+from loaner.store import Store, pairs
 
 ONCE = timedelta(minutes=10)
 """How long the agent has to repeat the call that was approved."""
@@ -42,9 +44,11 @@ class Settling:
 
     async def tokens(self, asked: Pending, provider: Provider, connector: Connector, answer: Body) -> None:
         """Keep what the provider granted, if it is what was asked and from the right account; else say why not."""
+        reached("consent.answered")
         try:
             granted = exchange.token_set(answer, provider, asked.permissions)
         except ExchangeFailed:
+            await self.no_pair(asked.handle)
             await self.fail(asked.handle, f"{provider.title} gave no access. Nothing was connected.")
             return
         try:
@@ -58,9 +62,19 @@ class Settling:
             problem = f"{failure.cause[0].upper()}{failure.cause[1:]} {failure.do}"
         except TooLate as failure:
             problem = str(failure)
-        if problem:
+        except StoreUnusable:
+            # It cannot be kept, so it is not left alive either; the question stays open.
             await exchange.discard(self.transport, provider, connector, granted.access)
+            raise
+        if problem:
+            if await exchange.discard(self.transport, provider, connector, granted.access):
+                await self.no_pair(asked.handle, how="ended unused")
             await self.fail(asked.handle, problem)
+
+    async def no_pair(self, handle: str, *, how: str = "nothing was issued") -> None:
+        """What the provider was asked for does not exist, or not any more."""
+        at = self.now()
+        await self.store.write(lambda c: pairs.close(c, pairs.id_of(handle), state="failed", how=how, at=at))
 
     async def approve(self, asked: Pending, *, remember: Remember, proven_by: str) -> bool:
         """A yes that needs no provider; whether the question was still open."""
@@ -110,11 +124,14 @@ class Settling:
                 tokens=granted,
                 at=at,
             )
+            pairs.close(connection, pairs.id_of(asked.handle), state="returned", how="kept as the grant", at=at)
             if asked.wants_approval:
                 _approve(connection, asked, asked.remember or "once", asked.proven_by or "none", at)
+            reached("consent.kept")
             return True
 
         await self._rung(work)
+        reached("consent.settled")
 
     async def _misfit(self, asked: Pending, provider: Provider, granted: TokenSet) -> str | None:
         """Compare what was granted with what was asked (RFC 6749 §5.1); words when it does not fit."""

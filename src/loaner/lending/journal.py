@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, or_, select, update
@@ -18,7 +18,7 @@ from loaner.consent.grants import Grant
 from loaner.errors import GrantBroken
 from loaner.lending.loan import Ask, Minted
 from loaner.secret import Secret
-from loaner.store import Store
+from loaner.store import Store, pairs
 from loaner.store.owner import is_gone, is_here, this_process
 from loaner.store.tables import grants, loans
 
@@ -30,11 +30,6 @@ UNKNOWN_LIFETIME = timedelta(hours=8)
 CLOCK_SKEW = timedelta(minutes=15)
 """How far the clocks of two machines, or of a provider and us, may be apart."""
 _BACKOFF = (1, 2, 5, 15, 30, 60, 300)
-
-
-PAIR = "pair"
-"""The style of a row that is no loan: a token pair that a refresh may have brought and nobody here has."""
-_NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 class TokenMoved(Exception):
@@ -111,28 +106,18 @@ def intend(
 
 def expect_pair(connection: Connection, pair_id: str, grant: Grant, provider: Provider, *, at: datetime) -> None:
     """Write down that a refresh is about to bring a new pair. Where it gets lost, this is what lists it."""
-    known = provider.grant.refresh_lifetime if provider.grant.rotates else provider.grant.lifetime
-    until = at + timedelta(seconds=known) if known else _NEVER
-    connection.execute(
-        loans.insert().values(
-            id=pair_id,
-            call_id="",
-            subject=grant.subject,
-            agent="loaner",
-            environment=grant.environment,
-            provider=grant.provider,
-            connector=grant.connector,
-            grant_id=grant.id,
-            style=PAIR,
-            state="intent",
-            owner=this_process(),
-            permissions=sorted(grant.permissions),
-            resource=f"account:{grant.account_name}",
-            intent_at=at,
-            latest_expiry=until,
-            next_attempt_at=at + CALL_DEADLINE,
-            record={},
-        )
+    pairs.expect(
+        connection,
+        pair_id,
+        subject=grant.subject,
+        environment=grant.environment,
+        provider=grant.provider,
+        connector=grant.connector,
+        grant_id=grant.id,
+        permissions=grant.permissions,
+        resource=f"account:{grant.account_name}",
+        lifetime=provider.grant.refresh_lifetime if provider.grant.rotates else provider.grant.lifetime,
+        at=at,
     )
 
 
@@ -140,7 +125,7 @@ def pair_kept(connection: Connection, pair_id: str, grant: Grant, provider: Prov
     """The pair became the grant. Where a refresh token works once, earlier attempts with it brought none."""
     returned(connection, pair_id, how="kept as the grant", at=at)
     if provider.grant.rotates and provider.grant.kills_previous:
-        earlier = (loans.c.grant_id == grant.id) & (loans.c.style == PAIR) & loans.c.state.in_(OPEN)
+        earlier = (loans.c.grant_id == grant.id) & (loans.c.style == pairs.PAIR) & loans.c.state.in_(OPEN)
         connection.execute(
             update(loans).where(earlier).values(state="failed", returned_at=at, returned_how="nothing was issued")
         )
@@ -242,7 +227,7 @@ def in_use(connection: Connection, grant_id: str, *, at: datetime, held: bool, b
     running = [
         loans.c.grant_id == grant_id,
         loans.c.state.in_(states),
-        loans.c.style != PAIR,
+        loans.c.style != pairs.PAIR,
         loans.c.intent_at > at - CALL_DEADLINE,
     ]
     if before is not None:

@@ -1,0 +1,86 @@
+"""Token pairs on their way: written down before a provider is asked for one, so that a lost answer is listed.
+
+They stand among the loans, because they are the same promise: what may be alive at a provider and is not in a grant
+is confirmed ended, or listed with the latest moment at which it is dead.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+from sqlalchemy import Connection, select, update
+
+from loaner.store.owner import this_process
+from loaner.store.tables import loans
+
+PAIR = "pair"
+"""The style of such a row."""
+_NEVER = datetime(9999, 1, 1, tzinfo=UTC)
+"""A refresh token of a provider that names no lifetime."""
+_LOOKED_AT_AGAIN = timedelta(minutes=2)
+
+
+def id_of(handle: str) -> str:
+    """The one row for the pair that answers a question."""
+    return hashlib.sha256(f"pair {handle}".encode()).hexdigest()[:32]
+
+
+def expect(
+    connection: Connection,
+    pair_id: str,
+    *,
+    subject: str,
+    environment: str,
+    provider: str,
+    connector: str,
+    grant_id: str,
+    permissions: Iterable[str],
+    resource: str,
+    lifetime: float | None,
+    at: datetime,
+    apart: bool = False,
+) -> bool:
+    """A pair may exist from now on. ``lifetime`` in seconds, of what of it lives longest.
+
+    False where one was expected already, and that request may have been answered to nobody. ``apart``: this is then
+    another pair, and the lost one stays listed by itself.
+    """
+    expected = (loans.c.id == pair_id) & (loans.c.state != "failed")
+    if apart:
+        connection.execute(update(loans).where(expected).values(id=secrets.token_hex(16)))
+    if connection.execute(select(loans.c.id).where(expected)).first():
+        return False
+    connection.execute(loans.delete().where(loans.c.id == pair_id))
+    connection.execute(
+        loans.insert().values(
+            id=pair_id,
+            call_id="",
+            subject=subject,
+            agent="loaner",
+            environment=environment,
+            provider=provider,
+            connector=connector,
+            grant_id=grant_id,
+            style=PAIR,
+            state="intent",
+            owner=this_process(),
+            permissions=sorted(permissions),
+            resource=resource,
+            intent_at=at,
+            latest_expiry=at + timedelta(seconds=lifetime) if lifetime else _NEVER,
+            next_attempt_at=at + _LOOKED_AT_AGAIN,
+            record={},
+        )
+    )
+    return True
+
+
+def close(
+    connection: Connection, pair_id: str, *, state: Literal["returned", "failed"], how: str, at: datetime
+) -> None:
+    """It is in a grant, or was ended (``returned``); or the provider issued none (``failed``)."""
+    connection.execute(update(loans).where(loans.c.id == pair_id).values(state=state, returned_at=at, returned_how=how))
