@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import typer
 
 from loaner import __version__
-from loaner.cli import audit, demo, explain, loans, revoke, sandbox, scopes, serve, tools
+from loaner.cli import audit, connector, demo, explain, loans, revoke, sandbox, scopes, serve, status, tools
 from loaner.errors import Exit, LoanerError
 
 app = typer.Typer(
@@ -25,9 +25,11 @@ app.command("serve")(serve.serve)
 app.command("explain")(explain.explain)
 app.command("tools")(tools.tools)
 app.command("scopes")(scopes.scopes)
+app.command("status")(status.status)
 app.command("loans")(loans.loans)
 app.command("revoke")(revoke.revoke)
 app.add_typer(audit.app, name="audit")
+app.add_typer(connector.app, name="connector")
 app.add_typer(sandbox.app, name="sandbox")
 
 EMBEDDED = "embedded"

@@ -9,11 +9,14 @@ from typing import Annotated
 
 import typer
 
+from loaner.cli import _sandbox_control
 from loaner.errors import Exit, SettingsInvalid, UsageError
 
 app = typer.Typer(
     help="Emulated GitHub, Slack, Linear and an identity provider, on this machine.", invoke_without_command=True
 )
+app.add_typer(_sandbox_control.fault, name="fault")
+app.command("switch")(_sandbox_control.switch)
 
 
 @app.callback()

@@ -1,0 +1,86 @@
+"""``loaner connector``: the registered apps, and where a provider asks for something else than they claim."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(help="The registered apps, and what providers say of the scopes that loaner derives.")
+
+
+@app.callback()
+def connector() -> None:
+    """The registered apps, and what providers say of the scopes that loaner derives."""
+
+
+@app.command("list")
+def listed(as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False) -> None:
+    """List the connectors: provider, client id, environments and agents. Never a secret."""
+    from loaner.cli import _opened, _sandboxed
+
+    settings, sandboxed = _opened.settings_for_a_verb()
+    rows: list[dict[str, Any]] = []
+    if sandboxed:
+        rows = [
+            {
+                "connector": one.name,
+                "provider": one.provider,
+                "client_id": one.client_id,
+                "client_secret": "the sandbox's own",
+                "environments": list(one.environments),
+                "agents": list(one.agents),
+            }
+            for one in _sandboxed.connectors()
+        ]
+    else:
+        rows = [
+            {
+                "connector": name,
+                "provider": one.provider,
+                "client_id": one.client_id,
+                "client_secret": one.client_secret,  # a reference to where it is kept
+                "environments": list(one.environments),
+                "agents": list(one.agents),
+            }
+            for name, one in settings.connectors.items()
+        ]
+    if as_json:
+        for row in rows:
+            print(json.dumps(row))
+    elif not rows:
+        print("no connector is configured: add [connectors.NAME] to loaner.toml")
+    else:
+        for row in rows:
+            serves = ", ".join(row["environments"]) or "every environment"
+            agents = ", ".join(row["agents"]) or "every agent"
+            print(f"{row['connector']:16} {row['provider']:8} {row['client_id']:24} {serves}; {agents}")
+
+
+@app.command()
+def drift(as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False) -> None:
+    """List where a provider named another permission than loaner asked for: the connector is wrong, or it changed."""
+    import anyio
+
+    rows = anyio.run(_drift)
+    if as_json:
+        for row in rows:
+            print(json.dumps(row))
+    elif not rows:
+        print("no drift: every answer named the permissions that were asked for, or one that is known to add to them")
+    else:
+        for row in rows:
+            word = "needs more" if row["kind"] == "less" else "would do with less"
+            print(f"{row['tool']:34} {word}: it names {row['named']}; loaner asked for {row['ours']}")
+            print(f"{'':34} first seen {row['first_at']} through {row['connector']}; see {row['source']}")
+
+
+async def _drift() -> list[dict[str, Any]]:
+    from dataclasses import asdict
+
+    from loaner.cli import _opened
+    from loaner.clock import iso
+
+    async with _opened.loaner_for_a_verb() as loaner:
+        return [asdict(one) | {"first_at": iso(one.first_at)} for one in await loaner.drifts.all()]

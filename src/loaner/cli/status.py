@@ -1,0 +1,109 @@
+"""``loaner status``: what is connected, what waits, what is lent, and what is left of the providers' limits."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+
+def status(as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False) -> None:
+    """Show connected accounts, pending consents, open loans, and what is left of each provider's limits."""
+    import anyio
+
+    told = anyio.run(_status)
+    if as_json:
+        print(json.dumps(told))
+        return
+    print(f"environment {told['environment']}, {told['tools']} tools, {len(told['servers'])} servers running")
+    _section("connected", [_grant(row) for row in told["grants"]], "nobody has connected an account")
+    _section("waiting for a person", [_consent(row) for row in told["consents"]], "nothing")
+    _section("open loans", [_loan(row) for row in told["loans"]], "none: every credential is confirmed returned")
+    _section("limits", [_left(row) for row in told["limits"]], "nothing was spent yet")
+
+
+def _section(title: str, lines: list[str], none: str) -> None:
+    print(title)
+    for line in lines or [none]:
+        print(f"  {line}")
+
+
+def _grant(row: dict[str, Any]) -> str:
+    permissions = ", ".join(row["permissions"]) or "what the app may do"
+    return f"{row['provider']:8} {row['account']:16} {permissions} (through {row['connector']}, since {row['since']})"
+
+
+def _consent(row: dict[str, Any]) -> str:
+    return f"{row['tool']} for {row['agent']}: {row['phrase']}, until {row['expires_at']}"
+
+
+def _loan(row: dict[str, Any]) -> str:
+    permissions = ", ".join(row["permissions"]) or "no permission"
+    return f"{row['provider']:8} {permissions} on {row['resource']}, dead at the latest {row['latest_expiry']}"
+
+
+def _left(row: dict[str, Any]) -> str:
+    again = f", all of it back in {row['full_in']} s" if row["full_in"] else ""
+    return f"{row['provider']:8} {row['account']:16} {row['left']} of {row['limit']} {row['budget']} left{again}"
+
+
+async def _status() -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from sqlalchemy import select
+
+    from loaner.cli import _opened, _servers
+    from loaner.clock import iso
+    from loaner.lending.journal import open_loans
+    from loaner.store.tables import consents
+
+    async with _opened.loaner_for_a_verb() as loaner:
+        grants = await loaner.grants.everybodys()
+        names = {(grant.provider, grant.account_id): grant.account_name for grant in grants}
+        waiting = select(consents).where(
+            consents.c.state.in_(("pending", "linking")), consents.c.expires_at > loaner.now()
+        )
+        return {
+            "environment": loaner.settings.environment,
+            "tools": len(loaner.catalog),
+            "servers": [asdict(server) for server in _servers.running(loaner.settings.home)],
+            "grants": [
+                {
+                    "id": grant.id,
+                    "subject": grant.subject,
+                    "provider": grant.provider,
+                    "connector": grant.connector,
+                    "account": grant.account_name,
+                    "permissions": sorted(grant.permissions),
+                    "since": iso(grant.created_at),
+                }
+                for grant in grants
+            ],
+            # Neither code nor link: whoever may look at the state may not thereby answer a question.
+            "consents": [
+                {
+                    "tool": row.tool,
+                    "agent": row.agent.get("name", ""),
+                    "subject": row.subject,
+                    "phrase": row.shown.get("phrase", row.tool),
+                    "expires_at": iso(row.expires_at),
+                }
+                for row in await loaner.store.read(lambda c: c.execute(waiting).all())
+            ],
+            "loans": [
+                {
+                    "id": loan.id,
+                    "provider": loan.provider,
+                    "permissions": loan.permissions,
+                    "resource": loan.resource,
+                    "state": loan.state,
+                    "latest_expiry": iso(loan.latest_expiry),
+                }
+                for loan in await loaner.store.read(open_loans)
+            ],
+            "limits": [
+                asdict(left) | {"account": names.get((left.provider, left.account), left.account)}
+                for left in await loaner.budgets.left(loaner.catalog.providers)
+            ],
+        }
