@@ -9,7 +9,6 @@ from typing import Annotated, Any
 import typer
 
 from loaner.errors import UsageError
-from loaner.policy import Allowed, Refused
 
 
 def explain(
@@ -56,6 +55,7 @@ async def _explain(tool: str, pairs: dict[str, str], agent: str) -> dict[str, An
     from loaner.caller import Agent
     from loaner.cli import _opened
     from loaner.journey import ToolCall
+    from loaner.policy import Allowed, Refused
 
     async with _opened.loaner_for_a_verb() as loaner:
         call = ToolCall(tool, loaner.catalog[tool].from_text(pairs))
