@@ -1,6 +1,7 @@
-"""A read through loaner against the same read through a bare server, both over stdio, in turns.
+"""A read through loaner against the same read through a bare server, all over stdio, in turns.
 
-loaner mints a token for the one call, uses it, gives it back and writes a record; the bare server has a static token.
+loaner mints a token for the one call, uses it, gives it back and writes a record. The bare server has a static token.
+The third side mints and revokes by hand, with no consent, journal or record: what the providers alone cost.
 The run fails when any answer is wrong, or when the providers' ledger does not show one token per call, used once and
 dead afterwards: a number from a broken run is worth nothing.
 """
@@ -64,7 +65,7 @@ async def turn(client: Client, setting: Setting) -> Round:
 async def consent(client: Client, here: world.World) -> None:
     """Ask once, let alice agree, ask until it works: from then on a grant covers the read."""
     first = await client.call_tool(TOOL, ARGUMENTS)
-    await here.approve(code_of(first))
+    await here.approve(code_of(first), "alice")
     for _ in range(20):
         if not (await client.call_tool(TOOL, ARGUMENTS)).is_error:
             return
@@ -98,19 +99,24 @@ async def settled(here: world.World, calls: int, patience: float = 20) -> list[d
 
 async def measure(setting: Setting) -> dict[str, Any]:
     """All rounds. Raises BrokenRunError."""
-    ours: list[Round] = []
-    theirs: list[Round] = []
+    rounds: dict[str, list[Round]] = {"loaner": [], "bare": [], "by hand": []}
     async with world.running() as here:
-        token = await here.static_token()
-        async with Client(here.bare(token)) as bare, Client(here.loaner()) as loaner:
+        token = await here.static_token("bob")  # so that the ledger tells whose tokens are whose
+        async with (
+            Client(here.loaner()) as loaner,
+            Client(here.bare(token)) as bare,
+            Client(here.by_hand(token)) as by_hand,
+        ):
             await consent(loaner, here)
             await read(bare)
-            for number in range(setting.rounds):
-                turns = [(bare, theirs), (loaner, ours)]
-                for client, kept in turns if number % 2 else reversed(turns):
+            await read(by_hand)
+            turns = list(zip(rounds.values(), (loaner, bare, by_hand), strict=True))
+            for _ in range(setting.rounds):
+                for kept, client in turns:
                     kept.append(await turn(client, setting))
-            lent = await settled(here, setting.rounds * setting.calls + 1)
-    return report(setting, ours, theirs, Spread.of([lived(entry) for entry in lent]))
+                turns.append(turns.pop(0))  # everybody is first in turn
+            lent = await settled(here, 2 * (setting.rounds * setting.calls + 1))
+    return report(setting, rounds, Spread.of([lived(entry) for entry in lent if entry["subject"] == "alice"]))
 
 
 def lived(entry: dict[str, Any]) -> float:
@@ -119,23 +125,20 @@ def lived(entry: dict[str, Any]) -> float:
     return (revoked - minted).total_seconds() * 1000
 
 
-def report(setting: Setting, ours: list[Round], theirs: list[Round], life: Spread) -> dict[str, Any]:
+def report(setting: Setting, rounds: dict[str, list[Round]], life: Spread) -> dict[str, Any]:
     """Print the table; answer the same for machines."""
-    rows = {
-        "calls/s": ([r.calls_per_second for r in ours], [r.calls_per_second for r in theirs]),
-        "median ms": ([r.median_ms for r in ours], [r.median_ms for r in theirs]),
-    }
-    print(
-        f"\nread through stdio, {setting.at_once} at once, {setting.rounds} rounds of {setting.calls} calls each side"
-    )
-    print(f"  {'':10} {'loaner':>24} {'bare server':>24} {'ratio, paired':>22}")
-    for name, (mine, other) in rows.items():
-        ratio = paired(mine, other).shown("×", 2)
-        print(f"  {name:10} {Spread.of(mine).shown():>24} {Spread.of(other).shown():>24} {ratio:>22}")
-    print(f"  one token per call, each used once, all dead after {life.shown(' ms')}; every answer right")
+    print(f"\nread through stdio, {setting.at_once} at once, {setting.rounds} rounds of {setting.calls} calls a side")
+    print(f"  {'':8} {'calls/s':>22} {'median ms':>22} {'median, loaner against it':>28}")
+    ratios: dict[str, Spread] = {}
+    for name, turns in rounds.items():
+        rates, medians = [one.calls_per_second for one in turns], [one.median_ms for one in turns]
+        ratios[name] = paired([one.median_ms for one in rounds["loaner"]], medians)
+        against = "" if name == "loaner" else ratios[name].shown("×", 2)
+        print(f"  {name:8} {Spread.of(rates).shown():>22} {Spread.of(medians).shown():>22} {against:>28}")
+    print(f"  one token per call, each used once, all dead, loaner's after {life.shown(' ms')}; every answer right")
     return {
         "setting": setting.__dict__,
         "token_life_ms": plain(life),
-        "rounds": {"loaner": [plain(r) for r in ours], "bare": [plain(r) for r in theirs]},
-        "ratio": {name: plain(paired(*sides)) for name, sides in rows.items()},
+        "rounds": {name: [plain(one) for one in turns] for name, turns in rounds.items()},
+        "median_ratio": {name: plain(ratio) for name, ratio in ratios.items() if name != "loaner"},
     }

@@ -21,6 +21,7 @@ PYTHON = sys.executable
 LOANER = str(Path(sys.executable).with_name("loaner"))
 # Registered in every sandbox, and good for nothing else.
 CLIENT_ID = "Iv23liSANDBOXloaner"
+CLIENT_SECRET = "sandbox-github-secret"  # noqa: S105 - published on purpose
 
 
 @dataclass(frozen=True)
@@ -34,11 +35,10 @@ class World:
     def environment(self) -> dict[str, str]:
         return {"LOANER_HOME": str(self.home)}
 
-    async def approve(self, code: str) -> None:
-        """Be alice: open the page for `code` and agree."""
-        await anyio.run_process(
-            [LOANER, "sandbox", "approve", code, "--as", "alice"], env=self.environment, cwd=self.home
-        )
+    async def approve(self, code: str, person: str) -> None:
+        """Be that person: open the page for `code` and agree."""
+        command = [LOANER, "sandbox", "approve", code, "--as", person]
+        await anyio.run_process(command, env=self.environment, cwd=self.home)
 
     async def ledger(self) -> list[dict[str, Any]]:
         """Every token that the providers minted, as they saw it."""
@@ -46,12 +46,12 @@ class World:
             entries: list[dict[str, Any]] = (await client.get(f"{self.base_url}/sandbox/ledger")).json()
             return entries
 
-    async def static_token(self) -> str:
+    async def static_token(self, person: str) -> str:
         """A user token such as people paste into a configuration file: the device flow, once, by hand."""
         async with httpx2.AsyncClient(trust_env=False, headers={"Accept": "application/json"}) as client:
             web = f"{self.base_url}/github/login"
             begun = (await client.post(f"{web}/device/code", data={"client_id": CLIENT_ID})).json()
-            await self.approve(begun["user_code"])
+            await self.approve(begun["user_code"], person)
             answer = await client.post(
                 f"{web}/oauth/access_token",
                 data={
@@ -72,6 +72,13 @@ class World:
         """The bare server over stdio, with `token`."""
         upstream = {"UPSTREAM": f"{self.base_url}/github/api", "TOKEN": token}
         return StdioServerParameters(command=PYTHON, args=[str(HERE / "bare_server.py")], env=upstream)
+
+    def by_hand(self, token: str) -> StdioServerParameters:
+        """The bare server, minting from `token` and revoking around each call."""
+        bare = self.bare(token)
+        return bare.model_copy(
+            update={"env": {**(bare.env or {}), "CLIENT_ID": CLIENT_ID, "CLIENT_SECRET": CLIENT_SECRET}}
+        )
 
 
 @asynccontextmanager
