@@ -6,7 +6,8 @@ Noticed on any answer and written beside the calls, never in their way: once for
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
@@ -86,7 +87,9 @@ class Drifts:
         self.store = store
         self.now = now
         self._seen: set[str] = set()
-        self._put, self._got = anyio.create_memory_object_stream[Drift | anyio.Event](_WAITING)
+        self._noticed: deque[Drift] = deque()
+        self._more = anyio.Event()
+        self._writing = anyio.Lock()
 
     def look(self, bound: BoundCall, scope: Scope, connector: str, answer: Answer) -> None:
         """Compare one answer with what the call asked for. Costs the call a few microseconds and never fails it."""
@@ -96,43 +99,35 @@ class Drifts:
         except Exception:
             log.exception("an answer could not be compared with its scope", tool=bound.operation.tool)
             return
-        if drift and drift.id not in self._seen:
+        if drift and drift.id not in self._seen and len(self._noticed) < _WAITING:
             self._seen.add(drift.id)
-            try:
-                self._put.send_nowait(
-                    Drift(drift.tool, drift.kind, drift.ours, drift.named, drift.source, connector, self.now())
-                )
-            except (anyio.WouldBlock, anyio.BrokenResourceError):
-                self._seen.discard(drift.id)  # the next call will see it again
+            self._noticed.append(replace(drift, connector=connector, first_at=self.now()))
+            self._more.set()
 
     async def run(self) -> None:
         """Write down what was noticed, until cancelled; then what still waits."""
         try:
-            async for noticed in self._got:
-                await self._take(noticed)
+            while True:
+                await self._more.wait()
+                self._more = anyio.Event()
+                await self.settled()
         finally:
-            with anyio.CancelScope(shield=True), anyio.move_on_after(2):
-                while self._got.statistics().current_buffer_used:
-                    await self._take(self._got.receive_nowait())
-            self._put.close()
-            self._got.close()
+            with anyio.CancelScope(shield=True):
+                await self.settled()
 
     async def settled(self) -> None:
-        """Wait until everything noticed so far is written."""
-        done = anyio.Event()
-        await self._put.send(done)
-        await done.wait()
+        """Write down everything noticed so far."""
+        async with self._writing:
+            while self._noticed:
+                await self._take(self._noticed.popleft())
 
-    async def _take(self, noticed: Drift | anyio.Event) -> None:
-        if isinstance(noticed, anyio.Event):
-            noticed.set()
-            return
-        log.warning("a provider names another permission than ours", tool=noticed.tool, named=noticed.named)
+    async def _take(self, drift: Drift) -> None:
+        log.warning("a provider names another permission than ours", tool=drift.tool, named=drift.named)
         try:
-            await self.store.write(lambda c: _keep(c, noticed))
+            await self.store.write(lambda c: _keep(c, drift))
         except LoanerError as failure:
-            self._seen.discard(noticed.id)
-            log.warning("drift could not be written down", tool=noticed.tool, reason=failure.log)
+            self._seen.discard(drift.id)  # the next call will see it again
+            log.warning("drift could not be written down", tool=drift.tool, reason=failure.log)
 
     async def all(self) -> list[Drift]:
         """Every difference ever noticed, by tool."""
