@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from datetime import timedelta
 from html import escape
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
@@ -116,7 +116,7 @@ class Pages:
         # Nothing is ever sent to an address that was not registered, not even an error.
         if asked.get("client_id") != self.hub.app.client_id:
             return page("404", "<p>No such application.</p>", status=404)
-        if not _is_registered(asked.get("redirect_uri", "")):
+        if not registered.redirect_allowed(asked.get("redirect_uri", "")):
             return page("Be careful!", "<p>The redirect_uri is not associated with this application.</p>", status=400)
         if "code_challenge" in asked and asked.get("code_challenge_method") != "S256":
             return _back(asked, {"error": "invalid_request", "error_description": "Only S256 is supported."})
@@ -132,16 +132,6 @@ class Pages:
         if blob is None or blob.expires_at <= self.hub.now():
             return PlainTextResponse("AuthenticationFailed", status_code=403)
         return PlainTextResponse(blob.text)
-
-
-def _is_registered(redirect_uri: str) -> bool:
-    parts = urlsplit(redirect_uri)
-    return (
-        parts.scheme == "http"
-        and parts.hostname in registered.REDIRECT_HOSTS
-        and parts.path == registered.REDIRECT_PATH
-        and not parts.username
-    )
 
 
 def _back(asked: dict[str, str], answer: dict[str, str]) -> Response:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from loaner.sandbox.redirects import on_loopback
+
 CLIENT_ID = "Iv23liSANDBOXloaner"
 CLIENT_SECRET = "sandbox-github-secret"  # noqa: S105 - published on purpose: it opens nothing but the sandbox
 APP_ID = 4242
@@ -11,8 +13,7 @@ APP_SLUG = "loaner-sandbox"
 APP_NAME = "Loaner Sandbox"
 INSTALLATION_ID = 1
 ORGANIZATION = "acme"
-REDIRECT_HOSTS = ("127.0.0.1", "localhost")
-REDIRECT_PATH = "/callback/github"
+redirect_allowed = on_loopback("/callback/github")
 
 PERMISSIONS: dict[str, str] = {
     "actions": "write",

@@ -2,23 +2,9 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+from loaner.sandbox.redirects import on_loopback
 
 CLIENT_ID = "loaner-web"
-_CALLBACK_PATH = "/signin/callback"
 
-
-def redirect_allowed(uri: str) -> bool:
-    """Whether the client may have its code sent here: loopback, any port (RFC 8252 section 7.3)."""
-    try:
-        parts = urlsplit(uri)
-        port = parts.port
-    except ValueError:
-        return False
-    return (
-        parts.scheme == "http"
-        and parts.netloc in {f"{host}:{port}" for host in ("127.0.0.1", "localhost")}
-        and parts.path == _CALLBACK_PATH
-        and not parts.query
-        and not parts.fragment
-    )
+redirect_allowed = on_loopback("/signin/callback")
+"""Whether the app lists this redirect URI."""
