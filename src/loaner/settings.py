@@ -150,8 +150,15 @@ def load(**flags: Any) -> Settings:
         raise SettingsInvalid("; ".join(_told(problem) for problem in problems.errors(include_input=False))) from None
     except tomllib.TOMLDecodeError as failure:
         raise SettingsInvalid(f"loaner.toml cannot be read: {failure}") from None
+    except (OSError, UnicodeDecodeError) as failure:
+        raise SettingsInvalid(f"loaner.toml cannot be read ({type(failure).__name__}).") from None
     _refuse_unknown_environment()
-    settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as failure:
+        raise SettingsInvalid(
+            f"the folder {settings.home} cannot be used: {failure.strerror}.", do="Set LOANER_HOME to one that can."
+        ) from None
     return settings
 
 

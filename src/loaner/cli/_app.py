@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
+import traceback
 from collections.abc import Sequence
+from pathlib import PurePath
 
 import typer
 
 from loaner import __version__
 from loaner.cli import audit, connector, demo, explain, loans, revoke, sandbox, scopes, serve, status, tools
-from loaner.errors import Exit, LoanerError
+from loaner.errors import Exit, LoanerError, UsageError
 
 app = typer.Typer(
     name="loaner",
@@ -52,27 +54,31 @@ def root(
 def run(arguments: Sequence[str]) -> int:
     """Run one command line. Returns its exit code; stderr gets one clear error, never a traceback."""
     arguments = _with_bare_sandbox(list(arguments))
+    as_json = "--json" in arguments
     try:
         outcome = app(arguments, standalone_mode=False)
-    except LoanerError as failure:
-        tell(failure, as_json="--json" in arguments)
+    except (typer.Abort, KeyboardInterrupt):
+        return int(Exit.INTERRUPTED)
+    except (Exception, BaseExceptionGroup) as error:  # whatever it is, it is told in our words
+        leaves = _flat(error)
+        if any(isinstance(leaf, KeyboardInterrupt) for leaf in leaves):
+            return int(Exit.INTERRUPTED)
+        if hasattr(error, "show") and not as_json:  # Typer's own errors of use come with the usage
+            error.show()
+            return int(Exit.USAGE)
+        failure = next((leaf for leaf in leaves if isinstance(leaf, LoanerError)), None) or _put(leaves[0])
+        tell(failure, as_json=as_json)
         return int(failure.exit)
-    except BaseExceptionGroup as group:
-        failures = [error for error in _flat(group) if isinstance(error, LoanerError)]
-        if not failures:
-            raise
-        tell(failures[0], as_json="--json" in arguments)
-        return int(failures[0].exit)
-    except typer.Abort:
-        return int(Exit.INTERRUPTED)
-    except KeyboardInterrupt:
-        return int(Exit.INTERRUPTED)
-    except Exception as failure:
-        if not hasattr(failure, "format_message"):  # Typer's own errors of use have it
-            raise
-        failure.show()  # type: ignore[attr-defined]
-        return int(Exit.USAGE)
     return outcome if isinstance(outcome, int) else int(Exit.OK)
+
+
+def _put(error: BaseException) -> LoanerError:
+    """An error that is not ours, in our words. The text of an unforeseen one may hold anything, so it stays out."""
+    if hasattr(error, "format_message"):
+        return UsageError(str(error.format_message()), do="Try --help.")
+    place = traceback.extract_tb(error.__traceback__)
+    at = f"{PurePath(place[-1].filename).name}:{place[-1].lineno}" if place else "nowhere"
+    return LoanerError(f"loaner failed in a way it does not know: {type(error).__name__} at {at}.")
 
 
 def tell(failure: LoanerError, *, as_json: bool) -> None:
@@ -96,9 +102,7 @@ def _with_bare_sandbox(arguments: list[str]) -> list[str]:
     ]
 
 
-def _flat(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
-    return [
-        leaf
-        for error in group.exceptions
-        for leaf in (_flat(error) if isinstance(error, BaseExceptionGroup) else [error])
-    ]
+def _flat(error: BaseException) -> list[BaseException]:
+    if not isinstance(error, BaseExceptionGroup):
+        return [error]
+    return [leaf for each in error.exceptions for leaf in _flat(each)]
