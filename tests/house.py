@@ -24,7 +24,8 @@ from loaner.connectors import Connectors
 from loaner.consent import Consent, Consents, Grants
 from loaner.errors import ConsentNeeded, LoanerError
 from loaner.jwks import IssuerKeys
-from loaner.policy import BuiltinPolicy
+from loaner.policy import CedarPolicy
+from loaner.policy import load as read_policy
 from loaner.provider_call import ProviderTransport
 from loaner.sandbox import pages
 from loaner.sandbox.app import Sandbox, create_app
@@ -83,7 +84,8 @@ class House:
         bound = self.catalog[call[0]].bind(call[1])
         scope = derive(bound)
         connector = Connectors(CONNECTORS).choose(scope.provider, who)
-        return await self.consents.obtain(who, bound, scope, BuiltinPolicy().rule(who, bound, scope), connector)
+        ruling = policy().rule(who, bound, scope, self.now())
+        return await self.consents.obtain(who, bound, scope, ruling, connector)
 
     async def asked(self, call: tuple[str, dict[str, Any]], who: Caller | None = None) -> ConsentNeeded:
         """The question that a call puts; it must put one."""
@@ -179,7 +181,14 @@ def _consents(store: Store, transport: ProviderTransport, everything: Catalog, n
         settings=Settings(),
         now=now,
         base_url=lambda: OURS,
+        policy_version=policy().version,
     )
+
+
+@cache
+def policy() -> CedarPolicy:
+    """The built-in rules."""
+    return read_policy(None, tools().operations)
 
 
 @cache

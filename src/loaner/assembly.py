@@ -27,7 +27,8 @@ from loaner.lending.refresh import Refresher
 from loaner.lending.returning import Returns
 from loaner.lending.revoking import Revoker
 from loaner.lending.token_scoped import TokenScoped
-from loaner.policy import BuiltinPolicy, Policy
+from loaner.policy import Policy
+from loaner.policy import load as read_policy
 from loaner.provider_call import ProviderTransport
 from loaner.settings import Settings, resolve
 from loaner.store import KeyHolder, LocalKey, Store, open_store
@@ -66,8 +67,15 @@ def key_holder(settings: Settings) -> KeyHolder:
 
 def read_catalog(settings: Settings) -> Catalog:
     """The tools that this loaner shows, with the hosts that its settings name."""
+    return _shown(_everything(settings), settings)
+
+
+def _everything(settings: Settings) -> Catalog:
     extra = [settings.extra_connectors] if settings.extra_connectors else []
-    everything = catalogs.load(bases=settings.hosts or None, extra=extra)
+    return catalogs.load(bases=settings.hosts or None, extra=extra)
+
+
+def _shown(everything: Catalog, settings: Settings) -> Catalog:
     tools = settings.tools
     return everything.selected(
         toolsets=tools.toolsets, tools=tools.only, exclude=tools.exclude, read_only=tools.read_only
@@ -84,14 +92,17 @@ async def open_loaner(
 
     Raises :class:`loaner.errors.LoanerError` when a setting, a connector file or the store cannot be used.
     """
-    catalog = read_catalog(settings)
+    everything = _everything(settings)
+    catalog = _shown(everything, settings)
+    # Read before the store is opened: a policy that cannot be ruled by leaves nothing running.
+    policy = read_policy(settings.policy_folder, everything.operations, read_only=settings.tools.read_only)
     connectors = connectors or registered.from_settings(settings.connectors, catalog.providers)
     async with (
         open_store(settings.store_url, key_holder(settings)) as store,
         ProviderTransport() as transport,
         anyio.create_task_group() as background,
     ):
-        loaner = _assemble(settings, store, transport, catalog, connectors, now)
+        loaner = _assemble(settings, store, transport, catalog, connectors, policy, now)
         if serving:
             await background.start(loaner.returns.run)
             background.start_soon(loaner.drifts.run)
@@ -103,7 +114,13 @@ async def open_loaner(
 
 
 def _assemble(
-    settings: Settings, store: Store, transport: ProviderTransport, catalog: Catalog, connectors: Connectors, now: Now
+    settings: Settings,
+    store: Store,
+    transport: ProviderTransport,
+    catalog: Catalog,
+    connectors: Connectors,
+    policy: Policy,
+    now: Now,
 ) -> Loaner:
     grants = Grants(store, now)
     styles: dict[str, Style] = {style.name: style for style in (Held(), TokenScoped(transport))}
@@ -111,7 +128,6 @@ def _assemble(
     returns = Returns(store, styles, catalog.providers, connectors, closing.close, settings.environment, now)
     budgets, drifts = Budgets(store, now, settings.budget), Drifts(store, now)
     lender = Lender(store, styles, Refresher(grants, transport, now), returns, now, budgets)
-    policy = BuiltinPolicy(read_only=settings.tools.read_only)
     loaner: Loaner
     consents = Consents(
         store=store,
@@ -122,9 +138,10 @@ def _assemble(
         settings=settings,
         now=now,
         base_url=lambda: loaner.base_url,
+        policy_version=policy.version,
     )
     cursors = Cursors(store.sealed.holder.derive("cursors"))
-    journey = Journey(audit, catalog, policy, connectors, consents, lender, transport, cursors, budgets, drifts)
+    journey = Journey(audit, catalog, policy, connectors, consents, lender, transport, cursors, budgets, drifts, now)
     loaner = Loaner(
         settings=settings,
         now=now,

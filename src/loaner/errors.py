@@ -26,6 +26,7 @@ the operator also gets ``log``, a reason that stays inside. No voice ever carrie
     ├── RecordsAltered          the records are not as they were written
     ├── StoreUnusable           the state cannot be read or written
     ├── ConnectorInvalid        a connector file the catalogue refuses
+    ├── PolicyInvalid           a policy that cannot be ruled by
     ├── SettingsInvalid         a setting nobody can act on
     └── UsageError              a command that cannot be carried out as asked
 """
@@ -254,6 +255,17 @@ class ConnectorInvalid(LoanerError):
 
     def __init__(self, cause: str, *, where: str, do: str = "") -> None:
         super().__init__(f"{where}: {cause}", do=do)
+        self.where = where
+
+
+class PolicyInvalid(LoanerError):
+    """``where`` is ``file:line``."""
+
+    code = "policy_invalid"
+    exit = Exit.USAGE
+
+    def __init__(self, cause: str, *, where: str = "policy", do: str = "", log: str = "") -> None:
+        super().__init__(f"{where}: {cause}", do=do, log=log)
         self.where = where
 
 

@@ -16,6 +16,7 @@ from loaner.audit import Audit, Draft
 from loaner.audit.drift import Drifts
 from loaner.caller import Caller
 from loaner.catalog import BoundCall, Catalog, PlannedRequest
+from loaner.clock import Now
 from loaner.connectors import Connectors
 from loaner.consent import Consent, Consents
 from loaner.cursors import Cursors
@@ -61,6 +62,7 @@ class Journey:
     cursors: Cursors
     budgets: Budgets
     drifts: Drifts
+    now: Now
 
     async def carry(self, call: ToolCall, caller: Caller) -> Reply:
         """Carry one call from the asking to the key given back. Raises a :class:`loaner.errors.LoanerError`."""
@@ -72,7 +74,7 @@ class Journey:
             record.asked(operation, bound)
             scope = derive(bound)  # the least that will do
             record.needed(scope)
-            ruling = self.policy.rule(caller, bound, scope)  # Allowed | Ask | Refused(reason)
+            ruling = self.policy.rule(caller, bound, scope, self.now())  # Allowed | Ask | Refused(reason)
             record.ruled(ruling, version=self.policy.version)
             connector = self.connectors.choose(operation.provider.name, caller)
             record.asked(operation, bound, connector=connector.name)
@@ -116,7 +118,7 @@ class Journey:
         bound = self.catalog[call.tool].bind(call.arguments)
         scope = derive(bound)
         provider = bound.operation.provider
-        ruling = self.policy.rule(caller, bound, scope)
+        ruling = self.policy.rule(caller, bound, scope, self.now())
         try:
             connector = self.connectors.choose(provider.name, caller)
         except PolicyDenied:

@@ -109,6 +109,8 @@ class Settings(BaseSettings):
     hosts: dict[str, dict[str, str]] = Field(default_factory=dict)
     """Other base URLs for a provider's hosts: a GitHub Enterprise Server, or the sandbox."""
     connectors: dict[str, ConnectorSettings] = Field(default_factory=dict)
+    policy: Path | None = None
+    """A folder of ``*.cedar`` rules, in place of the built-in ones; ``policy/`` beside ``loaner.toml`` when not set."""
     extra_connectors: Path | None = None
     """A folder of further connector files, beside the shipped ones."""
 
@@ -130,6 +132,12 @@ class Settings(BaseSettings):
     @property
     def public_url(self) -> str:
         return (self.http.public_url or f"http://{self.http.host}:{self.http.port}").rstrip("/")
+
+    @property
+    def policy_folder(self) -> Path | None:
+        """Where the rules are; ``None`` for the built-in ones."""
+        beside = (file.parent / "policy" for file in config_files() if file.is_file())
+        return self.policy or next((folder for folder in beside if folder.is_dir()), None)
 
 
 def config_files() -> list[Path]:

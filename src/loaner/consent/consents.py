@@ -22,7 +22,7 @@ from loaner.consent.pending import Pending, Remember, State
 from loaner.consent.settling import Settling, call_of
 from loaner.consent.waiting import LOOK_AGAIN, Bell
 from loaner.errors import LoanerError, PolicyDenied
-from loaner.policy import POLICY_VERSION, Allowed, Ask, Ruling
+from loaner.policy import Allowed, Ask, Ruling
 from loaner.provider_call import ProviderTransport
 from loaner.scope import Scope
 from loaner.settings import Connector, Settings
@@ -62,7 +62,7 @@ class Consents:
         settings: Settings,
         now: Now,
         base_url: Callable[[], str],
-        policy_version: str = POLICY_VERSION,
+        policy_version: str,
     ) -> None:
         self.store = store
         self.grants = grants

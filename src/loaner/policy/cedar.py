@@ -1,0 +1,122 @@
+"""Ruling by a Cedar policy. No I/O, no clock.
+
+Cedar knows yes and no, and loaner needs a third answer: *ask a person*. So the same call is put up to three times:
+as it is, then as if the person had approved it (``context.approved``), then as if they had approved these very
+arguments (``context.approved_exactly``). The first yes decides. A rule says "ask" by requiring one of the two, and
+``forbid`` keeps its meaning: what is forbidden is not even asked about.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import cedarpy
+
+from loaner.caller import Caller
+from loaner.catalog.operation import BoundCall
+from loaner.policy.rules import Rule, Rules
+from loaner.policy.ruling import Allowed, Ask, Refused, Ruling
+from loaner.scope import Scope
+
+_ADVICE = "An operator decides that. Tell the user which rule it was."
+
+
+@dataclass(frozen=True)
+class CedarPolicy:
+    """A policy that was read and validated. Deciding costs well under a millisecond."""
+
+    rules: Rules
+    read_only: bool = False
+
+    @property
+    def version(self) -> str:
+        return self.rules.version
+
+    def rule(self, caller: Caller, bound: BoundCall, scope: Scope, at: datetime, *, task: str | None = None) -> Ruling:
+        """Rule on one call. What Cedar cannot answer cleanly is refused."""
+        call = _Call(caller, bound, scope, at, task, self.read_only)
+        answer = None
+        for approved, exactly in ((False, False), (True, False), (True, True)):
+            answer = self._answer(call, approved=approved, exactly=exactly)
+            if answer.diagnostics.errors:
+                # Cedar passes over a rule that fails, and one that was passed over might have been a "forbid".
+                return Refused("policy-error", "the policy cannot be evaluated for this call.", do=_ADVICE)
+            if answer.decision is cedarpy.Decision.Allow:
+                return self._permitted(bound, self._named(answer), approved=approved, exactly=exactly)
+            if answer.decision is not cedarpy.Decision.Deny:
+                return Refused("policy-error", "the policy gave no answer to this call.", do=_ADVICE)
+        return self._refused(bound, self._named(answer) if answer else [])
+
+    def _answer(self, call: _Call, *, approved: bool, exactly: bool) -> cedarpy.AuthzResult:
+        request, entities = call.put(approved=approved, exactly=exactly)
+        return cedarpy.is_authorized(request, self.rules.parsed, entities, self.rules.schema)
+
+    def _permitted(self, bound: BoundCall, by: list[Rule], *, approved: bool, exactly: bool) -> Ruling:
+        first, effect = by[0], bound.operation.effect
+        reason = first.reason or f"rule at {first.where}"
+        if not approved and effect != "destructive":
+            return Allowed(first.name, reason)
+        # Whatever the rules say: nothing is destroyed without a person who saw exactly what.
+        return Ask(first.name, reason, exact=exactly or effect != "write")
+
+    def _refused(self, bound: BoundCall, forbidding: list[Rule]) -> Refused:
+        tool, effect = bound.operation.tool, bound.operation.effect
+        if not forbidding:
+            return Refused("no-rule-allows-it", f"no rule allows {tool} here.", do=_ADVICE)
+        first = forbidding[0]
+        reason = first.reason or f"{tool} is forbidden."
+        return Refused(first.name, f"{tool} is a {effect}: {reason} ({first.where})", do=_ADVICE)
+
+    def _named(self, answer: cedarpy.AuthzResult) -> list[Rule]:
+        return self.rules.of(answer.diagnostics.reasons)
+
+
+@dataclass(frozen=True)
+class _Call:
+    caller: Caller
+    bound: BoundCall
+    scope: Scope
+    at: datetime
+    task: str | None
+    read_only: bool
+
+    def put(self, *, approved: bool, exactly: bool) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """The call as a Cedar request, and the two entities it is about."""
+        who = {"type": "Person", "id": self.caller.subject.key}
+        what = {"type": "Resource", "id": self.scope.resource}
+        context = {
+            "agent": {"name": self.caller.agent.name, "verified": self.caller.agent.verified},
+            "environment": self.caller.environment,
+            "now": {"__extn": {"fn": "datetime", "arg": _cedar_time(self.at)}},
+            "read_only": self.read_only,
+            "approved": approved,
+            "approved_exactly": exactly,
+            "arguments": _json(self.bound.arguments),
+            **({"task": self.task} if self.task else {}),
+        }
+        person = {"issuer": self.caller.subject.issuer, "sub": self.caller.subject.sub}
+        resource = {
+            "provider": self.scope.provider,
+            "kind": self.scope.resource_kind,
+            "name": self.scope.resource_name,
+        }
+        request = {
+            "principal": who,
+            "action": {"type": "Action", "id": self.bound.operation.tool},
+            "resource": what,
+            "context": json.dumps(context),
+        }
+        return request, [{"uid": who, "attrs": person, "parents": []}, {"uid": what, "attrs": resource, "parents": []}]
+
+
+def _json(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments as the catalogue checked and bounded them. Whole: a shortened one could hide what is forbidden."""
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in arguments.items()}
+
+
+def _cedar_time(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,37 @@
+"""Reading a policy from its files. Deciding is elsewhere and does no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib.resources import files
+from pathlib import Path
+
+from loaner.catalog.operation import Operation
+from loaner.errors import PolicyInvalid
+from loaner.policy.cedar import CedarPolicy
+from loaner.policy.rules import read
+from loaner.policy.schema import schema_of
+
+BESIDE = Path("policy")
+"""Where a policy is looked for when no setting names a folder: beside ``loaner.toml``."""
+
+
+def load(folder: Path | None, operations: Iterable[Operation], *, read_only: bool = False) -> CedarPolicy:
+    """The policy in ``folder``, in place of the built-in one and not on top of it; the built-in one if ``None``.
+
+    ``operations`` are all that exist, also those that this server does not show. Raises :class:`PolicyInvalid`.
+    """
+    return CedarPolicy(read(texts_of(folder), schema_of(operations)), read_only)
+
+
+def texts_of(folder: Path | None) -> dict[str, str]:
+    """Each ``*.cedar`` file by its name, in one fixed order. Raises :class:`PolicyInvalid`."""
+    if folder is None:
+        return {"default.cedar": files("loaner.policy").joinpath("default.cedar").read_text(encoding="utf-8")}
+    found = sorted(folder.glob("*.cedar")) if folder.is_dir() else []
+    if not found:
+        raise PolicyInvalid("there is no *.cedar file in this folder.", where=str(folder))
+    try:
+        return {str(file): file.read_text(encoding="utf-8") for file in found}
+    except (OSError, UnicodeDecodeError) as failure:
+        raise PolicyInvalid(f"cannot be read: {type(failure).__name__}.", where=str(folder)) from None
