@@ -1,4 +1,4 @@
-"""A provider that names another permission than ours: noticed on any answer, kept once, listed, and no call's problem."""
+"""A provider that names another permission than ours: noticed on any answer, kept once, and no call's problem."""
 
 from __future__ import annotations
 

@@ -91,8 +91,9 @@ class _Bucket:
     at: datetime
 
     def flow(self, to: datetime, seconds: float) -> None:
-        passed = max(0.0, (to - self.at).total_seconds())
-        self.level, self.at = max(0.0, self.level - passed * self.limit / seconds), to
+        if to > self.at:
+            passed = (to - self.at).total_seconds()
+            self.level, self.at = max(0.0, self.level - passed * self.limit / seconds), to
 
 
 @dataclass(frozen=True)
@@ -143,13 +144,13 @@ class Budgets:
         kept, asleep_until = _read(connection, account.key)
         if asleep_until and asleep_until > at:
             raise NothingLeft((asleep_until - at).total_seconds() + _SAFETY, "")
-        heard = self._heard.pop(account.key, {})
+        heard = self._heard.get(account.key, {})
         longest, what = 0.0, ""
         for budget, amount in costs(bound):
             bucket = self._bucket(kept, budget, at)
+            bucket.flow(at, budget.seconds)
             if said := heard.get(budget.name):
                 _learn(bucket, budget, said)
-            bucket.flow(at, budget.seconds)
             # A request that costs more than the whole limit goes when nothing else is there.
             over = bucket.level + min(amount, bucket.limit) - bucket.limit
             wait = over * budget.seconds / bucket.limit
@@ -160,6 +161,7 @@ class Budgets:
         if longest > 0:
             raise NothingLeft(longest + _SAFETY, what)
         _write(connection, account.key, spent=_as_json(kept))
+        self._heard.pop(account.key, None)  # it is in the row now
 
     def heard(self, account: Account, answer: Answer) -> None:
         """Note what an answer says of the limits; it counts from the next call on."""
@@ -270,12 +272,13 @@ def _known(provider: Provider) -> Iterable[Budget]:
 
 
 def _learn(bucket: _Bucket, budget: Budget, said: _Heard) -> None:
+    """What the provider said replaces our reckoning where it leaves less."""
     bucket.limit = said.limit or bucket.limit
-    level = max(bucket.level, bucket.limit - said.remaining)
+    told = _Bucket(bucket.limit - said.remaining, bucket.limit, said.at)
     if said.full_in is not None:  # empty until then, and no drop before
-        level = bucket.limit * (1 + said.full_in / budget.seconds)
-    if level > bucket.level:
-        bucket.level, bucket.at = level, max(bucket.at, said.at)
+        told.level = bucket.limit * (1 + said.full_in / budget.seconds)
+    told.flow(bucket.at, budget.seconds)
+    bucket.level = max(bucket.level, told.level)
 
 
 def _only(answer: Answer, budget: Budget) -> dict[str, str]:

@@ -1,0 +1,298 @@
+"""Loaner stays inside a provider's limits before the provider has to say no, together with every other process."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from sqlalchemy import Connection
+
+from journeys.town import Town, error_of, text_of, town
+from loaner import catalog
+from loaner.catalog import BoundCall
+from loaner.errors import RateLimited
+from loaner.lending.budget import Account, Budgets, NothingLeft, costs
+from loaner.provider_call import Answer
+from loaner.settings import BudgetSettings
+from loaner.store import LocalKey, Store, open_store
+
+WEB = {"owner": "acme", "repo": "web"}
+CATALOG = catalog.load()
+READ = CATALOG["github_issue_read"].bind(WEB | {"issue_number": 1})
+WRITE = CATALOG["github_issue_create"].bind(WEB | {"title": "x"})
+SEARCH = CATALOG["github_search_code"].bind(WEB | {"q": "x"})
+POST = CATALOG["slack_send_message"].bind({"channel": "#a", "text": "x"})
+USER = CATALOG["slack_get_user"].bind({"user": "U00BOB0002"})
+LINEAR = CATALOG["linear_get_issue"].bind({"id": "ENG-1"})
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.at = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.at
+
+    def passes(self, seconds: float) -> None:
+        self.at += timedelta(seconds=seconds)
+
+
+class Bank:
+    """Budgets on a real store, with a clock of their own."""
+
+    def __init__(self, store: Store, clock: Clock, **settings: Any) -> None:
+        self.clock = clock
+        self.store = store
+        self.budgets = Budgets(store, clock, BudgetSettings(**settings))
+
+    def account(self, bound: BoundCall, name: str = "1") -> Account:
+        return Account(bound.operation.provider, bound.operation.provider.name, name)
+
+    async def spend(self, bound: BoundCall, account: str = "1") -> float:
+        """Seconds to wait; 0 where there was room."""
+        try:
+            await self.store.write(
+                lambda c: self.budgets.spend(c, self.account(bound, account), bound, self.clock.at),
+            )
+        except NothingLeft as wanting:
+            return wanting.seconds
+        return 0
+
+    async def spend_all(self, bound: BoundCall, most: int = 1000) -> int:
+        """How many calls have room now."""
+
+        def work(connection: Connection) -> int:
+            for done in range(most):
+                try:
+                    self.budgets.spend(connection, self.account(bound), bound, self.clock.at)
+                except NothingLeft:
+                    return done
+            return most
+
+        return await self.store.write(work)
+
+    async def left(self) -> dict[str, int]:
+        return {one.budget: one.left for one in await self.budgets.left(CATALOG.providers)}
+
+
+def answer(clock: Clock, **headers: str | int) -> Answer:
+    shown = {name.replace("_", "-"): str(value) for name, value in headers.items()}
+    shown["date"] = clock.at.strftime("%a, %d %b %Y %H:%M:%S GMT")
+    return Answer(200, httpx2.Headers(shown), {})
+
+
+@pytest.fixture
+async def bank(tmp_path: Path) -> AsyncIterator[Bank]:
+    async with open_store(f"sqlite:///{tmp_path / 'loaner.db'}", LocalKey(bytes(32))) as store:
+        yield Bank(store, Clock())
+
+
+async def test_one_user_has_180_credentials_a_minute_at_github(bank: Bank) -> None:
+    assert await bank.spend_all(READ) == 180
+    assert 0 < await bank.spend(READ) < 1  # one flows back every third of a second
+    bank.clock.passes(1)
+    assert await bank.spend_all(READ) == 3
+    bank.clock.passes(60)
+    assert await bank.spend_all(READ) == 180
+
+
+async def test_writes_have_their_own_and_smaller_limits(bank: Bank) -> None:
+    assert await bank.spend_all(WRITE) == 80
+    assert await bank.spend(READ) == 0  # reading goes on
+    for _ in range(12):
+        bank.clock.passes(60)
+        await bank.spend_all(WRITE)
+    assert await bank.spend(WRITE) > 0
+    assert (await bank.left())["content changes an hour"] == 0
+
+
+@pytest.mark.parametrize(("bound", "most"), [(SEARCH, 10), (POST, 60), (USER, 100), (LINEAR, 1000)])
+async def test_each_provider_has_the_limits_that_it_documents(bank: Bank, bound: BoundCall, most: int) -> None:
+    assert await bank.spend_all(bound) == most
+
+
+async def test_another_account_has_its_own(bank: Bank) -> None:
+    await bank.spend_all(READ)
+    assert await bank.spend(READ, account="2") == 0
+
+
+async def test_two_processes_spend_of_the_same(bank: Bank, tmp_path: Path) -> None:
+    async with open_store(f"sqlite:///{tmp_path / 'loaner.db'}", LocalKey(bytes(32))) as store:
+        other = Bank(store, bank.clock)
+        assert await bank.spend_all(READ, most=100) == 100
+        assert await other.spend_all(READ) == 80
+
+
+async def test_what_the_provider_says_counts_more_than_its_documents(bank: Bank) -> None:
+    account = bank.account(READ)
+    ends = int(bank.clock.at.timestamp()) + 600
+    core = {"x_ratelimit_resource": "core", "x_ratelimit_reset": ends}
+    bank.budgets.heard(account, answer(bank.clock, x_ratelimit_limit=15000, x_ratelimit_remaining=3, **core))
+    assert await bank.spend_all(READ) == 1  # an issue and its comments are two requests
+    assert (await bank.left())["requests"] == 1
+    bank.budgets.heard(account, answer(bank.clock, x_ratelimit_limit=15000, x_ratelimit_remaining=0, **core))
+    assert 600 <= await bank.spend(READ) < 601  # empty, and full again at the end of the window only
+    assert 600 <= await bank.spend(READ) < 601
+
+
+async def test_a_search_that_is_used_up_stops_no_other_call(bank: Bank) -> None:
+    ends = int(bank.clock.at.timestamp()) + 30
+    used_up = {"x_ratelimit_resource": "code_search", "x_ratelimit_limit": 10, "x_ratelimit_remaining": 0}
+    said = answer(bank.clock, x_ratelimit_reset=ends, **used_up)
+    bank.budgets.heard(bank.account(SEARCH), said)
+    assert await bank.spend(READ) == 0
+    bank.budgets.heard(bank.account(SEARCH), said)
+    assert await bank.spend(SEARCH) > 29
+
+
+async def test_linears_resets_are_in_milliseconds(bank: Bank) -> None:
+    ends = int(bank.clock.at.timestamp() * 1000) + 90_000
+    said = {"x_ratelimit_complexity_limit": 2_000_000, "x_ratelimit_complexity_remaining": 0}
+    bank.budgets.heard(bank.account(LINEAR), answer(bank.clock, x_ratelimit_complexity_reset=ends, **said))
+    assert 90 <= await bank.spend(LINEAR) < 92
+
+
+async def test_who_asks_to_wait_is_not_asked_again_before(bank: Bank) -> None:
+    await bank.budgets.obey(bank.account(READ), READ, RateLimited("wait", retry_after=60))
+    assert 60 <= await bank.spend(READ) < 61
+    assert await bank.spend(READ, account="2") == 0
+    bank.clock.passes(61)
+    assert await bank.spend(READ) == 0
+
+
+async def test_slack_asks_for_one_method_only(bank: Bank) -> None:
+    await bank.budgets.obey(bank.account(POST), POST, RateLimited("wait", retry_after=30))
+    assert 30 <= await bank.spend(POST) < 32
+    assert await bank.spend(USER) == 0
+
+
+async def test_nothing_is_taken_by_a_loan_that_is_not_written(bank: Bank) -> None:
+    def fails(_: Connection) -> None:
+        raise LookupError
+
+    for _ in range(3):
+        with pytest.raises(LookupError):
+            await bank.budgets.granted(bank.account(READ), READ, fails)
+    assert await bank.left() == {}
+    assert await bank.budgets.granted(bank.account(READ), READ, lambda _: None) is None
+    assert (await bank.left())["credentials"] == 895
+
+
+async def test_a_factor_makes_room_for_others_and_none_keeps_no_budget(bank: Bank) -> None:
+    assert await Bank(bank.store, bank.clock, factor=0.1).spend_all(READ) == 18
+    assert await Bank(bank.store, bank.clock, factor=0).spend_all(READ) == 1000
+
+
+def test_every_slack_request_has_its_tier() -> None:
+    rate = CATALOG.providers["slack"].rate
+    for operation in CATALOG.operations:
+        if operation.provider.name == "slack":
+            assert all(step.upload_to or rate.of_method(step.path or "") for step in operation.steps), operation.tool
+    assert [(budget.name, cost) for budget, cost in costs(POST)] == [("chat.postMessage", 1)]
+
+
+async def test_the_ladder_as_agent_person_and_record_see_it(tmp_path: Path) -> None:
+    budget = {"factor": 5 / 900 * 2, "wait_seconds": 0}  # two credentials, then one every half minute
+    async with town(tmp_path / "home", budget=budget) as acme, acme.agent() as agent:
+        issue = WEB | {"issue_number": 1}
+        assert not (await acme.call(agent, "github_issue_read", issue)).is_error
+        assert not (await agent.call_tool("github_issue_read", issue)).is_error
+        before = len(acme.ledger(kind="scoped"))
+        told = error_of(refused := await agent.call_tool("github_issue_read", issue))
+        assert (told["code"], told["retry"]) == ("rate_limited", "after_s")
+        assert 1 <= told["retry_after"] <= 60
+        assert "credentials" in text_of(refused)
+        assert len(acme.ledger(kind="scoped")) == before, "the provider was not even asked"
+        (record,) = await acme.records(code="rate_limited")
+        assert (record["outcome"], record.get("fingerprint")) == ("failed", None)
+        acme.advance(seconds=told["retry_after"])
+        assert not (await agent.call_tool("github_issue_read", issue)).is_error
+
+
+async def test_a_call_that_waited_for_its_turn_says_so_in_the_record(tmp_path: Path) -> None:
+    budget = {"factor": 0.2 / 36, "wait_seconds": 20}  # one credential, and another when the clock was moved on
+    async with town(tmp_path / "home", budget=budget) as acme, acme.agent() as agent:
+        issue = WEB | {"issue_number": 1}
+        assert not (await acme.call(agent, "github_issue_read", issue)).is_error
+        acme.advance(seconds=59.5)
+        assert not (await agent.call_tool("github_issue_read", issue)).is_error
+        first, second = await acme.records(outcome="ok")
+        assert (first.get("rung"), second["rung"]) == (None, "waited")
+
+
+class Door:
+    """Counts what arrives at the sandbox, in front of its faults."""
+
+    def __init__(self, built: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.paths: list[str] = []
+        faults = built.running.sandbox.faults
+        take = faults.take
+
+        def counted(provider: str, path: str, kinds: Any = None) -> Any:
+            if kinds is None and path.startswith(("/github/api/repos", "/slack/api/chat", "/linear/api/graphql")):
+                self.paths.append(path)
+            return take(provider, path, kinds)
+
+        monkeypatch.setattr(faults, "take", counted)
+
+
+async def test_a_read_is_tried_three_times_under_one_key(acme: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    issues = WEB
+    async with acme.agent() as agent:
+        await acme.call(agent, "github_list_issues", issues)
+        await acme.settled()
+        door, before = Door(acme, monkeypatch), len(acme.ledger(kind="scoped"))
+        acme.fault("github", "status:503", path="/api/repos/", count=2)
+        assert not (await agent.call_tool("github_list_issues", issues)).is_error
+        assert len(door.paths) == 3
+        assert len(acme.ledger(kind="scoped")) == before + 1
+        (record,) = (await acme.records(tool="github_list_issues", outcome="ok"))[1:]
+        assert record["used"] == 3
+
+        door.paths.clear()
+        acme.fault("github", "status:503", path="/api/repos/")
+        assert error_of(await agent.call_tool("github_list_issues", issues))["code"] == "provider_unavailable"
+        assert len(door.paths) == 3
+
+
+async def test_a_long_wait_is_the_agents_to_decide_and_holds_the_next_call(
+    acme: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with acme.agent() as agent:
+        await acme.call(agent, "github_list_issues", WEB)
+        door = Door(acme, monkeypatch)
+        acme.fault("github", "rate_limit", path="/api/repos/", count=1)
+        assert error_of(await agent.call_tool("github_list_issues", WEB))["retry_after"] == 60
+        assert len(door.paths) == 1
+        held = await agent.call_tool("github_list_issues", WEB)
+        assert error_of(held)["code"] == "rate_limited"
+        assert "held back by loaner" in text_of(held)
+        assert len(door.paths) == 1, "GitHub was not asked again"
+        acme.advance(seconds=62)
+        assert not (await agent.call_tool("github_list_issues", WEB)).is_error
+
+
+@pytest.mark.parametrize(
+    ("provider", "tool", "given", "path"),
+    [
+        ("github", "github_issue_create", WEB | {"title": "x"}, "/api/repos/"),
+        ("slack", "slack_send_message", {"channel": "#releases", "text": "x"}, "/api/chat"),
+        ("linear", "linear_create_comment", {"issueId": "ENG-1", "body": "x"}, "/api/graphql"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["status:503", "half_close", "rate_limit"])
+async def test_a_write_is_sent_once_whatever_happens(
+    acme: Town, monkeypatch: pytest.MonkeyPatch, provider: str, tool: str, given: dict[str, Any], path: str, kind: str
+) -> None:
+    async with acme.agent() as agent:
+        asked = await agent.call_tool(tool, given)
+        assert (await acme.decide(asked)).state == "approved"
+        door = Door(acme, monkeypatch)
+        acme.fault(provider, kind, path=path)
+        failed = error_of(await agent.call_tool(tool, given))
+    assert failed["code"] == {"rate_limit": "rate_limited"}.get(kind, "outcome_unknown")
+    assert len(door.paths) == 1
