@@ -31,7 +31,7 @@ BROKEN: list[tuple[str, int, str]] = [
     (GOOD + '@id("b") permit (principal == ?principal, action, resource);', 2, "template"),
     (GOOD + "permit (principal, action, resource);", 2, "needs a name"),
     (GOOD + GOOD, 2, "also the name of the rule at team.cedar:1"),
-    (GOOD + '@id("b; c") permit (principal, action, resource) when { "a;b" == 1 };', 2, "not found"),
+    (GOOD + '@id("b; c") permit (principal, action, resource) when { context.a == "a;b" };', 2, "not found"),
     ("// nothing\n", 0, "no rule"),
     ("", 0, "no rule"),
 ]
