@@ -1,0 +1,108 @@
+"""Buckets that flow back evenly, and the row that keeps all of one account for every process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, select, update
+from sqlalchemy.exc import IntegrityError
+
+from loaner.catalog.provider import Budget
+from loaner.store.tables import budgets
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What an answer said of one limit."""
+
+    limit: float | None
+    remaining: float
+    full_in: float | None
+    """Seconds until it is full again, where nothing remains."""
+    at: datetime
+
+
+@dataclass
+class Bucket:
+    """``level`` of the limit is spent, as of ``at``."""
+
+    budget: Budget
+    factor: float
+    level: float
+    learned: float
+    """The limit that the provider itself gave; 0 where it gave none."""
+    at: datetime
+
+    @property
+    def limit(self) -> float:
+        """What may be spent. A factor above 1 does not stretch what the provider itself says."""
+        return self.learned * min(1.0, self.factor) if self.learned else self.budget.limit * self.factor
+
+    def flow(self, to: datetime) -> None:
+        if to > self.at:
+            passed = (to - self.at).total_seconds()
+            self.level, self.at = max(0.0, self.level - passed * self.limit / self.budget.seconds), to
+
+    def learn(self, said: Heard) -> None:
+        """What the provider said replaces our reckoning where it leaves less."""
+        self.learned = said.limit or self.learned
+        told = Bucket(self.budget, self.factor, 0.0, self.learned, said.at)
+        told.level = (self.learned or told.limit) - said.remaining
+        if said.full_in is not None:
+            told.empty_for(said.full_in)
+        told.flow(self.at)
+        self.level = max(self.level, told.level)
+
+    def empty_for(self, seconds: float) -> None:
+        """Nothing at all is left before that."""
+        self.level = self.limit * (1 + seconds / self.budget.seconds)
+
+    def wait(self, amount: float) -> float:
+        """Seconds until there is room. What costs more than the whole limit goes when nothing else is there."""
+        over = self.level + min(amount, self.limit) - self.limit
+        return max(0.0, over * self.budget.seconds / self.limit)
+
+
+@dataclass
+class Kept:
+    """All buckets of one account."""
+
+    factor: float
+    spent: dict[str, list[float]]
+    asleep_until: datetime | None
+
+    def bucket(self, budget: Budget, at: datetime) -> Bucket:
+        """How a limit stands at a moment."""
+        level, learned, since = self.spent.get(budget.name, (0.0, 0.0, at.timestamp()))
+        found = Bucket(budget, self.factor, level, learned, datetime.fromtimestamp(since, UTC))
+        found.flow(at)
+        return found
+
+    def put(self, bucket: Bucket) -> None:
+        self.spent[bucket.budget.name] = [round(bucket.level, 3), bucket.learned, bucket.at.timestamp()]
+
+
+def read(connection: Connection, key: str, factor: float) -> Kept:
+    query = select(budgets.c.spent, budgets.c.asleep_until).where(budgets.c.key == key).with_for_update()
+    row = connection.execute(query).first()
+    return Kept(factor, dict(row.spent), row.asleep_until) if row else Kept(factor, {}, None)
+
+
+def read_all(connection: Connection, factor: float) -> Mapping[str, Kept]:
+    rows = connection.execute(select(budgets).order_by(budgets.c.key)).all()
+    return {row.key: Kept(factor, dict(row.spent), row.asleep_until) for row in rows}
+
+
+def write(connection: Connection, key: str, kept: Kept) -> None:
+    values: dict[str, Any] = {"spent": kept.spent, "asleep_until": kept.asleep_until}
+    change = update(budgets).where(budgets.c.key == key).values(**values)
+    if connection.execute(change).rowcount:
+        return
+    try:
+        with connection.begin_nested():
+            connection.execute(budgets.insert().values(key=key, **values))
+    except IntegrityError:  # another process was first
+        connection.execute(change)
