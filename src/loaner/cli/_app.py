@@ -59,7 +59,7 @@ def run(arguments: Sequence[str]) -> int:
         outcome = app(arguments, standalone_mode=False)
     except (typer.Abort, KeyboardInterrupt):
         return int(Exit.INTERRUPTED)
-    except (Exception, BaseExceptionGroup) as error:  # whatever it is, it is told in our words
+    except (Exception, BaseExceptionGroup) as error:  # noqa: BLE001 - whatever it is, it is told in our words
         leaves = _flat(error)
         if any(isinstance(leaf, KeyboardInterrupt) for leaf in leaves):
             return int(Exit.INTERRUPTED)

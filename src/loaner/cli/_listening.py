@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import signal
 import socket
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, Literal
@@ -64,10 +65,8 @@ class _Quiet(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def served(
-    app: Any, listener: socket.socket, *, lifespan: Literal["on", "off"] = "off", until_signal: bool = False
-) -> AsyncIterator[None]:
-    """Serve ``app`` while the block runs, or until SIGINT or SIGTERM."""
+async def served(app: Any, listener: socket.socket, *, lifespan: Literal["on", "off"] = "off") -> AsyncIterator[None]:
+    """Serve ``app`` while the block runs."""
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -77,15 +76,18 @@ async def served(
         server_header=False,
         timeout_graceful_shutdown=_PATIENCE,
     )
-    server = uvicorn.Server(config) if until_signal else _Quiet(config)
+    server = _Quiet(config)
     with contextlib.closing(listener):
-        if until_signal:
-            yield
-            await server.serve([listener])
-            return
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(server.serve, [listener])
             try:
                 yield
             finally:
                 server.should_exit, server.force_exit = True, lifespan == "off"
+
+
+async def told_to_stop() -> None:
+    """Wait for SIGINT or SIGTERM. The program then ends by itself, with what was lent given back."""
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for _ in signals:
+            return

@@ -33,20 +33,15 @@ def sandbox(
 
 
 async def _serve(port: int) -> None:
-    import signal
-
-    import anyio
-
     from loaner import settings
+    from loaner.cli import _listening
     from loaner.sandbox.run import PortInUse, serving
 
     home = settings.load().home
     try:
         async with serving(port, home) as running:
             print(json.dumps({"base_url": running.base_url, **running.urls}), flush=True)
-            with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-                async for _ in signals:
-                    return
+            await _listening.told_to_stop()
     except PortInUse as taken:
         raise SettingsInvalid(f"port {taken.port} is in use.", do="Choose another with --port (0 takes any).") from None
 
@@ -65,24 +60,13 @@ def ledger(
         for entry in entries:
             print(json.dumps(entry))
         return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("provider", "kind", "fingerprint", "subject", "permissions", "resources", "uses", "revoked")
     for entry in entries:
         permissions = entry["permissions"]
         shown = [f"{k}:{v}" for k, v in permissions.items()] if isinstance(permissions, dict) else permissions
-        table.add_row(
-            entry["provider"],
-            entry["kind"],
-            entry["fingerprint"][:12],
-            entry["subject"],
-            ", ".join(shown),
-            ", ".join(entry["resources"]),
-            str(len(entry["uses"])),
-            entry["revoked_at"] or "alive",
-        )
-    Console().print(table)
+        end = f"revoked {entry['revoked_at']}" if entry["revoked_at"] else "alive"
+        print(f"{entry['provider']:8} {entry['kind']:12} {entry['fingerprint'][:12]} {entry['subject']:8} {end}")
+        where = ", ".join(entry["resources"])
+        print(f"         {', '.join(shown) or 'no permission'} on {where}, used {len(entry['uses'])}x")
 
 
 @app.command()

@@ -117,8 +117,8 @@ async def _over_http(loaner: Loaner) -> None:
     app = create_app(loaner, web.routes(web.signed_in_site(loaner, settings.identity, keys)), keys=keys)
     print(f"loaner: MCP at {loaner.base_url}/mcp, pages at {loaner.base_url}/", file=sys.stderr, flush=True)
     with _announced(loaner, mcp_url=f"{loaner.base_url}/mcp"):
-        async with _listening.served(app, listener, lifespan="on", until_signal=True):
-            pass
+        async with _listening.served(app, listener, lifespan="on"):
+            await _listening.told_to_stop()
 
 
 def _announced(loaner: Loaner, *, mcp_url: str | None) -> contextlib.AbstractContextManager[None]:
