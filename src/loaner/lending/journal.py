@@ -97,7 +97,7 @@ def intend(
             permissions=sorted(ask.scope.permissions),
             resource=ask.scope.resource,
             intent_at=at,
-            latest_expiry=(ask.grant.expires_at if held else None) or at + UNKNOWN_LIFETIME,
+            latest_expiry=(ask.grant.expires_at if held else None) or at + CALL_DEADLINE + UNKNOWN_LIFETIME,
             next_attempt_at=at + CALL_DEADLINE,
             record=record,
         )

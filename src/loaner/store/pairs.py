@@ -22,6 +22,8 @@ PAIR = "pair"
 _NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 """A refresh token of a provider that names no lifetime."""
 _LOOKED_AT_AGAIN = timedelta(minutes=2)
+_ISSUED_WITHIN = timedelta(minutes=2)
+"""A lifetime counts from when the provider issues the pair, and that is later than when it was asked."""
 
 
 def id_of(handle: str) -> str:
@@ -71,7 +73,7 @@ def expect(
             permissions=sorted(permissions),
             resource=resource,
             intent_at=at,
-            latest_expiry=at + timedelta(seconds=lifetime) if lifetime else _NEVER,
+            latest_expiry=at + _ISSUED_WITHIN + timedelta(seconds=lifetime) if lifetime else _NEVER,
             next_attempt_at=at + _LOOKED_AT_AGAIN,
             record={},
         )

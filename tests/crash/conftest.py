@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from crash.kit import Forks, Shop, forks, shop
+
+
+@pytest.fixture(scope="module")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="module")
+async def forkserver(anyio_backend: str) -> AsyncIterator[Forks]:
+    async with forks() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+async def linked(forkserver: Forks, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Shop]:
+    """A shop where alice has connected GitHub and Linear."""
+    async with shop(tmp_path_factory.mktemp("crash"), forkserver) as one:
+        server = await one.serve()
+        await one.until_done("github_get_me", {})
+        await one.until_done("linear_get_issue", {"id": "ENG-1"})
+        await server.kill()
+        yield one

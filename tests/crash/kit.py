@@ -1,0 +1,302 @@
+"""A sandbox in this process, servers of loaner in forked ones, and the comparison of what each of them knows."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import ssl
+import sys
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.abc
+import anyio.to_thread
+import httpx2
+from sqlalchemy import Connection, create_engine, delete, update
+
+from loaner.sandbox.ledger import Entry
+from loaner.sandbox.person import Person
+from loaner.sandbox.run import RunningSandbox, serving
+from loaner.store.tables import consents, grants
+
+ROUNDS = int(os.environ.pop("LOANER_ROUNDS", "5"))
+"""Kills at each point. Taken out of the environment, where loaner itself would refuse it as a misspelt setting."""
+MODERN = "2026-07-28"
+EPOCH = datetime(1970, 1, 2, tzinfo=UTC)
+PROGRAM = Path(__file__).with_name("forkserver.py")
+
+
+@dataclass
+class Child:
+    pid: int
+    ended: anyio.Event = field(default_factory=anyio.Event)
+    status: int | None = None
+
+    async def wait(self, seconds: float = 20) -> int:
+        with anyio.fail_after(seconds):
+            await self.ended.wait()
+        assert self.status is not None
+        return self.status
+
+    async def kill(self) -> None:
+        if not self.ended.is_set():
+            os.kill(self.pid, signal.SIGKILL)
+            await self.wait()
+
+
+class Forks:
+    """The other end of ``forkserver.py``."""
+
+    def __init__(self, process: anyio.abc.Process) -> None:
+        self.process = process
+        self.children: dict[int, Child] = {}
+        self._early: dict[int, int] = {}
+        self._started, self._made = anyio.create_memory_object_stream[int](100)
+        self._turn = anyio.Lock()
+
+    async def listen(self) -> None:
+        assert self.process.stdout
+        waiting = b""
+        async for chunk in self.process.stdout:
+            *lines, waiting = (waiting + chunk).split(b"\n")
+            for line in lines:
+                said = json.loads(line)
+                if "status" not in said:
+                    await self._started.send(said["pid"])
+                elif said["pid"] in self.children:
+                    self._over(self.children[said["pid"]], said["status"])
+                else:
+                    self._early[said["pid"]] = said["status"]
+
+    async def start(self, **job: Any) -> Child:
+        assert self.process.stdin
+        async with self._turn:
+            await self.process.stdin.send(json.dumps(job).encode() + b"\n")
+            child = Child(await self._made.receive())
+        self.children[child.pid] = child
+        if child.pid in self._early:
+            self._over(child, self._early.pop(child.pid))
+        return child
+
+    def _over(self, child: Child, status: int) -> None:
+        child.status = status
+        child.ended.set()
+        del self.children[child.pid]
+
+
+@dataclass
+class Shop:
+    """One ``LOANER_HOME`` and its store, one sandbox, and whoever serves there."""
+
+    home: Path
+    running: RunningSandbox
+    forks: Forks
+    port: int
+    store: str
+    client: httpx2.AsyncClient
+    bearer: str = ""
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def ledger(self) -> Any:
+        return self.running.sandbox.ledger
+
+    def _job(self, do: str, **more: Any) -> dict[str, Any]:
+        there = {"home": str(self.home), "sandbox": self.running.base_url, "store": self.store, "port": self.port}
+        return {"do": do} | there | more
+
+    async def serve(self, point: str | None = None, *, passes: int = 0) -> Child:
+        """A server, doomed to die at ``point``. Returns once it listens."""
+        child = await self.forks.start(**self._job("serve", point=point, passes=passes))
+        with anyio.fail_after(20):
+            while not child.ended.is_set():
+                with contextlib.suppress(OSError):
+                    async with await anyio.connect_tcp("127.0.0.1", self.port):
+                        return child
+                await anyio.sleep(0.01)
+        return child
+
+    async def run(self, do: str, **more: Any) -> Any:
+        child = await self.forks.start(**self._job(do, **more))
+        status = await child.wait(60)
+        assert status == 0, (self.home / "stderr.log").read_text()[-3000:]
+        file = self.home / more.get("answer", "answer.json")
+        return json.loads(file.read_text())
+
+    async def token(self, user: str = "alice") -> str:
+        wanted = {"user": user, "agent": "test-agent", "audience": f"{self.url}/mcp"}
+        answer = await self.client.post(f"{self.running.base_url}/idp/sandbox/token", json=wanted)
+        return str(answer.json()["access_token"])
+
+    async def call(self, tool: str, arguments: dict[str, Any]) -> dict[str, Any] | None:
+        """One tool call over HTTP; ``None`` when the server died of it."""
+        meta = {"io.modelcontextprotocol/protocolVersion": MODERN, "io.modelcontextprotocol/clientCapabilities": {}}
+        params = {"name": tool, "arguments": arguments, "_meta": meta}
+        headers = {
+            "authorization": f"Bearer {self.bearer}",
+            "accept": "application/json, text/event-stream",
+            "mcp-protocol-version": MODERN,
+            "mcp-method": "tools/call",
+            "mcp-name": tool,
+        }
+        body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+        try:
+            answer = await self.client.post(f"{self.url}/mcp", json=body, headers=headers)
+        except httpx2.HTTPError:
+            return None
+        text = answer.text
+        if text.startswith(("event:", "data:", ":")):
+            text = next(line.removeprefix("data:") for line in text.splitlines() if line.startswith("data:"))
+        said: dict[str, Any] = json.loads(text)
+        assert "result" in said, said
+        result: dict[str, Any] = said["result"]
+        return result
+
+    async def consent(self, answer: dict[str, Any], user: str = "alice") -> str:
+        """The person says yes; how it ended, or ``gone`` when the server died meanwhile."""
+        url = answer["_meta"]["dev.loaner/error"]["url"]
+
+        def walk() -> str:
+            try:
+                return Person(user, self.running.base_url, patience=10).visit(url, loaner_url=self.url).state
+            except httpx2.HTTPError:
+                return "gone"
+
+        return await anyio.to_thread.run_sync(walk)
+
+    async def until_done(self, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Call, say yes to whatever is asked, call again: what a person and an agent do together."""
+        for _ in range(6):
+            answer = await self.call(tool, arguments)
+            assert answer is not None
+            if not answer.get("isError"):
+                return answer
+            if "url" in answer["_meta"]["dev.loaner/error"]:
+                await self.consent(answer)
+        raise AssertionError(answer)
+
+    @contextlib.contextmanager
+    def struck(self, child: Child, event: str, provider: str, kind: str) -> Iterator[None]:
+        """Kill a server at the instant when a provider mints, revokes or is used: the answer finds nobody."""
+        original = getattr(self.ledger, event)
+
+        def fatal(*args: Any, **named: Any) -> Any:
+            done = original(*args, **named)
+            entry = done if event == "mint" else args[0]
+            if (entry.provider, entry.kind) == (provider, kind) and not child.ended.is_set():
+                os.kill(child.pid, signal.SIGKILL)
+            return done
+
+        setattr(self.ledger, event, fatal)
+        try:
+            yield
+        finally:
+            delattr(self.ledger, event)
+
+    def expire(self, provider: str) -> None:
+        """As if the access tokens of this provider's grants had reached their end."""
+        with self.database() as connection:
+            mine = (grants.c.provider == provider) & (grants.c.state == "active")
+            connection.execute(update(grants).where(mine).values(expires_at=EPOCH))
+
+    def disconnect(self, provider: str) -> None:
+        """As if this person had never connected the provider."""
+        with self.database() as connection:
+            connection.execute(delete(grants).where(grants.c.provider == provider))
+            connection.execute(delete(consents))
+        for entry in self.ledger:
+            if entry.provider == provider:
+                self.ledger.revoke(entry)
+
+    async def works(self, tool: str, arguments: dict[str, Any]) -> None:
+        """After all that: the call can be made, if need be after asking the person; never half of it."""
+        server = await self.serve()
+        await self.until_done(tool, arguments)
+        await server.kill()
+
+    @contextlib.contextmanager
+    def database(self) -> Iterator[Connection]:
+        """The store, behind loaner's back: for what only time would do."""
+        engine = create_engine(self.store)
+        with engine.begin() as connection:
+            yield connection
+        engine.dispose()
+
+    def unaccounted(self, found: dict[str, Any]) -> list[Entry]:
+        """Tokens that are alive at a provider and neither in a usable grant nor listed as an open loan."""
+        held = set(found["held"])
+        listed = {row["fingerprint"] for row in found["loans"] if row["fingerprint"]}
+        unknown = [row for row in found["loans"] if not row["fingerprint"]]
+        missing = []
+        alive = [entry for entry in self.ledger if entry.provider != "idp" and self.ledger.is_alive(entry)]
+        for entry in alive:
+            if entry.fingerprint in held | listed:
+                continue
+            kind = "loan" if entry.kind == "scoped" else entry.kind
+            row = next((row for row in unknown if _may_be(row, entry, kind)), None)
+            if row is None:
+                missing.append(entry)
+            else:  # a row stands for one credential; a pair's row for one access and one refresh token
+                row.setdefault("taken", []).append(kind)
+        return missing
+
+
+def _may_be(row: dict[str, Any], entry: Entry, kind: str) -> bool:
+    shown = entry.as_json()
+    return (
+        row["provider"] == entry.provider
+        and kind not in row.get("taken", [])
+        and (row["resource"].startswith("account:")) == (kind != "loan")
+        and row["since"] <= str(shown["minted_at"])
+        and (shown["expires_at"] is None or row["latest_expiry"] >= str(shown["expires_at"]))
+    )
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port: int = one.getsockname()[1]
+        return port
+
+
+@contextlib.asynccontextmanager
+async def forks() -> AsyncIterator[Forks]:
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("LOANER_")}
+    async with await anyio.open_process(
+        [sys.executable, "-W", "ignore", str(PROGRAM)], stderr=None, env=environment
+    ) as process:
+        server = Forks(process)
+        async with anyio.create_task_group() as tasks, server._started, server._made:
+            tasks.start_soon(server.listen)
+            yield server
+            for child in list(server.children.values()):
+                os.kill(child.pid, signal.SIGKILL)
+            process.terminate()
+            tasks.cancel_scope.cancel()
+
+
+@contextlib.asynccontextmanager
+async def shop(home: Path, server: Forks, store: str | None = None) -> AsyncIterator[Shop]:
+    """A shop in the folder ``home``. ``store`` is the URL of an empty database; SQLite in ``home`` if not given."""
+    nobody = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # all is plain HTTP; a context that trusts nobody is quick to make
+    # A connection kept to a server that was killed would fail the first call to the next one.
+    limits = httpx2.Limits(max_keepalive_connections=0)
+    async with (
+        serving() as running,
+        httpx2.AsyncClient(trust_env=False, timeout=60, verify=nobody, limits=limits) as client,
+    ):
+        running.sandbox.switches.github_device_interval = 1
+        running.sandbox.switches.github_hourly_limit = 1_000_000
+        made = Shop(home, running, server, free_port(), store or f"sqlite:///{home / 'loaner.db'}", client)
+        made.bearer = await made.token()
+        yield made
