@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-pytest_plugins = ["promises"]
+pytest_plugins = ["databases", "promises"]
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
 """One writer per process that commits in groups, and readers beside it.
 
-A write is a function of a connection. The writer takes every function that waits, runs them in one
-transaction, each behind its own savepoint, and answers them when the commit is durable: the cost of an fsync
-is shared by all calls that wait for one.
+A write is a function of a connection, and of nothing else that it changes: it may be run again. The writer takes
+every function that waits, runs them in one transaction, and answers them when the commit is durable: the cost of an
+fsync is shared by all calls that wait for one.
 """
 
 from __future__ import annotations
@@ -10,14 +10,15 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import Future
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import anyio
 import anyio.from_thread
 import anyio.lowlevel
 import anyio.to_thread
+from anyio.lowlevel import EventLoopToken
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -29,7 +30,15 @@ from loaner.store.sealing import KeyHolder, Sealed
 Result = TypeVar("Result")
 Work = Callable[[Connection], Result]
 _BATCH = 256
-_Job = tuple[Work[Any], "Future[Any]"]
+
+
+@dataclass(eq=False)
+class _Job:
+    work: Work[Any]
+    loop: EventLoopToken
+    done: anyio.Event
+    result: Any = None
+    error: BaseException | None = None
 
 
 class Store:
@@ -38,10 +47,12 @@ class Store:
     def __init__(self, engine: Engine, holder: KeyHolder) -> None:
         self.engine = engine
         self.sealed = Sealed(holder)
+        self._looking = engines.reading(engine)
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._writer = threading.Thread(target=self._write_forever, name="loaner-writer", daemon=True)
         self._writer.start()
         self._open = True
+        self._turn = threading.Lock()  # nothing may be queued behind the end
 
     async def write(self, work: Work[Result]) -> Result:
         """Run ``work`` in a transaction and return its result once it is durable.
@@ -49,15 +60,16 @@ class Store:
         Raises :class:`StoreUnusable` when it could not be stored; ``work``'s own exceptions pass through, and
         then nothing of it is stored. A caller that is cancelled while waiting leaves the write to finish.
         """
-        if not self._open:
-            raise StoreUnusable("the store is closed.")
-        future: Future[Result] = Future()
-        done = anyio.Event()
-        token = anyio.lowlevel.current_token()
-        future.add_done_callback(lambda _: anyio.from_thread.run_sync(done.set, token=token))
-        self._jobs.put((work, future))
-        await done.wait()
-        return future.result()
+        job = _Job(work, anyio.lowlevel.current_token(), anyio.Event())
+        with self._turn:
+            if not self._open:
+                raise StoreUnusable("the store is closed.")
+            self._jobs.put(job)
+        await job.done.wait()
+        if job.error is not None:
+            raise job.error
+        result: Result = job.result
+        return result
 
     async def read(self, work: Work[Result]) -> Result:
         """Run ``work`` against a consistent snapshot, in a worker thread."""
@@ -66,18 +78,20 @@ class Store:
     def read_now(self, work: Work[Result]) -> Result:
         """The same in this thread."""
         try:
-            with self.engine.connect().execution_options(reading=True) as connection:
+            with self._looking.connect() as connection:
                 return work(connection)
         except SQLAlchemyError as failure:
-            raise _unusable(failure) from None
+            raise unusable(failure) from None
 
     def close(self) -> None:
-        """Finish what was accepted, then let go of the file. Idempotent."""
-        if self._open:
+        """Finish what was accepted, then let go of the database. Idempotent."""
+        with self._turn:
+            if not self._open:
+                return
             self._open = False
             self._jobs.put(None)
-            self._writer.join()
-            self.engine.dispose()
+        self._writer.join()
+        self.engine.dispose()
 
     def _write_forever(self) -> None:
         while (job := self._jobs.get()) is not None:
@@ -92,44 +106,97 @@ class Store:
                     break
                 batch.append(more)
             self._commit(batch)
+            _answer(batch)
             if ending:
                 return
 
     def _commit(self, batch: list[_Job]) -> None:
-        """One transaction for the batch. Futures are answered after the commit, never before."""
-        answers: list[tuple[Future[Any], Any, BaseException | None]] = []
-        try:
-            with self.engine.begin() as connection:
-                for work, future in batch:
-                    savepoint = connection.begin_nested()
-                    try:
-                        answer = work(connection)
-                        savepoint.commit()
-                    except SQLAlchemyError:
-                        raise
-                    except BaseException as refusal:  # noqa: BLE001 - it belongs to the one who waits
-                        savepoint.rollback()
-                        answers.append((future, None, refusal))
-                    else:
-                        answers.append((future, answer, None))
-        except SQLAlchemyError as failure:
-            if len(batch) > 1:  # one poisoned job must not take its neighbours along
-                for one in batch:
-                    self._commit([one])
-                return
-            batch[0][1].set_exception(_unusable(failure))
+        """Make a batch durable: all of it in one transaction, and apart where one of it fails."""
+        if self._attempt(batch, _together) or self._attempt(batch, _apart):
             return
-        for future, answer, error in answers:
-            if error is None:
-                future.set_result(answer)
-            else:
-                future.set_exception(error)
+        for job in batch:  # one poisoned job must not take its neighbours along
+            self._attempt([job], _together)
+
+    def _attempt(self, batch: list[_Job], run: Callable[[Connection, list[_Job]], None]) -> bool:
+        """Was it decided what becomes of each job? If not, nothing was stored, and it may be tried another way."""
+        for job in batch:
+            job.result = job.error = None
+        begun = False
+        try:
+            with self.engine.connect() as connection:  # leaving it takes back what was not committed
+                transaction = connection.begin()
+                begun = True
+                run(connection, batch)
+                engines.assure_open(connection)
+                try:
+                    transaction.commit()
+                except SQLAlchemyError as failure:
+                    if self.engine.dialect.name == "sqlite":
+                        raise  # it is rolled back, for certain
+                    # The server may have committed before the line went dead. Done again, it could be done twice.
+                    _tell(batch, _unclear(failure))
+        except SQLAlchemyError as failure:
+            if begun and len(batch) > 1:
+                return False
+            _tell(batch, unusable(failure))
+        except BaseException as refusal:  # noqa: BLE001 - it belongs to the one who waits
+            # Whose it is among several is not known. A lone job needs no savepoint: all of it is taken back.
+            if len(batch) > 1:
+                return False
+            _tell(batch, refusal)
+        return True
 
 
-def _unusable(failure: SQLAlchemyError) -> StoreUnusable:
-    # The driver's own words name the fault (disk full, read-only, locked); SQLAlchemy's would add the statement.
-    reason = str(getattr(failure, "orig", None) or type(failure).__name__)
-    return StoreUnusable("loaner's store cannot be used right now; nothing was done.", log=reason)
+def _together(connection: Connection, batch: list[_Job]) -> None:
+    """The usual way, without savepoints: they cost more than most of the work between them."""
+    for job in batch:
+        job.result = job.work(connection)
+
+
+def _apart(connection: Connection, batch: list[_Job]) -> None:
+    """Each behind its own savepoint, so that what one raises is its own."""
+    for job in batch:
+        savepoint = connection.begin_nested()
+        try:
+            job.result = job.work(connection)
+            savepoint.commit()
+        except BaseException as refusal:  # noqa: BLE001 - it belongs to the one who waits
+            savepoint.rollback()  # fails where the whole transaction is gone, and then the batch does
+            job.error = unusable(refusal) if isinstance(refusal, SQLAlchemyError) else refusal
+
+
+def _tell(batch: list[_Job], error: BaseException) -> None:
+    for job in batch:
+        job.error = job.error or error
+
+
+def _answer(batch: list[_Job]) -> None:
+    """Wake whoever waits, in one visit to their event loop. After the commit, never before."""
+    for loop in {id(job.loop): job.loop for job in batch}.values():
+        waiting = [job.done for job in batch if job.loop is loop]
+        with suppress(anyio.RunFinishedError):  # nobody waits any more
+            anyio.from_thread.run_sync(_set_all, waiting, token=loop)
+
+
+def _set_all(events: list[anyio.Event]) -> None:
+    for event in events:
+        event.set()
+
+
+def unusable(failure: SQLAlchemyError) -> StoreUnusable:
+    return StoreUnusable("loaner's store cannot be used right now; nothing was done.", log=_reason(failure))
+
+
+def _unclear(failure: SQLAlchemyError) -> StoreUnusable:
+    return StoreUnusable("loaner's store went away while it was written to.", log=f"at commit: {_reason(failure)}")
+
+
+def _reason(failure: SQLAlchemyError) -> str:
+    """The fault in the driver's own words (disk full, read-only, locked); SQLAlchemy's would add the statement."""
+    driver: Any = getattr(failure, "orig", None)
+    if state := getattr(driver, "sqlstate", None):
+        return f"{type(driver).__name__} ({state})"  # PostgreSQL's words may quote the row
+    return str(driver or type(failure).__name__)
 
 
 @asynccontextmanager
@@ -139,11 +206,15 @@ async def open_store(url: str, holder: KeyHolder) -> AsyncIterator[Store]:
     try:
         await anyio.to_thread.run_sync(schema.bring_up_to_date, engine)
     except SQLAlchemyError as failure:
+        engine.dispose()
         raise StoreUnusable(
             "loaner's store cannot be opened.",
-            do="Check that its folder exists and can be written.",
-            log=str(getattr(failure, "orig", failure)),
+            do="Check that the folder of its file, or its server, is there and can be written to.",
+            log=_reason(failure),
         ) from None
+    except BaseException:
+        engine.dispose()
+        raise
     store = Store(engine, holder)
     try:
         yield store
