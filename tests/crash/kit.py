@@ -155,6 +155,8 @@ class Shop:
         except httpx2.HTTPError:
             return None
         text = answer.text
+        if answer.status_code >= httpx2.codes.INTERNAL_SERVER_ERROR:  # a server that stops cancels its calls
+            return None
         if text.startswith(("event:", "data:", ":")):
             text = next(line.removeprefix("data:") for line in text.splitlines() if line.startswith("data:"))
         said: dict[str, Any] = json.loads(text)

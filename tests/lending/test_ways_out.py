@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import anyio
 import pytest
+
 from journeys.town import Town, error_of
 
 ISSUE = {"owner": "acme", "repo": "web", "issue_number": 1}

@@ -1,0 +1,124 @@
+"""Around a refresh: calls under way keep their token, and a token refused once costs no grant."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+from sqlalchemy import select
+
+from journeys.town import Town, error_of
+from loaner.store.tables import grants
+
+READ = ("slack_read_channel", {"channel": "#releases"})
+HELD = ("linear_get_issue", {"id": "ENG-1"})
+
+
+async def nearly_expired(town: Town, *, seconds: float) -> None:
+    """Let time pass until the present access tokens have so long to live."""
+    expiry = await town.loaner.store.read(lambda c: c.execute(select(grants.c.expires_at)).scalar_one())
+    town.advance(seconds=(expiry - town.loaner.now()).total_seconds() - seconds)
+
+
+async def connected(town: Town, call: tuple[str, dict[str, object]]) -> None:
+    async with town.agent() as agent:
+        answer = await town.call(agent, *call)
+        assert not answer.is_error, answer
+    await town.settled()
+
+
+async def eight(town: Town, call: tuple[str, dict[str, object]]) -> list[bool]:
+    failed: list[bool] = []
+
+    async def one(number: int) -> None:
+        async with town.agent(name=f"agent-{number}") as agent:
+            failed.append(bool((await agent.call_tool(*call)).is_error))
+
+    async with anyio.create_task_group() as tasks:
+        for number in range(8):
+            tasks.start_soon(one, number)
+    return failed
+
+
+async def test_eight_calls_of_one_slack_grant_around_a_refresh_all_succeed(acme: Town) -> None:
+    await connected(acme, READ)
+    for left in (90, 10, -5):  # spared while used; in the last half minute; and expired
+        await nearly_expired(acme, seconds=left)
+        assert await eight(acme, READ) == [False] * 8
+    users = acme.ledger(provider="slack", kind="user")
+    assert len(users) == 4
+    assert [entry["revoked_by"] for entry in users if any(use["status"] >= 400 for use in entry["uses"])] == []
+
+
+async def test_eight_calls_of_one_linear_grant_around_a_refresh_all_succeed(acme: Town) -> None:
+    """There a refresh ends the token before: none may happen under a call's hands."""
+    await connected(acme, HELD)
+    await nearly_expired(acme, seconds=90)
+    assert await eight(acme, HELD) == [False] * 8
+    assert len(acme.ledger(provider="linear", kind="user")) == 2
+
+
+async def test_a_refresh_waits_for_a_call_that_uses_the_old_token(acme: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("loaner.sandbox.faults.DRIP_SECONDS", 0.001)
+    await connected(acme, HELD)
+    acme.fault("linear", "slow_drip", path="/graphql", count=1)  # the answer takes a while
+    refused: list[bool] = []
+
+    async def slow() -> None:
+        async with acme.agent(name="slow") as agent:
+            refused.append(bool((await agent.call_tool(*HELD)).is_error))
+
+    async with anyio.create_task_group() as tasks:
+        await nearly_expired(acme, seconds=150)
+        tasks.start_soon(slow)
+        with anyio.fail_after(10):
+            while not await acme.open_loans():  # noqa: ASYNC110
+                await anyio.sleep(0.01)
+        await nearly_expired(acme, seconds=90)
+        async with acme.agent() as agent:
+            assert not (await agent.call_tool(*HELD)).is_error
+    assert refused == [False]
+
+
+async def test_a_token_that_was_evicted_is_renewed_and_the_grant_lives_on(acme: Town) -> None:
+    await connected(acme, READ)
+    ledger = acme.running.sandbox.ledger
+    for entry in ledger:
+        if entry.provider == "slack" and entry.kind == "user":
+            ledger.revoke(entry, "evicted")
+    async with acme.agent() as agent:
+        told = error_of(await agent.call_tool(*READ))
+        assert (told["code"], told["do"]) == ("provider_unavailable", "Repeat the call now.")
+        assert not (await agent.call_tool(*READ)).is_error
+
+
+async def test_a_clock_set_back_costs_a_repeated_call_and_no_grant(acme: Town) -> None:
+    """Ten minutes behind: a token is taken for alive that is not."""
+    await connected(acme, HELD)
+    await nearly_expired(acme, seconds=-1)
+    later = "UPDATE grants SET expires_at = expires_at + 600000"
+    await acme.loaner.store.write(lambda c: c.exec_driver_sql(later) and None)
+    async with acme.agent() as agent:
+        assert error_of(await agent.call_tool(*HELD))["code"] == "provider_unavailable"
+        assert not (await agent.call_tool(*HELD)).is_error
+
+
+async def test_a_grant_that_the_person_ended_is_asked_for_anew(acme: Town) -> None:
+    await connected(acme, ("github_get_me", {}))
+    ledger = acme.running.sandbox.ledger
+    for entry in ledger:
+        ledger.revoke(entry, "removed by the person")
+    async with acme.agent() as agent:
+        assert error_of(await agent.call_tool("github_get_me", {}))["code"] == "grant_broken"
+        assert error_of(await agent.call_tool("github_get_me", {}))["code"] == "consent_required"
+
+
+async def test_a_refresh_answered_to_nobody_is_listed(acme: Town) -> None:
+    await connected(acme, HELD)
+    await nearly_expired(acme, seconds=-1)
+    acme.fault("linear", "half_close", path="/oauth/token", count=1)
+    async with acme.agent() as agent:
+        assert error_of(await agent.call_tool(*HELD))["code"] == "provider_unavailable"
+        assert error_of(await agent.call_tool(*HELD))["code"] == "grant_broken"
+        (lost,) = await acme.open_loans()
+        assert (lost.style, lost.fingerprint, lost.latest_expiry.year) == ("pair", None, 9999)
+        assert not (await acme.call(agent, *HELD)).is_error
