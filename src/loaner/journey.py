@@ -74,16 +74,19 @@ class Journey:
             record.asked(operation, bound)
             scope = derive(bound)  # the least that will do
             record.needed(scope)
-            ruling = self.policy.rule(caller, bound, scope, self.now())  # Allowed | Ask | Refused(reason)
+            task = await self.consents.tasks.inside(caller, bound, scope)  # what was agreed beforehand, if it was
+            ruling = self.policy.rule(caller, bound, scope, self.now(), task=task)  # Allowed | Ask | Refused(reason)
             record.ruled(ruling, version=self.policy.version)
             connector = self.connectors.choose(operation.provider.name, caller)
             record.asked(operation, bound, connector=connector.name)
             consent = await self.consents.obtain(caller, bound, scope, ruling, connector)  # or ConsentNeeded
             record.consented(consent)
+            record.task = consent.task
             need = Need(call.id, caller, connector, consent.grant.id)
             account = Account.of(operation.provider, consent.grant)
             try:
                 async with (
+                    self.consents.tasks.during(consent.task, changes=operation.effect != "read"),
                     self.budgets.obeying(account, bound),  # who asks us to wait is not asked again before
                     self.lender.lend(need, bound, scope, record) as loan,  # one key, journalled before minting
                 ):

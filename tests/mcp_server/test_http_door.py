@@ -23,6 +23,7 @@ from loaner.clock import utc_now
 from loaner.errors import SettingsInvalid
 from loaner.jwks import IssuerKeys
 from loaner.mcp_server.http import MAX_BODY, create_app
+from loaner.mcp_server.own_tools import OWN
 from mcp_server.fakes import FakeLoaner, consent_needed, fake_loaner
 from mcp_server.issuing import ISSUER, Issuer, token
 
@@ -105,7 +106,7 @@ async def door(anyio_backend: str) -> AsyncIterator[Door]:
 async def test_a_verified_agent_lists_and_calls(door: Door, era: str) -> None:
     door.served.journey.script = [{"n": 5}]
     async with door.agent(era) as agent:
-        assert len((await agent.list_tools()).tools) == 2
+        assert len((await agent.list_tools()).tools) == 2 + len(OWN)
         result = await agent.call_tool("github_get_me", {"text": "x"})
     assert result.structured_content == {"n": 5}
     caller = door.served.journey.calls[0][1]

@@ -13,6 +13,7 @@ import pytest
 from mcp import Client, StdioServerParameters
 
 from loaner.caller import local_subject
+from loaner.mcp_server.own_tools import OWN
 
 PROGRAM = [sys.executable, str(Path(__file__).with_name("stdio_server.py"))]
 
@@ -21,7 +22,7 @@ PROGRAM = [sys.executable, str(Path(__file__).with_name("stdio_server.py"))]
 async def test_a_host_starts_loaner_and_calls_a_tool(era: str) -> None:
     parameters = StdioServerParameters(command=PROGRAM[0], args=PROGRAM[1:], env=dict(os.environ))
     async with Client(parameters, mode=era) as agent:
-        assert len((await agent.list_tools()).tools) == 2
+        assert len((await agent.list_tools()).tools) == 2 + len(OWN)
         result = await agent.call_tool("github_get_me", {})
     assert result.structured_content == {
         "n": 1,

@@ -14,6 +14,7 @@ from opentelemetry import trace
 
 from loaner.errors import InvalidArguments, PolicyDenied, RateLimited
 from loaner.mcp_server.instructions import INSTRUCTIONS
+from loaner.mcp_server.own_tools import OWN
 from loaner.mcp_server.replies import ERROR_META
 from loaner.mcp_server.server import build
 from loaner.mcp_server.stdio import local_caller
@@ -32,7 +33,10 @@ def client(served: FakeLoaner, era: str = "auto", **more: Any) -> Client:
 async def test_tools_are_listed_in_order_with_every_hint_and_a_private_cache(served: FakeLoaner, era: str) -> None:
     async with client(served, era) as agent:
         listed = await agent.list_tools()
-        assert [tool.name for tool in listed.tools] == ["github_get_me", "slack_send_message"]
+        assert [tool.name for tool in listed.tools] == [
+            *("github_get_me", "slack_send_message"),
+            *(tool.tool for tool in OWN),
+        ]
         hints = listed.tools[0].annotations
         assert hints is not None
         assert None not in (hints.read_only_hint, hints.destructive_hint, hints.idempotent_hint, hints.open_world_hint)

@@ -4,5 +4,7 @@ from loaner.consent.approvals import Approval
 from loaner.consent.consents import Consent, Consents, Standing
 from loaner.consent.grants import Grant, Grants
 from loaner.consent.pending import Pending
+from loaner.consent.proposal import Proposal
+from loaner.consent.tasking import Running
 
-__all__ = ["Approval", "Consent", "Consents", "Grant", "Grants", "Pending", "Standing"]
+__all__ = ["Approval", "Consent", "Consents", "Grant", "Grants", "Pending", "Proposal", "Running", "Standing"]

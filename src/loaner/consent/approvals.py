@@ -7,11 +7,14 @@ operation on the same resource. Neither ever serves another person, agent, envir
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, or_, select, update
 
+from loaner.consent.envelope import is_about, plain_value
 from loaner.store.tables import approvals
 
 
@@ -30,6 +33,7 @@ class Call:
     policy_version: str
     exact: bool
     """Only an approval of exactly these arguments will do."""
+    arguments: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -41,11 +45,20 @@ class Approval:
     operations: tuple[str, ...]
     resources: tuple[str, ...]
     digest: str | None
+    task: str | None
+    fixed: Mapping[str, Any] | None
     uses_left: int
     proven_by: str
     phrase: str
     created_at: datetime
     expires_at: datetime
+
+    def fits(self, call: Call) -> bool:
+        """Is the call's tool, resource and what is fixed of its arguments within this approval?"""
+        given = {name: plain_value(value) for name, value in call.arguments.items()}
+        fixed = all(name in given and given[name] == value for name, value in (self.fixed or {}).items())
+        about = is_about(self.resources, call.resource) if self.task else call.resource in self.resources
+        return call.operation in self.operations and about and fixed
 
 
 def make(
@@ -87,7 +100,7 @@ def consume(connection: Connection, call: Call, at: datetime) -> Approval | None
     for approval in _matching(connection, call, at):
         taken = connection.execute(
             update(approvals)
-            .where(approvals.c.id == approval.id, *_alive(at))
+            .where(approvals.c.id == approval.id, *alive_in(at))
             .values(uses_left=approvals.c.uses_left - 1)
         )
         if taken.rowcount == 1:
@@ -113,9 +126,13 @@ def end(connection: Connection, approval_id: str, subject: str, at: datetime) ->
 
 
 def all_of(connection: Connection, subject: str, at: datetime) -> list[Approval]:
-    """What this person's agents may still do, the newest first."""
-    query = select(approvals).where(approvals.c.subject == subject, *_alive(at))
+    """What this person's agents may still do, tasks aside, the newest first."""
+    query = select(approvals).where(approvals.c.subject == subject, approvals.c.task.is_(None), *alive_in(at))
     return [_approval(row) for row in connection.execute(query.order_by(approvals.c.created_at.desc()))]
+
+
+def rows_of(connection: Connection, *where: ColumnElement[bool]) -> list[Approval]:
+    return [_approval(row) for row in connection.execute(select(approvals).where(*where).order_by(approvals.c.id))]
 
 
 def _matching(connection: Connection, call: Call, at: datetime) -> list[Approval]:
@@ -129,13 +146,12 @@ def _matching(connection: Connection, call: Call, at: datetime) -> list[Approval
         same_arguments if call.exact else or_(same_arguments, approvals.c.digest.is_(None)),
     )
     rows = connection.execute(
-        select(approvals).where(fits, *_alive(at)).order_by(approvals.c.digest.is_(None), approvals.c.expires_at)
+        select(approvals).where(fits, *alive_in(at)).order_by(approvals.c.digest.is_(None), approvals.c.expires_at)
     )
-    found = (_approval(row) for row in rows)
-    return [one for one in found if call.operation in one.operations and call.resource in one.resources]
+    return [one for one in map(_approval, rows) if one.fits(call)]
 
 
-def _alive(at: datetime) -> tuple[ColumnElement[bool], ...]:
+def alive_in(at: datetime) -> tuple[ColumnElement[bool], ...]:
     return (approvals.c.uses_left > 0, approvals.c.ended_at.is_(None), approvals.c.expires_at > at)
 
 

@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 from loaner.caller import Caller
 from loaner.catalog import BoundCall
 from loaner.consent import codes, pending
+from loaner.consent.envelope import Envelope
 from loaner.consent.pending import Pending
 from loaner.errors import (
     ConsentDenied,
@@ -30,8 +31,10 @@ from loaner.scope import Scope
 from loaner.settings import Connector, ConsentSettings
 from loaner.store import Sealed
 
+TASK_TOOL = "loaner_propose_task"
 
-def shown(bound: BoundCall, scope: Scope) -> dict[str, Any]:
+
+def shown(bound: BoundCall, scope: Scope, *, exact: bool) -> dict[str, Any]:
     """All that the page says about the call, ready to be stored."""
     operation = bound.operation
     return {
@@ -43,7 +46,9 @@ def shown(bound: BoundCall, scope: Scope) -> dict[str, Any]:
         "resource": scope.resource,
         "limits": [{"what": one.what, "value": one.value, "by": one.enforced_by} for one in scope.limits],
         # A wider approval of something destructive would be a blank cheque.
-        "may_remember": operation.effect == "write",
+        "may_remember": operation.effect == "write" and not exact,
+        # What is destroyed is typed by the person, so that no habit presses the button.
+        "target": scope.resource_name if operation.effect == "destructive" else "",
     }
 
 
@@ -70,14 +75,87 @@ def put(
     connector: Connector,
     wants_grant: bool,
     wants_approval: bool,
+    exact: bool,
+    outside: str,
     policy_version: str,
 ) -> LoanerError:
     """The answer to a call that lacks consent: a new question, the one that waits, or how the last one ended.
 
     Inside the caller's transaction, so that a call repeated at the same moment finds the same question.
     """
-    need = need_of(bound, scope, connector, wants_approval=wants_approval)
-    tool, said = bound.operation.tool, f"{scope.told()}"
+    return _put(
+        connection,
+        sealed,
+        settings,
+        base_url,
+        at,
+        caller=caller,
+        need=need_of(bound, scope, connector, wants_approval=wants_approval),
+        said=f"{scope.told()}; {outside}" if outside else scope.told(),
+        tool=bound.operation.tool,
+        provider=scope.provider,
+        connector=connector.name,
+        wants_grant=wants_grant,
+        wants_approval=wants_approval,
+        digest=bound.digest,
+        shown=shown(bound, scope, exact=exact) | {"outside": outside},
+        policy_version=policy_version,
+    )
+
+
+def put_task(
+    connection: Connection,
+    sealed: Sealed,
+    settings: ConsentSettings,
+    base_url: str,
+    at: datetime,
+    *,
+    caller: Caller,
+    envelope: Envelope,
+    source: str,
+    policy_version: str,
+) -> LoanerError:
+    """The same for a task that is proposed; it needs no provider yet."""
+    return _put(
+        connection,
+        sealed,
+        settings,
+        base_url,
+        at,
+        caller=caller,
+        need=envelope.need,
+        said=envelope.phrase,
+        tool=TASK_TOOL,
+        provider="",
+        connector="",
+        wants_grant=False,
+        wants_approval=True,
+        digest=envelope.need,
+        shown={
+            "phrase": envelope.phrase,
+            "permissions": [],
+            "resource": "",
+            "may_remember": False,
+            "task": envelope.stored(),
+            "source": source,
+        },
+        policy_version=policy_version,
+    )
+
+
+def _put(
+    connection: Connection,
+    sealed: Sealed,
+    settings: ConsentSettings,
+    base_url: str,
+    at: datetime,
+    *,
+    caller: Caller,
+    need: str,
+    said: str,
+    tool: str,
+    **columns: Any,
+) -> LoanerError:
     last = pending.newest(connection, caller.key, need)
     if last and last.state_at(at) in pending.OPEN:
         code = codes.shown_code(sealed, last.code_shown, last.handle)
@@ -96,13 +174,7 @@ def put(
         at=at,
         until=at + timedelta(seconds=settings.lifetime_seconds),
         tool=tool,
-        provider=scope.provider,
-        connector=connector.name,
-        wants_grant=wants_grant,
-        wants_approval=wants_approval,
-        digest=bound.digest,
-        shown=shown(bound, scope),
-        policy_version=policy_version,
+        **columns,
     )
     return ConsentNeeded(invitation(asked, code, base_url, at), tool=tool, need=said, fresh=True)
 

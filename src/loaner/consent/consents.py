@@ -14,12 +14,15 @@ from loaner.caller import Caller, Subject
 from loaner.catalog import BoundCall, Catalog
 from loaner.clock import Now
 from loaner.connectors import Connectors
-from loaner.consent import approvals, asking, codes, pending
+from loaner.consent import approvals, asking, codes, pending, tasks
 from loaner.consent.approvals import Approval, Call
 from loaner.consent.grants import Grant, Grants
 from loaner.consent.linking import Linking
 from loaner.consent.pending import Pending, Remember, State
+from loaner.consent.proposal import Proposal
 from loaner.consent.settling import Settling, call_of
+from loaner.consent.tasking import Running, Tasks
+from loaner.consent.tasks import Task
 from loaner.consent.waiting import LOOK_AGAIN, Bell
 from loaner.errors import LoanerError, PolicyDenied
 from loaner.policy import Allowed, Ask, Ruling
@@ -39,6 +42,8 @@ class Consent:
     approval_id: str | None
     rule: str
     proven_by: str | None
+    task: str | None = None
+    """The task that the call was counted against."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,7 @@ class Standing:
     connected: list[Grant]
     approved: list[Approval]
     pending: list[Pending]
+    tasks: list[Running]
 
 
 class Consents:
@@ -63,6 +69,7 @@ class Consents:
         now: Now,
         base_url: Callable[[], str],
         policy_version: str,
+        host_task: Proposal | None = None,
     ) -> None:
         self.store = store
         self.grants = grants
@@ -72,6 +79,9 @@ class Consents:
         self.policy_version = policy_version
         self._bell = Bell()
         self._settling = Settling(store, grants, transport, now, self._bell)
+        self.tasks = Tasks(
+            store, catalog, connectors, settings.consent, now, base_url, policy_version, self._settling, host_task
+        )
         self._linking = Linking(store, transport, catalog.providers, connectors, now, base_url, self._settling)
 
     # What a call asks.
@@ -88,16 +98,21 @@ class Consents:
         """
         if not isinstance(ruling, Allowed | Ask):
             raise PolicyDenied(ruling.reason, rule=ruling.rule, do=ruling.do)
-        call = self._call(caller, bound, scope, connector)
+        await self.tasks.require(caller)
+        call = self._call(caller, bound, scope, ruling, connector)
+        running = await self._tasks_of(caller)
+        # While a task runs, reads are counted too: what was agreed beforehand is all that tells a call apart.
+        asks = isinstance(ruling, Ask) or bool(running)
         grant = await self._covering(caller, bound, scope, connector)
         if grant is None and await self._moved_on(caller, scope, connector):
             grant = await self._covering(caller, bound, scope, connector)
-        if grant and isinstance(ruling, Allowed):
+        if grant and not asks:
             return Consent(grant, None, ruling.rule, None)
         if grant and (approval := await self.store.write(lambda c: approvals.consume(c, call, self.now()))):
-            return Consent(grant, approval.id, ruling.rule, approval.proven_by)
+            return Consent(grant, approval.id, ruling.rule, approval.proven_by, approval.task)
         at = self.now()
-        approved = await self.store.read(lambda c: approvals.matching(c, call, at))
+        approved = await self.store.read(lambda c: approvals.matching(c, call, at)) if asks else None
+        outside = await self._outside(running, call) if asks and (grant or not approved) else ""
         raise await self.store.write(
             lambda c: asking.put(
                 c,
@@ -111,7 +126,9 @@ class Consents:
                 connector=connector,
                 wants_grant=grant is None,
                 # With a grant, the use of whatever approval there was has just been refused.
-                wants_approval=isinstance(ruling, Ask) and (grant is not None or approved is None),
+                wants_approval=asks and (grant is not None or approved is None),
+                exact=call.exact,
+                outside=outside,
                 policy_version=self.policy_version,
             )
         )
@@ -140,6 +157,7 @@ class Consents:
             [one for one in mine.connected if one.environment == here],
             [one for one in mine.approved if one.agent == caller.agent.key and one.environment == here],
             [one for one in mine.pending if one.caller == caller.key],
+            await self.tasks.of(caller),
         )
 
     # What a person's browser asks. Every method names the person, and another's question is as unknown as none.
@@ -171,6 +189,8 @@ class Consents:
         """Is nothing left of what this answer approved?"""
         if not asked.wants_approval:
             return False
+        if "task" in asked.shown:
+            return False  # its page says what is left of it
         at, call = self.now(), call_of(asked, asked.remember or "once")
         return await self.store.read(lambda c: approvals.matching(c, call, at)) is None
 
@@ -209,7 +229,8 @@ class Consents:
         at = self.now()
         grants = await self.grants.all_of(subject.key)
         approved = await self.store.read(lambda c: approvals.all_of(c, subject.key, at))
-        return Standing(grants, approved, await self.store.read(lambda c: pending.open_of(c, subject, at)))
+        waiting = await self.store.read(lambda c: pending.open_of(c, subject, at))
+        return Standing(grants, approved, waiting, await self.tasks.of_person(subject))
 
     async def end_approval(self, approval_id: str, subject: Subject) -> bool:
         at = self.now()
@@ -271,7 +292,18 @@ class Consents:
             for grant in grants
         )
 
-    def _call(self, caller: Caller, bound: BoundCall, scope: Scope, connector: Connector) -> Call:
+    async def _tasks_of(self, caller: Caller) -> list[Task]:
+        at, holder = self.now(), self.tasks.holder(caller)
+        return await self.store.read(lambda c: tasks.held(c, holder, at))
+
+    async def _outside(self, running: list[Task], call: Call) -> str:
+        """For the person and the agent: what about this call the running task does not cover."""
+        if not running:
+            return ""
+        why = await self.store.read(lambda c: tasks.outside(c, running, call))
+        return f"outside the task “{running[0].purpose}”: {why}"
+
+    def _call(self, caller: Caller, bound: BoundCall, scope: Scope, ruling: Ruling, connector: Connector) -> Call:
         return Call(
             subject=caller.subject.key,
             agent=caller.agent.key,
@@ -281,5 +313,7 @@ class Consents:
             resource=scope.resource,
             digest=bound.digest,
             policy_version=self.policy_version,
-            exact=bound.operation.effect != "write",
+            # A read that no rule asks about is only asked for where a task runs, and a task may cover it.
+            exact=bound.operation.effect == "destructive" or (isinstance(ruling, Ask) and ruling.exact),
+            arguments=bound.arguments,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -9,9 +10,10 @@ from sqlalchemy import Connection
 
 from loaner.catalog.provider import Provider
 from loaner.clock import Now
-from loaner.consent import approvals, exchange, pending
+from loaner.consent import approvals, exchange, pending, tasks
 from loaner.consent.approvals import Call
 from loaner.consent.device import Body
+from loaner.consent.envelope import Envelope
 from loaner.consent.exchange import ExchangeFailed
 from loaner.consent.grants import DifferentAccount, Grants, TokenSet
 from loaner.consent.pending import Pending, Remember
@@ -86,6 +88,27 @@ class Settling:
                 return False
             if asked.wants_approval:
                 _approve(connection, asked, remember, proven_by, at)
+            return True
+
+        return await self._rung(work)
+
+    async def agree(self, asked: Pending, envelope: Envelope, *, proven_by: str) -> bool:
+        """A yes to a task as the person left it; whether the question was still open."""
+
+        def work(connection: Connection) -> bool:
+            at = self.now()
+            if not pending.move(connection, asked.handle, to="approved", at=at, proven_by=proven_by):
+                return False
+            tasks.make(
+                connection,
+                secrets.token_hex(16),
+                tasks.Holder(asked.subject, asked.asked_by.key, asked.environment, asked.policy_version),
+                envelope,
+                source=asked.shown["source"],
+                proven_by=proven_by,
+                need=asked.need,
+                at=at,
+            )
             return True
 
         return await self._rung(work)

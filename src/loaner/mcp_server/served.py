@@ -7,8 +7,11 @@ from typing import Any, Protocol
 
 from mcp.server.context import ServerRequestContext
 
+from loaner.audit import Audit
 from loaner.caller import Caller, Subject
 from loaner.clock import Now
+from loaner.consent import Standing
+from loaner.consent.tasking import Tasks
 from loaner.journey import ToolCall
 from loaner.settings import Settings
 from loaner.store import Store
@@ -58,6 +61,11 @@ class Decisions(Protocol):
 
     async def deny(self, asked: Any, *, proven_by: str) -> None: ...
 
+    async def status(self, caller: Caller) -> Standing: ...
+    def code_of(self, asked: Any) -> str: ...
+    @property
+    def tasks(self) -> Tasks: ...
+
 
 class Served(Protocol):
     """The part of :class:`loaner.assembly.Loaner` that a door uses."""
@@ -74,6 +82,8 @@ class Served(Protocol):
     def journey(self) -> Carrier: ...
     @property
     def consents(self) -> Decisions: ...
+    @property
+    def audit(self) -> Audit: ...
     @property
     def base_url(self) -> str: ...
 

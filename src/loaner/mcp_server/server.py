@@ -28,7 +28,8 @@ from loaner.journey import ToolCall
 from loaner.mcp_server import replies
 from loaner.mcp_server.consent_ladder import ConsentLadder, Outcome
 from loaner.mcp_server.instructions import INSTRUCTIONS
-from loaner.mcp_server.served import CallerOf, Offered, Served
+from loaner.mcp_server.own_tools import OWN, OwnTools
+from loaner.mcp_server.served import CallerOf, Carrier, Offered, Served
 
 NAME: Final = "loaner"
 STATE_SECONDS: Final = 600
@@ -38,7 +39,8 @@ _LIST_TTL_MS: Final = 300_000
 
 def build(served: Served, caller_of: CallerOf) -> Server[Any]:
     """The server; ``caller_of`` is the door's own way of knowing who sent a request."""
-    tools = [_tool(operation) for operation in served.catalog.operations]
+    own = OwnTools(served)
+    tools = [_tool(operation) for operation in (*served.catalog.operations, *OWN)]
     schemas: dict[str, Mapping[str, Any]] = {tool.name: tool.input_schema for tool in tools}
     ladder = ConsentLadder(served.consents, served.settings.consent.hold_seconds)
 
@@ -52,7 +54,8 @@ def build(served: Served, caller_of: CallerOf) -> Server[Any]:
 
             async def carry() -> CallToolResult:
                 call = ToolCall(params.name, params.arguments or {})
-                return replies.success((await served.journey.carry(call, caller)).payload)
+                carrier: Carrier = own if call.tool in own else served.journey
+                return replies.success((await carrier.carry(call, caller)).payload)
 
             return await ladder.climb(carry, ctx, params, caller)
         except UnknownTool as unknown:

@@ -74,6 +74,8 @@ approvals = Table(
     Column("operations", JSON, nullable=False),
     Column("resources", JSON, nullable=False),
     Column("digest", Text),  # of the exact arguments; null for a wider approval
+    Column("task", String(32)),  # the task it is a part of, if it is
+    Column("fixed", JSON),  # arguments that must be exactly these, in a task
     Column("uses_left", Integer, nullable=False),
     Column("policy_version", Text, nullable=False),
     Column("proven_by", Text, nullable=False),  # how the person's presence was proven
@@ -82,6 +84,26 @@ approvals = Table(
     Column("expires_at", Moment, nullable=False),
     Column("ended_at", Moment),
     Index("approvals_of", "subject", "agent"),
+    Index("approvals_task", "task"),
+)
+
+tasks = Table(
+    "tasks",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("subject", Text, nullable=False),
+    Column("agent", Text, nullable=False),
+    Column("environment", Text, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("need", String(64), nullable=False),  # of the proposal, before it was trimmed
+    Column("source", Text, nullable=False),  # agent | host | issuer
+    Column("policy_version", Text, nullable=False),
+    Column("proven_by", Text, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=False),
+    Column("ended_at", Moment),
+    Column("ended_why", Text),
+    Index("tasks_of", "subject", "agent"),
 )
 
 consents = Table(

@@ -17,6 +17,7 @@ from loaner.web.home import HomePages
 from loaner.web.sessions import Sessions
 from loaner.web.sign_in import SignInPages
 from loaner.web.site import Site
+from loaner.web.task_pages import TaskPages
 
 _STYLE = (Path(__file__).parent / "static" / "loaner.css").read_bytes()
 
@@ -39,6 +40,7 @@ def routes(site: Site) -> list[Route]:
         *SignInPages(site, sessions).routes(guard),
         guard.open_page("/static/loaner.css", style),
         guard.open_page("/.well-known/loaner", about),
+        *TaskPages(site).routes(guard),
     ]
 
 

@@ -54,11 +54,13 @@ class ConsentPages:
 
     async def show(self, visit: Visit) -> Response:
         asked = await self._question(visit)
+        if asked is not None and "task" in asked.shown:
+            return pages.see_other(f"/task/{asked.handle}")
         return nobody() if asked is None else await self._page(visit, asked)
 
     async def decide(self, visit: Visit) -> Response:
         asked = await self._question(visit)
-        if asked is None:
+        if asked is None or "task" in asked.shown:
             return nobody()
         here = f"/consent/{asked.handle}"
         if asked.state_at(self.site.now()) not in {"pending", "linking"}:

@@ -31,6 +31,7 @@ class HomePages:
             "home.html",
             grants=[(grant, self.site.providers(grant.provider).title) for grant in standing.connected],
             approvals=standing.approved,
+            tasks=standing.tasks,
             waiting=[(asked, words.title(asked)) for asked in standing.pending],
             **who(self.site, visit),
         )

@@ -1,0 +1,72 @@
+"""A task as an agent, a file or a signed token proposes it, checked against the catalogue before anyone is asked."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from loaner.caller import Caller
+from loaner.catalog import Catalog
+from loaner.connectors import Connectors
+from loaner.consent.envelope import MAX_COUNT, MAX_MINUTES, Envelope, Item
+from loaner.errors import InvalidArguments, UnknownTool
+
+_Line = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")]
+
+
+class _Checked(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, strict=True)
+
+
+class Wanted(_Checked):
+    tool: _Line
+    count: int = Field(default=10, ge=1, le=MAX_COUNT)
+    arguments: dict[str, str | int | bool | list[str]] = Field(default_factory=dict)
+
+
+class Proposal(_Checked):
+    """A task that somebody would like to have."""
+
+    purpose: Annotated[_Line, Field(min_length=3)]
+    operations: list[Wanted] = Field(min_length=1, max_length=20)
+    resources: list[_Line] = Field(min_length=1, max_length=20)
+    minutes: int = Field(default=60, ge=1, le=MAX_MINUTES)
+
+    @classmethod
+    def of(cls, arguments: Any) -> Proposal:
+        """Raises :class:`InvalidArguments`, which repeats no value."""
+        try:
+            return cls.model_validate(arguments)
+        except ValidationError as problems:
+            told = (_told(one["loc"], one["msg"]) for one in problems.errors(include_input=False, include_url=False))
+            raise InvalidArguments(f"{'; '.join(list(told)[:5])}.", do="Fix that and propose it again.") from None
+
+    def envelope(self, caller: Caller, catalog: Catalog, connectors: Connectors) -> Envelope:
+        """Raises :class:`InvalidArguments` and, where no connector serves the caller, :class:`PolicyDenied`."""
+        items = tuple(self._item(wanted, caller, catalog, connectors) for wanted in self.operations)
+        return Envelope(self.purpose, items, tuple(dict.fromkeys(self.resources)), self.minutes)
+
+    def _item(self, wanted: Wanted, caller: Caller, catalog: Catalog, connectors: Connectors) -> Item:
+        try:
+            operation = catalog[wanted.tool]
+        except UnknownTool as unknown:
+            raise InvalidArguments(unknown.cause) from None
+        if operation.effect == "destructive":
+            raise InvalidArguments(
+                f"{operation.tool} is destructive, and what destroys something is asked for by itself, each time.",
+                do="Leave it out of the task and call it when it is needed.",
+            )
+        for name, value in wanted.arguments.items():
+            param = operation.params.get(name)
+            problem = "is none of its parameters" if param is None else param.problem(value, operation.provider.forms)
+            if problem:
+                raise InvalidArguments(f"{operation.tool}: {name} {problem}.")
+        connector = connectors.choose(operation.provider.name, caller).name
+        return Item(
+            operation.tool, wanted.count, connector, operation.effect, operation.summary, dict(wanted.arguments)
+        )
+
+
+def _told(loc: tuple[int | str, ...], message: str) -> str:
+    return f"{'.'.join(str(part)[:40] for part in loc) or 'the task'}: {message}"

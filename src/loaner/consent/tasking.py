@@ -1,0 +1,230 @@
+"""Tasks: proposed, agreed to, binding, and ended."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import anyio
+from sqlalchemy import Connection
+
+from loaner.caller import Caller, Subject
+from loaner.catalog import BoundCall, Catalog
+from loaner.clock import Now
+from loaner.connectors import Connectors
+from loaner.consent import asking, tasks
+from loaner.consent.approvals import Approval, Call
+from loaner.consent.envelope import Envelope
+from loaner.consent.pending import Pending
+from loaner.consent.proposal import Proposal
+from loaner.consent.settling import Settling
+from loaner.consent.tasks import Holder, Task
+from loaner.errors import InvalidArguments, LoanerError, OutcomeUnknown, PolicyDenied
+from loaner.scope import Scope
+from loaner.settings import ConsentSettings
+from loaner.store import Store
+
+
+@dataclass(frozen=True)
+class Running:
+    """A task as it stands: what is left of it."""
+
+    task: Task
+    left: list[Approval]
+
+
+@dataclass
+class Tasks:
+    store: Store
+    catalog: Catalog
+    connectors: Connectors
+    settings: ConsentSettings
+    now: Now
+    base_url: Callable[[], str]
+    policy_version: str
+    settling: Settling
+    host: Proposal | None = None
+    """The task that this server was started with: nothing else is done before the person agreed to it."""
+    _over: set[str] = field(default_factory=set)
+    _calls: dict[str, set[anyio.CancelScope]] = field(default_factory=lambda: defaultdict(set))
+
+    # What an agent asks.
+
+    async def propose(self, caller: Caller, proposal: Proposal, *, source: str = "agent") -> Running:
+        """The task, if the person has agreed to this very proposal; they may have trimmed it.
+
+        Raises what :meth:`loaner.consent.Consents.obtain` raises, and :class:`InvalidArguments`.
+        """
+        envelope = proposal.envelope(caller, self.catalog, self.connectors)
+
+        def work(connection: Connection) -> Task | LoanerError:
+            at = self.now()
+            for task in tasks.held(connection, self.holder(caller), at):
+                if task.need == envelope.need:
+                    return task
+            return asking.put_task(
+                connection,
+                self.store.sealed,
+                self.settings,
+                self.base_url(),
+                at,
+                caller=caller,
+                envelope=envelope,
+                source=source,
+                policy_version=self.policy_version,
+            )
+
+        found = await self.store.write(work)
+        if isinstance(found, LoanerError):
+            raise found
+        return await self._running(found)
+
+    async def require(self, caller: Caller) -> None:
+        """Where the host brought a task: it has to be agreed to before any call."""
+        if self.host is not None:
+            await self.propose(caller, self.host, source="host")
+
+    async def accept(self, caller: Caller, proposal: Proposal, *, issuer: str, token_id: str, until: datetime) -> None:
+        """A task that a trusted issuer signed for this caller: binding at once, and once ended never again.
+
+        Raises :class:`PolicyDenied` for one that has ended.
+        """
+        envelope = proposal.envelope(caller, self.catalog, self.connectors)
+        parts = (issuer, token_id, caller.key)
+        task_id = hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:32]
+
+        def work(connection: Connection) -> bool:
+            at = self.now()
+            if not tasks.exists(connection, task_id):
+                tasks.make(
+                    connection,
+                    task_id,
+                    self.holder(caller),
+                    envelope,
+                    source="issuer",
+                    proven_by="issuer",
+                    need=envelope.need,
+                    at=at,
+                    until=until,
+                )
+            return any(task.id == task_id for task in tasks.held(connection, self.holder(caller), at))
+
+        if not await self.store.write(work):
+            raise PolicyDenied(
+                "the task of this token has ended.", rule="task-ended", do="A new task needs a new token."
+            )
+
+    async def end(self, caller: Caller, task_id: str | None) -> list[Task]:
+        """End one running task of this agent, or all of them. Raises :class:`InvalidArguments` if there is none."""
+        at = self.now()
+        running = await self.store.read(lambda c: tasks.held(c, self.holder(caller), at))
+        ending = [task for task in running if task_id in {None, task.id}]
+        if not ending:
+            raise InvalidArguments("no such task is running.", do="loaner_status tells which are.")
+        for task in ending:
+            await self.end_of(task.id, caller.subject, why="ended by its agent")
+        return ending
+
+    async def of(self, caller: Caller) -> list[Running]:
+        """What binds this agent now."""
+        at = self.now()
+        return [
+            await self._running(task)
+            for task in await self.store.read(lambda c: tasks.held(c, self.holder(caller), at))
+        ]
+
+    # What a person's browser asks.
+
+    async def of_person(self, subject: Subject) -> list[Running]:
+        at = self.now()
+        return [await self._running(task) for task in await self.store.read(lambda c: tasks.all_of(c, subject.key, at))]
+
+    async def agree(self, asked: Pending, envelope: Envelope, *, proven_by: str) -> bool:
+        """A yes to a proposal as the person left it. Raises :class:`ValueError` if it is wider than what was asked."""
+        proposed = Envelope.read(asked.shown["task"])
+        for item in envelope.items:
+            if not any(
+                item.tool == one.tool and item.fixed == one.fixed and item.count <= one.count for one in proposed.items
+            ):
+                raise ValueError("an agreed task is never wider than the proposed one")
+        if not set(envelope.resources) <= set(proposed.resources) or envelope.minutes > proposed.minutes:
+            raise ValueError("an agreed task is never wider than the proposed one")
+        return await self.settling.agree(asked, envelope, proven_by=proven_by)
+
+    async def end_of(self, task_id: str, subject: Subject, *, why: str) -> bool:
+        """End a task of this person. Calls of it that run here are stopped, and their keys go back at once."""
+        at = self.now()
+        ended = await self.store.write(lambda c: tasks.end(c, task_id, subject.key, why, at))
+        if ended:
+            self._over.add(task_id)
+        for scope in self._calls.pop(task_id, set()) if ended else ():
+            scope.cancel()
+        return ended
+
+    # What a call asks.
+
+    async def inside(self, caller: Caller, bound: BoundCall, scope: Scope) -> str | None:
+        """The running task that has this call's tool and resource, for the rules to see; nothing is counted."""
+        holder, at = self.holder(caller), self.now()
+        call = Call(
+            subject=holder.subject,
+            agent=holder.agent,
+            environment=holder.environment,
+            connector="",
+            operation=bound.operation.tool,
+            resource=scope.resource,
+            digest=bound.digest,
+            policy_version=self.policy_version,
+            exact=False,
+            arguments=bound.arguments,
+        )
+
+        def look(connection: Connection) -> str | None:
+            running = tasks.held(connection, holder, at)
+            return next(
+                (one.id for one in running if any(i.fits(call) for i in tasks.items(connection, one.id, at))), None
+            )
+
+        return await self.store.read(look)
+
+    @asynccontextmanager
+    async def during(self, task_id: str | None, *, changes: bool) -> AsyncIterator[None]:
+        """A call that stops when its task ends in this process. ``changes``: it may have been carried out by then.
+
+        Raises :class:`PolicyDenied` or :class:`OutcomeUnknown` when it was stopped.
+        """
+        if task_id is None:
+            yield
+            return
+        with anyio.CancelScope() as scope:
+            self._calls[task_id].add(scope)
+            if task_id in self._over:  # it ended between the count that was taken and here
+                scope.cancel()
+            try:
+                yield
+            finally:
+                self._calls[task_id].discard(scope)
+                if not self._calls[task_id]:
+                    del self._calls[task_id]
+        if scope.cancelled_caught:
+            raise _stopped(changes=changes)
+
+    def holder(self, caller: Caller) -> Holder:
+        return Holder(caller.subject.key, caller.agent.key, caller.environment, self.policy_version)
+
+    async def _running(self, task: Task) -> Running:
+        at = self.now()
+        return Running(task, await self.store.read(lambda c: tasks.items(c, task.id, at)))
+
+
+def _stopped(*, changes: bool) -> LoanerError:
+    words = "the task that this call was a part of ended while it ran"
+    if not changes:
+        return PolicyDenied(f"{words}.", rule="task-ended", do="Call it again if it is still wanted.")
+    return OutcomeUnknown(
+        f"{words}, and it may have been carried out.", do="Check whether it happened.", dont="Don't repeat the call."
+    )

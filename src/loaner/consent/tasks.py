@@ -1,0 +1,149 @@
+"""Tasks that were agreed to, as rows: an approval for each of a task's tools, and one row that they end with.
+
+While a task runs, *every* call of its agent is counted against it, reads too: an injected call derives its own least
+scope like any other, and only what was agreed beforehand tells it apart.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, select, update
+
+from loaner.consent.approvals import Approval, Call, alive_in, rows_of
+from loaner.consent.envelope import Envelope, is_about
+from loaner.store.tables import approvals, tasks
+
+
+@dataclass(frozen=True)
+class Task:
+    id: str
+    subject: str
+    agent: str
+    environment: str
+    purpose: str
+    need: str
+    source: str
+    """``agent``, ``host`` or ``issuer``: who proposed it."""
+    policy_version: str
+    proven_by: str
+    created_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Whose task it is. Another person, agent, environment or policy has none of it."""
+
+    subject: str
+    agent: str
+    environment: str
+    policy_version: str
+
+
+def make(
+    connection: Connection,
+    task_id: str,
+    holder: Holder,
+    envelope: Envelope,
+    *,
+    source: str,
+    proven_by: str,
+    need: str,
+    at: datetime,
+    until: datetime | None = None,
+) -> Task:
+    """Store an agreed task. Inside the caller's transaction. ``until`` may end it earlier than its own time."""
+    ends = min(at + timedelta(minutes=envelope.minutes), until or datetime.max.replace(tzinfo=at.tzinfo))
+    shared: dict[str, Any] = {
+        "subject": holder.subject,
+        "agent": holder.agent,
+        "environment": holder.environment,
+        "policy_version": holder.policy_version,
+        "proven_by": proven_by,
+        "created_at": at,
+        "expires_at": ends,
+    }
+    connection.execute(tasks.insert().values(id=task_id, purpose=envelope.purpose, need=need, source=source, **shared))
+    for number, item in enumerate(envelope.items):
+        connection.execute(
+            approvals.insert().values(
+                id=f"{task_id[:29]}-{number:02}",
+                task=task_id,
+                connector=item.connector,
+                operations=[item.tool],
+                resources=list(envelope.resources),
+                digest=None,
+                fixed=dict(item.fixed),
+                uses_left=item.count,
+                phrase=envelope.phrase,
+                **shared,
+            )
+        )
+    return Task(id=task_id, purpose=envelope.purpose, need=need, source=source, **shared)
+
+
+def held(connection: Connection, holder: Holder, at: datetime) -> list[Task]:
+    """The tasks that bind this agent now, the newest first."""
+    query = select(tasks).where(
+        tasks.c.subject == holder.subject,
+        tasks.c.agent == holder.agent,
+        tasks.c.environment == holder.environment,
+        tasks.c.policy_version == holder.policy_version,
+        *_running(at),
+    )
+    return [_task(row) for row in connection.execute(query.order_by(tasks.c.created_at.desc()))]
+
+
+def all_of(connection: Connection, subject: str, at: datetime) -> list[Task]:
+    """Every running task of this person's agents."""
+    query = select(tasks).where(tasks.c.subject == subject, *_running(at)).order_by(tasks.c.created_at.desc())
+    return [_task(row) for row in connection.execute(query)]
+
+
+def exists(connection: Connection, task_id: str) -> bool:
+    """Was there ever a task with this id, ended or not?"""
+    return connection.execute(select(tasks.c.id).where(tasks.c.id == task_id)).first() is not None
+
+
+def items(connection: Connection, task_id: str, at: datetime) -> list[Approval]:
+    """What is left of a task: its approvals that still count."""
+    return rows_of(connection, approvals.c.task == task_id, *alive_in(at))
+
+
+def end(connection: Connection, task_id: str, subject: str, why: str, at: datetime) -> bool:
+    """End a task of this person and every approval in it; whether it was running."""
+    mine = update(tasks).where(tasks.c.id == task_id, tasks.c.subject == subject, *_running(at))
+    if connection.execute(mine.values(ended_at=at, ended_why=why)).rowcount != 1:
+        return False
+    parts = update(approvals).where(approvals.c.task == task_id, approvals.c.ended_at.is_(None))
+    connection.execute(parts.values(ended_at=at))
+    return True
+
+
+def outside(connection: Connection, running: list[Task], call: Call) -> str:
+    """Why a call is not inside any running task, in words; of the newest task where there are several."""
+    task = running[0]
+    parts = rows_of(connection, approvals.c.task == task.id)
+    mine = [part for part in parts if call.operation in part.operations]
+    if not mine:
+        return f"{call.operation} is none of its tools"
+    if not is_about(mine[0].resources, call.resource):
+        return f"{call.resource.partition(':')[2] or call.resource} is none of its resources"
+    fitting = [part for part in mine if part.fits(call)]
+    if not fitting:
+        return f"it fixes other arguments for {call.operation}"
+    if all(part.uses_left < 1 for part in fitting):
+        return f"its calls of {call.operation} are used up"
+    return f"it does not cover this call of {call.operation}"
+
+
+def _running(at: datetime) -> tuple[ColumnElement[bool], ...]:
+    return (tasks.c.ended_at.is_(None), tasks.c.expires_at > at)
+
+
+def _task(row: Row[tuple[object, ...]]) -> Task:
+    values = row._mapping  # noqa: SLF001 - SQLAlchemy's public name for it
+    return Task(**{name: values[name] for name in Task.__dataclass_fields__})

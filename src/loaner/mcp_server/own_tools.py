@@ -1,0 +1,165 @@
+"""loaner's own tools: what stands, and a task to be agreed to beforehand or ended. None of them reaches a provider.
+
+They leave records like any other call, and a task is asked for up the same ladder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any, Final
+
+from loaner.caller import Caller
+from loaner.clock import iso
+from loaner.consent import Proposal, Running
+from loaner.errors import InvalidArguments
+from loaner.journey import ToolCall
+from loaner.mcp_server.served import Payload, Served
+
+_NAME: Final = {"type": "string", "minLength": 1, "maxLength": 200}
+
+
+@dataclass(frozen=True)
+class OwnTool:
+    tool: str
+    description: str
+    input_schema: Mapping[str, Any]
+    annotations: Mapping[str, Any]
+    output_schema: Mapping[str, Any] | None = None
+
+
+def _object(required: list[str], **properties: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+
+
+def _hints(title: str, *, reads: bool, repeatable: bool) -> dict[str, Any]:
+    return {
+        "title": title,
+        "readOnlyHint": reads,
+        "destructiveHint": False,
+        "idempotentHint": repeatable,
+        "openWorldHint": False,
+    }
+
+
+STATUS: Final = OwnTool(
+    "loaner_status",
+    "What is connected, approved and pending for you. Changes nothing.",
+    _object([]),
+    _hints("What stands", reads=True, repeatable=True),
+)
+PROPOSE: Final = OwnTool(
+    "loaner_propose_task",
+    "Ask the user once for several calls, before reading anything others wrote: the tools you will need, how often, on "
+    "which resources, for how long. They may trim it; the answer says what was agreed. While it runs, every call is "
+    "counted against it and anything else is asked for. Destructive tools can't be part of it.",
+    _object(
+        ["purpose", "operations", "resources"],
+        purpose={**_NAME, "minLength": 3, "description": "What for, in one plain sentence."},
+        operations={
+            "type": "array",
+            "minItems": 1,
+            "maxItems": 20,
+            "items": _object(
+                ["tool"],
+                tool=_NAME,
+                count={"type": "integer", "minimum": 1, "maximum": 100, "default": 10},
+                arguments={"type": "object", "description": "Arguments that shall be exactly these, if any."},
+            ),
+        },
+        resources={
+            "type": "array",
+            "minItems": 1,
+            "maxItems": 20,
+            "items": _NAME,
+            "description": "acme/web, #releases, ENG; workspace, repositories, user where there is none; * for all.",
+        },
+        minutes={"type": "integer", "minimum": 1, "maximum": 480, "default": 60},
+    ),
+    _hints("Propose a task", reads=False, repeatable=True),
+)
+END: Final = OwnTool(
+    "loaner_end_task",
+    "End the task that runs, as soon as it is done. What is left of it is given up.",
+    _object([], task={**_NAME, "description": "Its id; all of yours if not said."}),
+    _hints("End a task", reads=False, repeatable=False),
+)
+OWN: Final = (STATUS, PROPOSE, END)
+
+
+class OwnTools:
+    """Carries the calls of these tools, as the journey carries those of providers."""
+
+    def __init__(self, served: Served) -> None:
+        self._served = served
+        self._carriers: dict[str, Callable[[Mapping[str, Any], Caller], Awaitable[dict[str, Any]]]] = {
+            STATUS.tool: self._status,
+            PROPOSE.tool: self._propose,
+            END.tool: self._end,
+        }
+
+    def __contains__(self, tool: str) -> bool:
+        return tool in self._carriers
+
+    async def carry(self, call: ToolCall, caller: Caller) -> Payload:
+        async with self._served.audit.opened(call, caller) as record:
+            payload = await self._carriers[call.tool](call.arguments, caller)
+            record.task = payload.get("task")
+            return SimpleNamespace(payload=payload)
+
+    async def _status(self, arguments: Mapping[str, Any], caller: Caller) -> dict[str, Any]:
+        _refuse_unknown(arguments)
+        consents, base_url = self._served.consents, self._served.base_url
+        standing = await consents.status(caller)
+        return {
+            "connected": [
+                {"provider": one.provider, "account": one.account_name, "permissions": sorted(one.permissions)}
+                for one in standing.connected
+            ],
+            "tasks": [_told(one) for one in standing.tasks],
+            "approved": [
+                {"what": one.phrase, "calls_left": one.uses_left, "until": iso(one.expires_at)}
+                for one in standing.approved
+            ],
+            "pending": [
+                {
+                    "what": one.shown["phrase"],
+                    "url": f"{base_url}/consent/{one.handle}",
+                    "user_code": consents.code_of(one),
+                    "until": iso(one.expires_at),
+                }
+                for one in standing.pending
+            ],
+        }
+
+    async def _propose(self, arguments: Mapping[str, Any], caller: Caller) -> dict[str, Any]:
+        return _told(await self._served.consents.tasks.propose(caller, Proposal.of(dict(arguments))))
+
+    async def _end(self, arguments: Mapping[str, Any], caller: Caller) -> dict[str, Any]:
+        _refuse_unknown(arguments, "task")
+        task = arguments.get("task")
+        if task is not None and not isinstance(task, str):
+            raise InvalidArguments("task must be a string.")
+        ended = await self._served.consents.tasks.end(caller, task)
+        return {"task": ended[0].id, "ended": [one.id for one in ended]}
+
+
+def _told(running: Running) -> dict[str, Any]:
+    """A task as it was agreed, so that the agent plans with that and not with what it proposed."""
+    return {
+        "task": running.task.id,
+        "purpose": running.task.purpose,
+        "until": iso(running.task.expires_at),
+        "operations": [
+            {"tool": part.operations[0], "calls_left": part.uses_left}
+            | ({"arguments": dict(part.fixed)} if part.fixed else {})
+            for part in running.left
+        ],
+        "resources": list(running.left[0].resources) if running.left else [],
+    }
+
+
+def _refuse_unknown(arguments: Mapping[str, Any], *known: str) -> None:
+    if unknown := [name for name in arguments if name not in known]:
+        raise InvalidArguments(f"{unknown[0][:40]!r} is none of its parameters.")

@@ -1,0 +1,101 @@
+"""A task that is proposed: shown whole, made smaller by whoever agrees, and ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from starlette.responses import Response
+from starlette.routing import Route
+
+from loaner.consent import Pending
+from loaner.consent.envelope import ANYTHING, Envelope
+from loaner.web import pages, words
+from loaner.web.consent_pages import nobody, who
+from loaner.web.guard import Guard, Refused, Visit
+from loaner.web.site import Site
+
+_SMALLER = "A task can only be made smaller: keep at least one tool and one resource, and raise nothing."
+
+
+@dataclass(frozen=True)
+class TaskPages:
+    site: Site
+
+    def routes(self, guard: Guard) -> list[Route]:
+        return [
+            guard.page("/task/{handle}", self.show),
+            guard.page("/task/{handle}", self.decide, method="POST"),
+            guard.page("/tasks/{id}/end", self.end, method="POST"),
+        ]
+
+    async def show(self, visit: Visit) -> Response:
+        asked = await self._proposed(visit)
+        return nobody() if asked is None else await self._page(visit, asked)
+
+    async def decide(self, visit: Visit) -> Response:
+        asked = await self._proposed(visit)
+        if asked is None:
+            return nobody()
+        here, decision = f"/task/{asked.handle}", visit.form.get("decision")
+        if asked.state_at(self.site.now()) != "pending":
+            return pages.see_other(here)  # answered before: the page says how
+        proven_by = await self.site.presence.proven(visit.session, visit.request)
+        if decision == "deny":
+            await self.site.consents.deny(asked, proven_by=proven_by or "none")
+            return pages.see_other(here)
+        if decision != "approve":
+            raise Refused(HTTPStatus.BAD_REQUEST, "Choose one of the two answers.")
+        if proven_by is None:
+            raise Refused(HTTPStatus.FORBIDDEN, "It could not be shown that you are there. Nothing was approved.")
+        try:
+            agreed = trimmed(Envelope.read(asked.shown["task"]), visit.form)
+        except ValueError:
+            return await self._page(visit, asked, problem=_SMALLER)
+        await self.site.consents.tasks.agree(asked, agreed, proven_by=proven_by)
+        return pages.see_other(here)
+
+    async def end(self, visit: Visit) -> Response:
+        ended = await self.site.consents.tasks.end_of(visit.path["id"], visit.subject, why="ended by its person")
+        return pages.see_other("/") if ended else nobody()
+
+    async def _proposed(self, visit: Visit) -> Pending | None:
+        asked = await self.site.consents.question(visit.path["handle"], visit.subject)
+        return asked if asked is not None and "task" in asked.shown else None
+
+    async def _page(self, visit: Visit, asked: Pending, problem: str = "") -> Response:
+        now = self.site.now()
+        envelope = Envelope.read(asked.shown["task"])
+        state = asked.state_at(now)
+        running = [
+            one for one in await self.site.consents.tasks.of_person(visit.subject) if one.task.need == asked.need
+        ]
+        return pages.render(
+            "task.html",
+            status=HTTPStatus.UNPROCESSABLE_ENTITY if problem else HTTPStatus.OK,
+            state="confirm" if state == "pending" else state,
+            problem=problem,
+            asked=asked,
+            agent=words.agent_name(asked),
+            title=words.title(asked),
+            code=self.site.consents.code_of(asked),
+            envelope=envelope,
+            anything=ANYTHING,
+            running=running[0] if running else None,
+            since=words.ago(asked.created_at, now),
+            until=words.left(asked.expires_at, now),
+            afterwards=words.afterwards(asked),
+            **who(self.site, visit),
+        )
+
+
+def trimmed(envelope: Envelope, form: Mapping[str, str]) -> Envelope:
+    """The proposal as the person left it on the page. Raises :class:`ValueError` where it is not smaller or equal."""
+    counts = {
+        place: int(form.get(f"count-{place}", str(item.count)))
+        for place, item in enumerate(envelope.items)
+        if f"tool-{place}" in form
+    }
+    resources = [place for place in range(len(envelope.resources)) if f"resource-{place}" in form]
+    return envelope.trimmed(counts, resources, int(form.get("minutes", "")))

@@ -1,0 +1,172 @@
+"""Tasks through the front door: proposed by an agent, trimmed by a person, counted, and ended."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from journeys.town import Town, error_of, text_of, town
+
+ISSUE = {"owner": "acme", "repo": "web", "issue_number": 1}
+COMMENT = ISSUE | {"body": "Looked at it."}
+TRIAGE: dict[str, Any] = {
+    "purpose": "triage issues in acme/web",
+    "operations": [{"tool": "github_issue_read", "count": 5}, {"tool": "github_add_issue_comment", "count": 2}],
+    "resources": ["acme/web"],
+    "minutes": 60,
+}
+eras = pytest.mark.parametrize("era", ["auto", "legacy"])
+
+
+async def agreed(acme: Town, agent: Any, proposal: dict[str, Any] = TRIAGE) -> dict[str, Any]:
+    asked = await agent.call_tool("loaner_propose_task", proposal)
+    assert error_of(asked)["code"] == "consent_required"
+    assert (await acme.decide(asked)).state == "approved"
+    told = await agent.call_tool("loaner_propose_task", proposal)
+    assert told.structured_content, text_of(told)
+    return dict(told.structured_content)
+
+
+@eras
+async def test_a_task_is_agreed_to_once_and_then_counts_every_call(acme: Town, era: str) -> None:
+    """MUST 27, 28: inside the task nothing is asked; its counts are the end of that."""
+    async with acme.agent(mode=era) as agent:
+        task = await agreed(acme, agent)
+        read = await acme.call(agent, "github_issue_read", ISSUE)  # asks once, to connect the account
+        assert not read.is_error, text_of(read)
+        for _ in range(2):
+            commented = await agent.call_tool("github_add_issue_comment", COMMENT)
+            assert not commented.is_error, text_of(commented)
+        third = await agent.call_tool("github_add_issue_comment", COMMENT)
+        assert error_of(third)["code"] == "consent_required"
+        assert "its calls of github_add_issue_comment are used up" in text_of(third)
+    records = await acme.records(outcome="ok", provider="github")
+    assert {record["task"] for record in records} == {task["task"]}
+
+
+async def test_a_call_outside_a_task_asks_and_says_what_is_outside(acme: Town) -> None:
+    """MUST 28: an injected call derives its own least scope, and is told apart by the task alone."""
+    async with acme.agent() as agent:
+        await agreed(acme, agent)
+        assert not (await acme.call(agent, "github_issue_read", ISSUE)).is_error
+        elsewhere = await agent.call_tool("github_issue_read", ISSUE | {"repo": "api"})
+        other = await agent.call_tool("github_list_issues", {"owner": "acme", "repo": "web"})
+        assert "acme/api is none of its resources" in text_of(elsewhere)
+        assert "github_list_issues is none of its tools" in text_of(other)
+        for answer in (elsewhere, other):
+            assert error_of(answer)["code"] == "consent_required"
+            assert "outside the task “triage issues in acme/web”" in text_of(answer)
+
+
+async def test_what_ends_a_task_ends_every_yes_in_it(acme: Town) -> None:
+    async with acme.agent() as agent:
+        task = await agreed(acme, agent)
+        ended = await agent.call_tool("loaner_end_task", {})
+        assert ended.structured_content == {"task": task["task"], "ended": [task["task"]]}
+        assert (await agent.call_tool("loaner_status", {})).structured_content["tasks"] == []  # type: ignore[index]
+        asked = await agent.call_tool("github_add_issue_comment", COMMENT)
+        assert error_of(asked)["code"] == "consent_required"
+        assert "outside" not in text_of(asked)
+        again = await agent.call_tool("loaner_end_task", {})
+        assert error_of(again)["code"] == "invalid_arguments"
+
+
+async def test_a_task_runs_out(acme: Town) -> None:
+    async with acme.agent() as agent:
+        await agreed(acme, agent)
+        acme.advance(minutes=61)
+    async with acme.agent() as agent:
+        assert (await agent.call_tool("loaner_status", {})).structured_content["tasks"] == []  # type: ignore[index]
+        assert error_of(await agent.call_tool("loaner_propose_task", TRIAGE))["code"] == "consent_required"
+
+
+async def test_what_destroys_something_is_no_part_of_a_task(tmp_path: Path) -> None:
+    wanted = TRIAGE | {"operations": [{"tool": "github_delete_file"}]}
+    async with town(tmp_path / "home", tools={"toolsets": ["all"]}) as everything, everything.agent() as agent:
+        refused = await agent.call_tool("loaner_propose_task", wanted)
+    assert error_of(refused)["code"] == "invalid_arguments"
+    assert "destructive" in text_of(refused)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"operations": []},
+        {"operations": [{"tool": "github_everything"}]},
+        {"operations": [{"tool": "github_issue_read", "count": 101}]},
+        {"operations": [{"tool": "github_issue_read", "arguments": {"issue": 1}}]},
+        {"operations": [{"tool": "github_issue_read", "arguments": {"issue_number": "one"}}]},
+        {"resources": []},
+        {"minutes": 481},
+        {"purpose": "two\nlines"},
+        {"allow": "everything"},
+    ],
+)
+async def test_a_proposal_that_means_nothing_is_refused_before_anyone_is_asked(acme: Town, wrong: Any) -> None:
+    async with acme.agent() as agent:
+        refused = await agent.call_tool("loaner_propose_task", TRIAGE | wrong)
+        assert error_of(refused)["code"] == "invalid_arguments", text_of(refused)
+        assert (await agent.call_tool("loaner_status", {})).structured_content["pending"] == []  # type: ignore[index]
+
+
+async def test_arguments_that_a_task_fixes_stay_as_they_are(acme: Town) -> None:
+    only_one = TRIAGE | {"operations": [{"tool": "github_issue_read", "arguments": {"issue_number": 1}}]}
+    async with acme.agent() as agent:
+        await agreed(acme, agent, only_one)
+        assert not (await acme.call(agent, "github_issue_read", ISSUE)).is_error
+        other = await agent.call_tool("github_issue_read", ISSUE | {"issue_number": 2})
+        assert "it fixes other arguments" in text_of(other)
+
+
+async def test_counts_are_kept_however_many_ask_at_once(acme: Town) -> None:
+    """Twenty at the same moment share five calls."""
+    async with acme.agent() as agent:
+        await agreed(acme, agent)
+        assert not (await acme.call(agent, "github_issue_read", ISSUE)).is_error  # the first of five
+        answers: list[Any] = []
+
+        async def read() -> None:
+            answers.append(await agent.call_tool("github_issue_read", ISSUE))
+
+        async with anyio.create_task_group() as group:
+            for _ in range(20):
+                group.start_soon(read)
+    assert sum(not answer.is_error for answer in answers) == 4
+    assert {error_of(answer)["code"] for answer in answers if answer.is_error} <= {
+        "consent_required",
+        "consent_pending",
+    }
+
+
+async def test_another_person_and_another_agent_have_none_of_it(acme: Town) -> None:
+    """MUST 27: bound to person and agent."""
+    async with acme.agent() as agent, acme.agent("bob") as his, acme.agent(name="other") as other:
+        await agreed(acme, agent)
+        for stranger in (his, other):
+            assert (await stranger.call_tool("loaner_status", {})).structured_content["tasks"] == []
+            assert error_of(await stranger.call_tool("loaner_end_task", {}))["code"] == "invalid_arguments"
+            assert error_of(await stranger.call_tool("github_add_issue_comment", COMMENT))["code"] == "consent_required"
+
+
+async def test_only_the_person_who_was_asked_sees_a_proposal(acme: Town) -> None:
+    async with acme.agent() as agent:
+        asked = await agent.call_tool("loaner_propose_task", TRIAGE)
+        assert (await acme.decide(asked, user="bob")).state == "wrong_person"
+        assert (await acme.decide(asked, deny=True)).state == "denied"
+        refused = await agent.call_tool("loaner_propose_task", TRIAGE)
+    assert error_of(refused)["code"] == "consent_denied"
+
+
+async def test_own_tools_leave_records(acme: Town) -> None:
+    async with acme.agent() as agent:
+        await agent.call_tool("loaner_status", {})
+        await agreed(acme, agent)
+    records = await acme.records()
+    assert [(record["tool"], record["outcome"]) for record in records] == [
+        ("loaner_status", "ok"),
+        ("loaner_propose_task", "consent_needed"),
+        ("loaner_propose_task", "ok"),
+    ]
