@@ -1,0 +1,75 @@
+"""Adding an operation is adding one TOML file: no Python, and it is scoped, consented, lent for and recorded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from journeys.town import error_of, text_of, town
+
+NEW = """
+summary    = "List the comments of one issue, oldest first."
+effect     = "read"
+idempotent = true
+source     = "https://docs.github.com/en/rest/issues/comments#list-issue-comments"
+toolset    = "issues"
+default    = true
+phrase     = "read the comments of an issue in {owner}/{repo}"
+
+[params]
+owner        = { about = "Account that owns the repository.", role = "resource", form = "owner" }
+repo         = { about = "Repository name.", role = "resource", form = "repo" }
+issue_number = { about = "Number of the issue.", role = "selector", type = "integer", min = 1, max = 999999 }
+
+[scope]
+permissions = { issues = "read" }
+resource    = "repository:{owner}/{repo}"
+
+[request]
+method = "GET"
+path   = "/repos/{owner}/{repo}/issues/{issue_number}/comments"
+query  = { per_page = "limit", page = "cursor" }
+
+[page]
+next = "link"
+
+[result.keep.comments]
+at = "."
+
+[result.keep.comments.each]
+id   = "integer"
+body = "string"
+"""
+
+
+async def test_a_file_in_a_folder_is_a_working_tool(tmp_path: Path) -> None:
+    folder = tmp_path / "more"
+    (folder / "github").mkdir(parents=True)
+    (folder / "github" / "list_issue_comments.toml").write_text(NEW)
+    comment = {"owner": "acme", "repo": "web", "issue_number": 1}
+    async with town(tmp_path / "home", extra_connectors=folder) as acme, acme.agent() as agent:
+        shown = {tool.name: tool for tool in (await agent.list_tools()).tools}
+        tool = shown["github_list_issue_comments"]
+        assert (
+            tool.description == "List the comments of one issue, oldest first. Scope: issues:read on that repository."
+        )
+        assert tool.annotations
+        assert tool.annotations.read_only_hint is True
+        assert tool.input_schema["additionalProperties"] is False
+
+        asked = await agent.call_tool("github_list_issue_comments", comment)
+        assert error_of(asked)["code"] == "consent_required"
+        assert (await acme.decide(asked)).state == "approved"
+        assert not (await acme.call(agent, "github_add_issue_comment", comment | {"body": "First!"})).is_error
+        answer = await agent.call_tool("github_list_issue_comments", comment)
+        assert not answer.is_error, text_of(answer)
+        assert answer.structured_content
+        assert "First!" in [item["body"] for item in answer.structured_content["comments"]]
+
+        (record,) = await acme.records(tool="github_list_issue_comments", outcome="ok")
+        assert record["needed_permissions"] == ["issues:read"]
+        assert record["resource"] == "repository:acme/web"
+        (loan,) = acme.ledger(fingerprint=record["fingerprint"])
+        assert loan["permissions"] == {"issues": "read", "metadata": "read"}
+        assert loan["resources"] == ["acme/web"]
+        assert loan["revoked_at"] is not None
+        assert (await acme.replay(loan["fingerprint"]))["status"] == 401
