@@ -10,12 +10,13 @@ import anyio
 
 from loaner import catalog as catalogs
 from loaner import connectors as registered
-from loaner.audit import Audit, closing
+from loaner.audit import Audit, closing, event
 from loaner.audit.drift import Drifts
 from loaner.catalog import Catalog
 from loaner.clock import Now, utc_now
 from loaner.connectors import Connectors
 from loaner.consent import Consents
+from loaner.consent.ending import end_covered
 from loaner.consent.grants import Grants
 from loaner.cursors import Cursors
 from loaner.journey import Journey
@@ -26,6 +27,8 @@ from loaner.lending.loan import Style
 from loaner.lending.refresh import Refresher
 from loaner.lending.returning import Returns
 from loaner.lending.revoking import Revoker
+from loaner.lending.running import Running
+from loaner.lending.stopping import Stopper
 from loaner.lending.token_scoped import TokenScoped
 from loaner.policy import Policy
 from loaner.policy import load as read_policy
@@ -48,7 +51,7 @@ class Loaner:
     consents: Consents
     lender: Lender
     returns: Returns
-    revoker: Revoker
+    stopper: Stopper
     audit: Audit
     budgets: Budgets
     drifts: Drifts
@@ -105,6 +108,7 @@ async def open_loaner(
         loaner = _assemble(settings, store, transport, catalog, connectors, policy, now)
         if serving:
             await background.start(loaner.returns.run)
+            await background.start(loaner.stopper.run)
             background.start_soon(loaner.drifts.run)
             await background.start(loaner.consents.run)
         try:
@@ -127,7 +131,9 @@ def _assemble(
     audit = Audit(store, now)
     returns = Returns(store, styles, catalog.providers, connectors, closing.close, settings.environment, now)
     budgets, drifts = Budgets(store, now, settings.budget), Drifts(store, now)
-    lender = Lender(store, styles, Refresher(grants, transport, now), returns, now, budgets)
+    running = Running(store)
+    lender = Lender(store, styles, Refresher(grants, transport, now), returns, now, budgets, running)
+    revoker = Revoker(grants, catalog.providers, connectors, transport, now)
     loaner: Loaner
     consents = Consents(
         store=store,
@@ -153,7 +159,7 @@ def _assemble(
         consents=consents,
         lender=lender,
         returns=returns,
-        revoker=Revoker(grants, catalog.providers, connectors, transport, now),
+        stopper=Stopper(store, revoker, returns, running, end_yeses=end_covered, note=event.note, now=now),
         audit=audit,
         budgets=budgets,
         drifts=drifts,

@@ -268,7 +268,7 @@ class Draft:
     def body(self) -> dict[str, Any]:
         """All that is known so far, as JSON, made safe to keep. ``None`` is left out."""
         said = ((name, getattr(self, name)) for name in FIELDS)
-        return {"v": 1} | {name: _clean(value) for name, value in said if value is not None}
+        return {"v": 1} | {name: cleaned(value) for name, value in said if value is not None}
 
     @classmethod
     def from_body(cls, body: Mapping[str, Any], *, now: Now = utc_now) -> Draft:
@@ -291,11 +291,11 @@ FIELDS: dict[str, Sensitivity] = {
 """Every field of a record and how sensitive it is."""
 
 
-def _clean(value: Any) -> Any:
+def cleaned(value: Any) -> Any:
     if isinstance(value, str):
         return plain(value)
     if isinstance(value, list):
-        return [_clean(one) for one in value[:LIST_LONGEST]]
+        return [cleaned(one) for one in value[:LIST_LONGEST]]
     if isinstance(value, dict):
-        return {key: _clean(one) for key, one in value.items()}
+        return {key: cleaned(one) for key, one in value.items()}
     return value

@@ -196,7 +196,8 @@ class _Demo:
             raise DemoFailed(f"revoking: {done.stderr.decode()}")
         for line in done.stdout.decode().splitlines():
             told = json.loads(line)
-            self._say("✓", "revoked", f"{told['provider']}: {told['how']}, confirmed by a refused probe")
+            if told["what"] == "grant":
+                self._say("✓", "revoked", f"{told['provider']}: {told['how']}")
         for act in ACTS:
             record = await self._record_of(act.tool)
             if record.body["loan_style"] == "held":

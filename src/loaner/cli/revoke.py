@@ -1,55 +1,104 @@
-"""``loaner revoke``: end grants here and at the provider, and say what the provider confirmed."""
+"""``loaner revoke``: stop now, end loans and grants at the providers, and say what they confirmed."""
 
 from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from loaner.cli import _selected
 from loaner.errors import Exit, UsageError
 
 if TYPE_CHECKING:
-    from loaner.lending.revoking import Revoked
+    from collections.abc import Iterator
+
+    from loaner.fences import Fence, Kind
+    from loaner.lending.stopping import Stopped
 
 
 def revoke(
-    my_tokens: Annotated[bool, typer.Option("--my-tokens", help="Every grant of the person at this machine.")] = False,
-    all_tokens: Annotated[bool, typer.Option("--all-tokens", help="Every grant of everybody.")] = False,
+    my_tokens: _selected.MyTokens = False,
+    all_tokens: _selected.AllTokens = False,
+    user: _selected.User = None,
+    agent: _selected.Agent = None,
+    connector: _selected.Connector = None,
+    environment: _selected.Environment = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    as_json: Annotated[bool, typer.Option("--json")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
-    """Revoke grants at the provider. One of --my-tokens and --all-tokens says which."""
+    """Stop now: no call or mint begins any more, what is under way ends, grants are revoked and tried to be dead.
+
+    It holds until `loaner resume`, in every process that shares the store. Say whose with one option.
+    """
     import anyio
 
-    if my_tokens == all_tokens:
-        raise UsageError("say whose grants: --my-tokens or --all-tokens.", do="--yes alone is not enough.")
+    kind, value = _selected.selected(my_tokens, all_tokens, user, agent, connector, environment)
     if not yes:
         if not sys.stdin.isatty():
             raise UsageError("nobody is here to be asked.", do="Add --yes if you mean it.")
-        typer.confirm(
-            "Revoke your grants at the providers?" if my_tokens else "Revoke the grants of everybody?", abort=True
-        )
-    done = anyio.run(_revoke, my_tokens)
-    for one in done:
-        if as_json:
-            row = {"provider": one.grant.provider, "account": one.grant.account_name}
-            print(json.dumps(row | {"confirmed": one.confirmed, "how": one.how}))
-        else:
-            print(f"{'✓' if one.confirmed else '!'} {one.grant.provider}: {one.how}")
-    if not done and not as_json:
-        print("no grants to revoke")
-    if any(not one.confirmed for one in done):
+        typer.confirm(f"Stop and revoke now ({kind} {value})?".replace(" )", ")"), abort=True)
+    stopped = anyio.run(_stop, kind, value)
+    rows = list(_rows(stopped))
+    if as_json:
+        for row in rows:
+            print(json.dumps(row))
+    else:
+        _tell(stopped, rows)
+    if not stopped.confirmed:
         raise typer.Exit(int(Exit.PROVIDER))
 
 
-async def _revoke(mine: bool) -> list[Revoked]:
+def _tell(stopped: Stopped, rows: list[dict[str, Any]]) -> None:
+    print(f"✓ fence up after {stopped.fenced_in * 1000:.0f} ms: {stopped.fence.told()}")
+    print(f"  {stopped.approvals} approvals and {stopped.questions} open questions ended")
+    for row in rows:
+        if row["what"] != "fence":
+            lived = (
+                "" if row["confirmed"] or "latest_expiry" not in row else f", dead at the latest {row['latest_expiry']}"
+            )
+            took = f" ({row['took_ms']} ms)" if "took_ms" in row else ""
+            print(f"{'✓' if row['confirmed'] else '!'} {row['provider']} {row['what']}: {row['how']}{took}{lived}")
+    if not stopped.grants:
+        print("  an agent has no grants of its own" if stopped.fence.kind == "agent" else "  no grants to revoke")
+    print(f"all of it took {stopped.took:.2f} s. To allow calls again: {lifting(stopped.fence)}")
+
+
+def lifting(fence: Fence) -> str:
+    """The command that lifts a fence."""
+    if fence.kind == "all":
+        return "loaner resume --all-tokens"
+    return f"loaner resume --{fence.kind} {json.dumps(fence.value) if ' ' in fence.value else fence.value}"
+
+
+def _rows(stopped: Stopped) -> Iterator[dict[str, Any]]:
+    from loaner.clock import iso
+
+    for loan in stopped.loans:
+        expiry = iso(loan.latest_expiry)
+        row = {"what": "loan", "provider": loan.provider, "resource": loan.resource, "latest_expiry": expiry}
+        yield row | {"confirmed": loan.confirmed, "how": loan.how}
+    for grant in stopped.grants:
+        row = {"what": "grant", "provider": grant.grant.provider, "account": grant.grant.account_name}
+        yield row | {"confirmed": grant.confirmed, "how": grant.how, "took_ms": round(grant.took * 1000)}
+    yield {
+        "what": "fence",
+        "kind": stopped.fence.kind,
+        "value": stopped.fence.value,
+        "confirmed": stopped.confirmed,
+        "approvals_ended": stopped.approvals,
+        "questions_ended": stopped.questions,
+        "fenced_ms": round(stopped.fenced_in * 1000),
+        "quiet_ms": round(stopped.quiet_in * 1000),
+        "took_ms": round(stopped.took * 1000),
+    }
+
+
+async def _stop(kind: Kind, value: str) -> Stopped:
     from loaner.caller import Agent
     from loaner.cli import _opened
-    from loaner.lending.revoking import revoke_all
 
     async with _opened.loaner_for_a_verb() as loaner:
         me = _opened.local_caller(loaner, Agent("loaner revoke", verified=False))
-        grants = await (loaner.grants.all_of(me.subject.key) if mine else loaner.grants.everybodys())
-        return await revoke_all(loaner.revoker, grants)
+        return await loaner.stopper.stop(kind, value, me)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, select, true, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, select, true, update
 
 from loaner.caller import Caller
 from loaner.catalog.provider import Provider
@@ -116,9 +116,12 @@ class Grants:
         row = await self.store.read(lambda c: _active(c, grant_id))
         return _grant(row)
 
-    async def tokens(self, grant_id: str) -> tuple[Grant, Secret, Secret | None]:
-        """The grant as it is now, with its access and refresh token. For ``lending`` only."""
-        row = await self.store.read(lambda c: _active(c, grant_id))
+    async def tokens(self, grant_id: str, *, ending: bool = False) -> tuple[Grant, Secret, Secret | None]:
+        """The grant as it is now, with its access and refresh token. For ``lending`` only.
+
+        ``ending``: one that is lent on no more, to end it at the provider.
+        """
+        row = await self.store.read(lambda c: _one(c, grant_id, "revoking") if ending else _active(c, grant_id))
         grant = _grant(row)
         try:
             opened = self.store.sealed.open(
@@ -198,12 +201,13 @@ class Grants:
                 grants.c.id == grant.id,
                 grants.c.version == grant.version,
                 # A pair in the hand is newer than the refusal that another process met with the one before.
-                grants.c.state.in_(("active", "disabled")),
+                # And while it is being revoked, the new pair is what there is to revoke.
+                grants.c.state.in_(("active", "disabled", "revoking")),
             )
             .values(
                 version=version,
-                state="active",
-                reason=None,
+                state=case((grants.c.state == "revoking", "revoking"), else_="active"),
+                reason=case((grants.c.state == "revoking", grants.c.reason)),
                 permissions=sorted(permissions),
                 sealed=self.store.sealed.seal(
                     tokens.as_secret(), *_identity(grant.id, grant.subject, grant.connector, version)
@@ -216,7 +220,7 @@ class Grants:
         )
         if changed.rowcount != 1:
             raise GrantBroken("the grant was ended while it was being refreshed.", do="Ask the user to connect again.")
-        return _grant(_active(connection, grant.id))
+        return _grant(_one(connection, grant.id, "active", "revoking"))
 
     def fence(self, connection: Connection, grant_id: str, *, reason: str) -> None:
         """Nothing more is lent on it; its tokens stay until the provider was asked to end them."""
@@ -239,7 +243,11 @@ class Grants:
 
 
 def _active(connection: Connection, grant_id: str) -> Row[tuple[object, ...]]:
-    row = connection.execute(select(grants).where(grants.c.id == grant_id, grants.c.state == "active")).first()
+    return _one(connection, grant_id, "active")
+
+
+def _one(connection: Connection, grant_id: str, *states: str) -> Row[tuple[object, ...]]:
+    row = connection.execute(select(grants).where(grants.c.id == grant_id, grants.c.state.in_(states))).first()
     if row is None:
         raise GrantBroken(
             "the user's grant has ended.", do="Repeat the call: the user will be asked to connect the account again."

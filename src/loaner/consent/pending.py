@@ -16,8 +16,10 @@ from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, delete, func, or_, select, update
 
+from loaner import fences
 from loaner.caller import Agent, Caller, Subject
 from loaner.consent import codes
+from loaner.fences import Party
 from loaner.store import Sealed
 from loaner.store.tables import consents
 
@@ -86,7 +88,8 @@ def add(
     until: datetime,
     **columns: Any,
 ) -> tuple[Pending, str]:
-    """Store a new question; answers it and its user code."""
+    """Store a new question; answers it and its user code. Raises :class:`PolicyDenied` behind a fence."""
+    fences.refuse(connection, Party(caller.subject.key, caller.agent.key, caller.environment, columns["connector"]))
     handle, code = codes.new_handle(), codes.new_user_code()
     while connection.execute(select(consents.c.handle).where(consents.c.code_hash == codes.hashed(code))).first():
         code = codes.new_user_code()

@@ -12,10 +12,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, or_, select, update
 
+from loaner import fences
 from loaner.caller import Caller
 from loaner.catalog.provider import Provider
 from loaner.consent.grants import Grant
 from loaner.errors import GrantBroken
+from loaner.fences import Fence, Party
 from loaner.lending.loan import Ask, Minted
 from loaner.secret import Secret
 from loaner.store import Store, pairs
@@ -70,8 +72,11 @@ def intend(
 ) -> None:
     """Write down that a credential is about to exist.
 
-    Raises :class:`GrantBroken` when the grant has just ended, :class:`TokenMoved` when its token is being replaced.
+    Raises :class:`GrantBroken` when the grant has just ended, :class:`TokenMoved` when its token is being replaced,
+    :class:`PolicyDenied` behind a fence.
     """
+    party = Party(caller.subject.key, caller.agent.key, caller.environment, ask.connector.name, ask.grant.id)
+    fences.refuse(connection, party)
     # One statement, so that no refresh can take its turn between the look and the loan that it would break.
     unleased = or_(grants.c.lease_until.is_(None), grants.c.lease_until < at)
     steady = [grants.c.version == ask.grant.version, *([unleased] if ask.provider.grant.kills_previous else [])]
@@ -140,14 +145,21 @@ def lent(
     record: dict[str, Any],
     at: datetime,
     keep: bool,
-) -> None:
-    """The credential exists. ``keep`` seals it here so that anyone who finds this row can end it."""
-    values: dict[str, Any] = {"state": "lent", "minted_at": at, "fingerprint": minted.credential.fingerprint}
+    party: Party,
+) -> Fence | None:
+    """The credential exists. ``keep`` seals it here so that anyone who finds this row can end it.
+
+    Behind a fence that was put up since the intent, it goes back unused: the answer is that fence.
+    """
+    fence = fences.around(connection, party)
+    state = "returning" if fence else "lent"
+    values: dict[str, Any] = {"state": state, "minted_at": at, "fingerprint": minted.credential.fingerprint}
     if keep:
         values["sealed"] = store.sealed.seal(minted.credential, "loans", loan_id)
     if minted.expires_at:
         values |= {"expires_at": minted.expires_at, "latest_expiry": minted.expires_at}
     _change(connection, loan_id, record=record, **values)
+    return fence
 
 
 def returning(connection: Connection, loan_id: str, *, record: dict[str, Any]) -> None:

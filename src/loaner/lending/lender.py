@@ -27,11 +27,13 @@ from loaner.errors import (
     StoreUnusable,
 )
 from loaner.failpoints import reached
+from loaner.fences import Party
 from loaner.lending import journal
 from loaner.lending.budget import Account, Budgets
 from loaner.lending.loan import Ask, Handback, Loan, Minted, Style
 from loaner.lending.refresh import Refresher
 from loaner.lending.returning import Returns
+from loaner.lending.running import Running
 from loaner.provider_call import Unanswered
 from loaner.scope import Scope
 from loaner.settings import Connector
@@ -61,6 +63,12 @@ class Need:
     connector: Connector
     grant_id: str
 
+    @property
+    def party(self) -> Party:
+        """Whom a fence would stop."""
+        who = self.caller
+        return Party(who.subject.key, who.agent.key, who.environment, self.connector.name, self.grant_id)
+
 
 class Lender:
     def __init__(
@@ -71,6 +79,7 @@ class Lender:
         returns: Returns,
         now: Now,
         budgets: Budgets,
+        running: Running,
     ) -> None:
         self.store = store
         self.styles = styles
@@ -78,6 +87,7 @@ class Lender:
         self.returns = returns
         self.now = now
         self.budgets = budgets
+        self.running = running
 
     @asynccontextmanager
     async def lend(self, need: Need, bound: BoundCall, scope: Scope, record: OpenRecord) -> AsyncIterator[Loan]:
@@ -86,11 +96,12 @@ class Lender:
         record.handed_over = True  # from here on, the record is closed together with the loan
         # A caller who goes away must not leave a mint under way that nobody waits for.
         with anyio.CancelScope(shield=True):
-            loan = await self._minted(ask, loan_id, record, rung)
+            loan = await self._minted(ask, loan_id, record, rung, need.party)
         try:
             _refuse_other_width(loan, ask)
             reached("call.before")
-            yield loan
+            with self.running.call(need.party, changes=bound.operation.effect != "read"):
+                yield loan
             reached("call.answered")
         except GrantBroken as failure:
             record.failed(failure)
@@ -140,8 +151,8 @@ class Lender:
             reached("intent.written")
             return ask, loan_id, rung
 
-    async def _minted(self, ask: Ask, loan_id: str, record: OpenRecord, rung: str | None) -> Loan:
-        """The credential, sealed in the journal before anyone can use it."""
+    async def _minted(self, ask: Ask, loan_id: str, record: OpenRecord, rung: str | None, party: Party) -> Loan:
+        """The credential, sealed in the journal before anyone can use it; :class:`PolicyDenied` behind a fence."""
         try:
             minted, ask = await self._accepted(ask)
             reached("mint.answered")
@@ -166,10 +177,13 @@ class Lender:
         record.lent(loan, rung=rung)
         body, keep = record.body(), loan.style != "held"
         try:
-            await self.store.write(
-                lambda c: journal.lent(c, self.store, loan_id, minted, record=body, at=loan.minted_at, keep=keep)
+            written = partial(
+                journal.lent, store=self.store, loan_id=loan_id, minted=minted, record=body, keep=keep, party=party
             )
+            fence = await self.store.write(partial(written, at=loan.minted_at))
             reached("credential.sealed")
+            if fence:
+                raise fence.refusal()  # noqa: TRY301 - it leaves as every other failure here, giving the key back
         except BaseException as failure:
             record.failed(failure)
             self._begin_return(loan, ask, record)

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Protocol
+
+import anyio
+from sqlalchemy import Connection, select
 
 from loaner.catalog.provider import Provider
 from loaner.clock import Now
 from loaner.connectors import Connectors
 from loaner.consent.grants import Grant, Grants
-from loaner.errors import GrantBroken, SettingsInvalid
+from loaner.errors import LoanerError, SettingsInvalid
 from loaner.lending.refresh import error_word
 from loaner.provider_call import Answer, ProviderTransport, Unanswered
 from loaner.secret import Secret
 from loaner.settings import Connector
+from loaner.store.owner import is_gone
+from loaner.store.tables import grants
 
+_LOOK_AGAIN = 0.05
 _GONE = frozenset({"token_revoked", "invalid_auth", "token_expired", "not_authed", "account_inactive"})
 
 
@@ -26,6 +32,14 @@ class Revoked:
     grant: Grant
     confirmed: bool
     how: str
+    took: float = 0.0
+    """Seconds, from the fence's point of view: waiting for its turn included."""
+
+
+class NoteEnd(Protocol):
+    """Records the end of a grant, in the transaction that ends it."""
+
+    def __call__(self, connection: Connection, revoked: Revoked) -> None: ...
 
 
 class Revoker:
@@ -43,31 +57,58 @@ class Revoker:
         self.transport = transport
         self.now = now
 
-    async def revoke(self, grant_id: str) -> Revoked:
-        """End one grant: here first, so that nothing more is lent on it, then at the provider, then probe.
+    async def end(self, grant_id: str, note: NoteEnd, *, patience: float) -> Revoked:
+        """End a grant that is fenced already: at the provider, then probe, then here. ``patience`` in seconds.
 
-        Raises :class:`GrantBroken` when it has ended already.
+        Unconfirmed, its tokens are kept so that it can be tried again. Raises :class:`GrantBroken` when another
+        process ended it meanwhile.
         """
-        grant, access, refresh = await self.grants.tokens(grant_id)
+        await self._unleased(grant_id, patience)
+        grant, access, refresh = await self.grants.tokens(grant_id, ending=True)
+        try:
+            done = await self._at_provider(grant, access, refresh)
+        except (LoanerError, KeyError) as failure:
+            told = failure.cause if isinstance(failure, LoanerError) else "its provider is not among the connectors"
+            done = Revoked(grant, confirmed=False, how=f"not asked: {told}")
 
-        await self.grants.store.write(lambda c: self.grants.fence(c, grant.id, reason="revoked by its owner"))
-        done = await self._at_provider(grant, access, refresh)
-        await self.grants.store.write(lambda c: self.grants.end(c, grant.id, state="revoked", reason=done.how))
+        def work(connection: Connection) -> None:
+            if done.confirmed:
+                self.grants.end(connection, grant.id, state="revoked", reason=done.how)
+            else:
+                self.grants.fence(connection, grant.id, reason=done.how)
+            note(connection, done)
+
+        await self.grants.store.write(work)
         return done
+
+    async def _unleased(self, grant_id: str, patience: float) -> None:
+        """A refresh under way brings a new pair: that is the one to revoke, so it is waited for."""
+        held = select(grants.c.lease_holder, grants.c.lease_until).where(grants.c.id == grant_id)
+        with anyio.move_on_after(patience):
+            while True:
+                row = (await self.grants.store.read(lambda c: c.execute(held).all()))[0]
+                if not row.lease_holder or row.lease_until < self.now() or is_gone(row.lease_holder):
+                    return
+                await anyio.sleep(_LOOK_AGAIN)
 
     async def _at_provider(self, grant: Grant, access: Secret, refresh: Secret | None) -> Revoked:
         provider, connector = self.providers[grant.provider], self.connectors.named(grant.connector)
+        accepted = False
         try:
             for token in (access, refresh) if provider.grant.revoke_token_field else (access,):
                 if token is not None:
-                    await self._revoke(token, access, provider, connector)
+                    answer = await self._revoke(token, access, provider, connector)
+                    accepted = accepted or (answer.status < HTTPStatus.BAD_REQUEST and error_word(answer) is None)
             dead = await self._is_dead(access, provider)
         except Unanswered:
-            return Revoked(grant, confirmed=False, how=f"{provider.title} did not answer; our copy is destroyed")
+            return Revoked(grant, confirmed=False, how=f"{provider.title} did not answer; nothing is lent on it")
         if not dead:
-            return Revoked(grant, confirmed=False, how=f"{provider.title} still accepts it; our copy is destroyed")
+            return Revoked(grant, confirmed=False, how=f"{provider.title} still accepts it; nothing is lent on it")
+        if not accepted and refresh and grant.expires_at and grant.expires_at <= self.now():
+            # A token that had expired proves nothing about the one that renews it.
+            return Revoked(grant, confirmed=False, how=f"{provider.title} did not say whether it can still be renewed")
         what = "the grant" if provider.grant.revoke_ends == "grant" else "its token (our copy of the rest is destroyed)"
-        return Revoked(grant, confirmed=True, how=f"{provider.title} ended {what}")
+        return Revoked(grant, confirmed=True, how=f"{provider.title} ended {what}; a probe was refused")
 
     async def _revoke(self, token: Secret, access: Secret, provider: Provider, connector: Connector) -> Answer:
         rule = provider.grant
@@ -101,14 +142,3 @@ class Revoker:
             bearer=access,
         )
         return answer.status == HTTPStatus.UNAUTHORIZED or error_word(answer) in _GONE
-
-
-async def revoke_all(revoker: Revoker, grants: list[Grant]) -> list[Revoked]:
-    """Revoke several, one after the other; one that had ended meanwhile is passed over."""
-    done = []
-    for grant in grants:
-        try:
-            done.append(await revoker.revoke(grant.id))
-        except GrantBroken:
-            continue
-    return done

@@ -240,6 +240,15 @@ budgets = Table(
     Column("asleep_until", Moment),  # the provider asked for silence
 )
 
+fences = Table(
+    "fences",
+    metadata,
+    Column("kind", Text, primary_key=True),  # all | user | agent | connector | environment | grant
+    Column("value", Text, primary_key=True),
+    Column("set_by", Text, nullable=False),
+    Column("at", Moment, nullable=False),
+)
+
 throttles = Table(
     "throttles",
     metadata,

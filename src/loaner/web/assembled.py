@@ -39,7 +39,7 @@ def _site(served: Loaner, identity: Identity) -> Site:
         base_url=lambda: served.base_url,
         identity=identity,
         presence=SessionPresence(),
-        revoke_grant=served.revoker.revoke,
+        revoke_grant=served.stopper.end_grant,
         happened=happened,
         allowed_hosts=frozenset(served.settings.http.allowed_hosts),
         sandbox=served.settings.sandbox,
@@ -51,4 +51,9 @@ def _happening(record: Record) -> Happening:
     body = record.body
     on = f" on {body['resource'].partition(':')[2]}" if ":" in body.get("resource", "") else ""
     outcome = body["outcome"] if not body.get("code") else f"{body['outcome']} ({body['code']})"
-    return Happening(at=body["at"], agent=body["agent"], what=f"{body['tool']}{on}", outcome=outcome)
+    return Happening(
+        at=body["at"],
+        agent=body.get("agent", "loaner"),
+        what=f"{body.get('tool') or body['kind'].replace('_', ' ')}{on}",
+        outcome=outcome,
+    )

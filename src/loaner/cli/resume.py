@@ -1,0 +1,49 @@
+"""``loaner resume``: lift what ``loaner revoke`` stopped. What was revoked stays revoked."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from loaner.cli import _selected
+from loaner.errors import Exit
+
+if TYPE_CHECKING:
+    from loaner.fences import Fence, Kind
+
+
+def resume(
+    my_tokens: _selected.MyTokens = False,
+    all_tokens: _selected.AllTokens = False,
+    user: _selected.User = None,
+    agent: _selected.Agent = None,
+    connector: _selected.Connector = None,
+    environment: _selected.Environment = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """Allow calls again that `loaner revoke` stopped. Accounts that were revoked have to be connected anew."""
+    import anyio
+
+    kind, value = _selected.selected(my_tokens, all_tokens, user, agent, connector, environment)
+    lifted, left = anyio.run(_resume, kind, value)
+    if as_json:
+        facts = {"kind": kind, "value": value, "lifted": lifted}
+        print(json.dumps(facts | {"standing": [{"kind": fence.kind, "value": fence.value} for fence in left]}))
+    else:
+        print("✓ lifted; accounts that were revoked are asked for again" if lifted else "nothing was stopped like this")
+        for fence in left:
+            print(f"! still {fence.told().replace(' is stopped', ' stopped')}: {fence.kind} {fence.value}".rstrip())
+    if not lifted:
+        raise typer.Exit(int(Exit.ERROR))
+
+
+async def _resume(kind: Kind, value: str) -> tuple[bool, list[Fence]]:
+    from loaner.caller import Agent
+    from loaner.cli import _opened
+
+    async with _opened.loaner_for_a_verb() as loaner:
+        me = _opened.local_caller(loaner, Agent("loaner resume", verified=False))
+        lifted = await loaner.stopper.resume(kind, value, me)
+        return lifted, await loaner.stopper.standing()

@@ -1,0 +1,292 @@
+"""Stop, now: a fence first, then what is under way, then what was lent, then what was granted.
+
+The order is the promise. Once the fence is durable nothing new begins; once the calls under way have ended nothing
+is sent any more; and only then are credentials ended at the providers and tried, to see that they are dead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Protocol
+
+import anyio
+import structlog
+from anyio import TASK_STATUS_IGNORED
+from anyio.abc import TaskStatus
+from sqlalchemy import Connection, Row, select
+
+from loaner import fences
+from loaner.caller import Agent, Caller, Subject
+from loaner.clock import Now, iso
+from loaner.errors import GrantBroken, LoanerError, StoreUnusable
+from loaner.fences import Fence, Kind, Party
+from loaner.lending import journal
+from loaner.lending.returning import Returns
+from loaner.lending.revoking import Revoked, Revoker
+from loaner.lending.running import Running
+from loaner.store import Store, pairs
+from loaner.store.tables import grants, loans
+
+log = structlog.get_logger(__name__)
+PATIENCE = 10.0
+"""Seconds for calls under way, here and in other processes, to end and to give back what they hold."""
+FINISH_EVERY = 30.0
+"""Seconds between two looks for grants that a provider would not end."""
+_LOOK_AGAIN = 0.02
+_AT_ONCE = 8
+_TRIES = 3
+
+
+class Note(Protocol):
+    """Appends a record of something that is no call, in the transaction that does it."""
+
+    def __call__(self, connection: Connection, kind: str, *, subject: str, at: datetime, **said: Any) -> object: ...
+
+
+class EndYeses(Protocol):
+    """Ends the approvals and the open questions that a fence covers; how many of each."""
+
+    def __call__(self, connection: Connection, fence: Fence, *, at: datetime) -> tuple[int, int]: ...
+
+
+@dataclass(frozen=True)
+class LoanEnded:
+    """What became of a credential that was out when the fence went up."""
+
+    provider: str
+    resource: str
+    confirmed: bool
+    how: str
+    latest_expiry: datetime
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """What was done, and what of it the providers confirmed. Durations in seconds."""
+
+    fence: Fence
+    cancelled: int
+    """Calls that were under way in this process."""
+    approvals: int
+    questions: int
+    loans: Sequence[LoanEnded]
+    grants: Sequence[Revoked]
+    fenced_in: float
+    quiet_in: float
+    """Until nothing that it covers was under way any more; then, or when patience ran out, credentials were ended."""
+    took: float
+
+    @property
+    def confirmed(self) -> bool:
+        return all(loan.confirmed for loan in self.loans) and all(grant.confirmed for grant in self.grants)
+
+
+class Stopper:
+    """Puts fences up and takes them away."""
+
+    def __init__(
+        self,
+        store: Store,
+        revoker: Revoker,
+        returns: Returns,
+        running: Running,
+        *,
+        end_yeses: EndYeses,
+        note: Note,
+        now: Now,
+    ) -> None:
+        self.store = store
+        self.revoker = revoker
+        self.returns = returns
+        self.running = running
+        self.end_yeses = end_yeses
+        self.note = note
+        self.now = now
+        self._ending: set[str] = set()
+
+    async def stop(self, kind: Kind, value: str, by: Caller) -> Stopped:
+        """Stop whatever the fence covers, and end its loans and grants. Once it returns, nothing more is sent.
+
+        A grant belongs to a person and serves all their agents, so stopping an agent ends none.
+        Raises :class:`StoreUnusable` when the fence could not be put up; then nothing was done.
+        """
+        began = anyio.current_time()
+        fence = Fence(kind, value, by.display or by.subject.sub, self.now())
+        # Whoever goes away meanwhile: what is begun here is carried through.
+        with anyio.CancelScope(shield=True):
+            approvals, questions, ending = await self._put_up(fence, by)
+            fenced_in = anyio.current_time() - began
+            watched, cancelled = await self._quiet(fence)
+            quiet_in = anyio.current_time() - began
+            done = await self._end_grants(ending, by.subject.key)
+            ended = await self._loans_ended(watched)
+        took = anyio.current_time() - began
+        return Stopped(fence, cancelled, approvals, questions, ended, done, fenced_in, quiet_in, took)
+
+    async def end_grant(self, grant_id: str) -> Revoked:
+        """The same for one grant, as its owner wants it. It needs no lifting afterwards: the person is asked anew.
+
+        Raises :class:`GrantBroken` when it has ended already.
+        """
+        grant = await self.revoker.grants.get(grant_id)
+        issuer, _, sub = grant.subject.partition(" ")
+        agent = Agent("loaner pages", verified=True)
+        who = Caller(Subject(issuer, sub), agent, grant.environment, "loaner's pages", display="the user")
+        stopped = await self.stop("grant", grant_id, who)
+        if not stopped.grants:
+            raise GrantBroken("the grant has ended already.")
+        await self.store.write(lambda c: fences.take_away(c, "grant", grant_id))
+        return stopped.grants[0]
+
+    async def resume(self, kind: Kind, value: str, by: Caller) -> bool:
+        """Lift a fence; whether it stood. What was revoked stays so: people are asked to connect again."""
+
+        def work(connection: Connection) -> bool:
+            stood = fences.take_away(connection, kind, value)
+            if stood:
+                self._note_fence(connection, "resume", kind, value, by)
+            return stood
+
+        return await self.store.write(work)
+
+    async def standing(self) -> list[Fence]:
+        """Every fence, the oldest first."""
+        return await self.store.read(fences.listed)
+
+    async def run(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
+        """Watch for other processes' fences, and try again to end what a provider would not. Until cancelled."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self.running.watch)
+            task_status.started()
+            while True:
+                try:
+                    await self.finish()
+                except LoanerError as failure:
+                    log.warning("grants that were revoked could not be looked for", reason=failure.log)
+                await anyio.sleep(FINISH_EVERY)
+
+    async def finish(self) -> list[Revoked]:
+        """Try once more to end the grants whose end no provider confirmed."""
+        stuck = select(grants.c.id).where(
+            grants.c.state == "revoking", grants.c.environment == self.returns.environment
+        )
+        ids = await self.store.read(lambda c: list(c.execute(stuck).scalars()))
+        return await self._end_grants(ids, None)
+
+    async def _put_up(self, fence: Fence, by: Caller) -> tuple[int, int, list[str]]:
+        def work(connection: Connection) -> tuple[int, int, list[str]]:
+            fences.put_up(connection, fence)
+            approvals, questions = self.end_yeses(connection, fence, at=fence.at)
+            ending = _covered_grants(connection, fence)
+            for grant_id in ending:
+                self.revoker.grants.fence(connection, grant_id, reason=f"{fence.told()} by {fence.set_by}")
+            self._note_fence(connection, "revoke", fence.kind, fence.value, by)
+            return approvals, questions, ending
+
+        for _ in range(_TRIES - 1):
+            try:
+                return await self.store.write(work)
+            except StoreUnusable:
+                continue  # PostgreSQL may have picked this one to break a deadlock; a fence does not give up on that
+        return await self.store.write(work)
+
+    async def _quiet(self, fence: Fence) -> tuple[list[str], int]:
+        """Wait until nothing that the fence covers is under way; give back what nobody gives back."""
+        watched: dict[str, None] = {}
+        cancelled = 0
+        with anyio.move_on_after(PATIENCE):
+            while True:
+                cancelled += self.running.stop([fence])
+                out = await self.store.read(lambda c: _out(c, fence))
+                watched |= dict.fromkeys(row.id for row in out)
+                if not [row for row in out if not row.attempts]:  # those had their turn, and a provider that said no
+                    break
+                await self.returns.sweep()  # where a process died, nobody else would
+                await anyio.sleep(_LOOK_AGAIN)
+        for row in await self.store.read(lambda c: _out(c, fence)):
+            await self.returns.end_now(row.id)
+        return list(watched), cancelled
+
+    async def _end_grants(self, grant_ids: Sequence[str], by: str | None) -> list[Revoked]:
+        done: list[Revoked] = []
+        limit = anyio.CapacityLimiter(_AT_ONCE)
+
+        async def end(grant_id: str) -> None:
+            began = anyio.current_time()
+            async with limit:
+                try:
+                    ended = await self.revoker.end(grant_id, self._noting(by), patience=PATIENCE)
+                except GrantBroken:
+                    return  # another process ended it meanwhile
+                finally:
+                    self._ending.discard(grant_id)
+                done.append(replace(ended, took=anyio.current_time() - began))
+
+        mine = [grant_id for grant_id in grant_ids if grant_id not in self._ending]
+        self._ending.update(mine)
+        async with anyio.create_task_group() as tasks:
+            for grant_id in mine:
+                tasks.start_soon(end, grant_id)
+        return sorted(done, key=lambda one: (one.grant.provider, one.grant.created_at))
+
+    def _noting(self, by: str | None) -> Any:
+        def ended(connection: Connection, revoked: Revoked) -> None:
+            grant = revoked.grant
+            self.note(
+                connection,
+                "grant_ended",
+                subject=grant.subject,
+                at=self.now(),
+                environment=grant.environment,
+                provider=grant.provider,
+                connector=grant.connector,
+                grant_id=grant.id,
+                reason=None if by is None or by == grant.subject else f"stopped by {by}",
+                outcome="ok" if revoked.confirmed else "unknown",
+                returned_how=revoked.how,
+                returned_confirmed=revoked.confirmed,
+                returned_at=iso(self.now()),
+            )
+
+        return ended
+
+    def _note_fence(self, connection: Connection, verb: str, kind: Kind, value: str, by: Caller) -> None:
+        self.note(
+            connection,
+            verb,
+            subject=by.subject.key,
+            at=self.now(),
+            agent=by.agent.name,
+            agent_verified=by.agent.verified,
+            environment=by.environment,
+            origin=by.origin,
+            resource=f"fence:{kind} {value}".rstrip(),
+            outcome="ok",
+        )
+
+    async def _loans_ended(self, watched: Sequence[str]) -> list[LoanEnded]:
+        rows = await self.store.read(lambda c: c.execute(select(loans).where(loans.c.id.in_(watched))).all())
+        return [
+            LoanEnded(
+                row.provider,
+                row.resource,
+                confirmed=row.state in {"returned", "failed"},
+                how=row.returned_how or f"not confirmed: {row.last_error or 'its call has not ended'}",
+                latest_expiry=row.latest_expiry,
+            )
+            for row in rows
+        ]
+
+
+def _covered_grants(connection: Connection, fence: Fence) -> list[str]:
+    """Those to end: also the ones that an earlier attempt could not."""
+    rows = connection.execute(select(grants).where(grants.c.state.in_(("active", "revoking")))).all()
+    return [row.id for row in rows if fence.covers(Party(row.subject, "", row.environment, row.connector, row.id))]
+
+
+def _out(connection: Connection, fence: Fence) -> list[Row[Any]]:
+    """Loans that may be in use, or not be given back yet."""
+    rows = connection.execute(select(loans).where(loans.c.state.in_(journal.OPEN), loans.c.style != pairs.PAIR)).all()
+    return [row for row in rows if fence.covers(row)]
