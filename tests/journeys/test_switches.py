@@ -138,9 +138,11 @@ async def test_the_life_of_a_call_holds_either_way(acme: Town, switches: Switche
 @pytest.mark.parametrize("way", WAYS["linear_ratelimit_status"])
 async def test_linears_limit_is_understood_with_either_status(acme: Town, switches: Switches, way: int) -> None:
     async with acme.agent(name=f"limited-{way}") as agent:
-        assert not (await acme.call(agent, *READS["linear"])).is_error
+        answer = await acme.call(agent, *READS["linear"])
+        assert not answer.is_error, text_of(answer)
         switches.update({"linear_ratelimit_status": way, "linear_requests_per_hour": 1})
         codes = {
             error_of(answer)["code"] for _ in range(2) if (answer := await agent.call_tool(*READS["linear"])).is_error
         }
     assert codes == {"rate_limited"}
+    acme.advance(hours=12)  # one request an hour, of which several were made before
