@@ -7,11 +7,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, bindparam, select, update
 from sqlalchemy.exc import IntegrityError
 
 from loaner.catalog.provider import Budget
 from loaner.store.tables import budgets
+
+
+# Built once: they run in every call.
+_MINE = budgets.c.key == bindparam("of")
+_READ = select(budgets.c.spent, budgets.c.asleep_until).where(_MINE).with_for_update()
+_CHANGE = update(budgets).where(_MINE).values(spent=bindparam("spent"), asleep_until=bindparam("asleep_until"))
 
 
 @dataclass(frozen=True)
@@ -86,8 +92,7 @@ class Kept:
 
 
 def read(connection: Connection, key: str, factor: float) -> Kept:
-    query = select(budgets.c.spent, budgets.c.asleep_until).where(budgets.c.key == key).with_for_update()
-    row = connection.execute(query).first()
+    row = connection.execute(_READ, {"of": key}).first()
     return Kept(factor, dict(row.spent), row.asleep_until) if row else Kept(factor, {}, None)
 
 
@@ -98,11 +103,10 @@ def read_all(connection: Connection, factor: float) -> Mapping[str, Kept]:
 
 def write(connection: Connection, key: str, kept: Kept) -> None:
     values: dict[str, Any] = {"spent": kept.spent, "asleep_until": kept.asleep_until}
-    change = update(budgets).where(budgets.c.key == key).values(**values)
-    if connection.execute(change).rowcount:
+    if connection.execute(_CHANGE, {"of": key} | values).rowcount:
         return
     try:
         with connection.begin_nested():
             connection.execute(budgets.insert().values(key=key, **values))
     except IntegrityError:  # another process was first
-        connection.execute(change)
+        connection.execute(_CHANGE, {"of": key} | values)
