@@ -13,7 +13,6 @@ from sqlalchemy.exc import IntegrityError
 from loaner.catalog.provider import Budget
 from loaner.store.tables import budgets
 
-
 # Built once: they run in every call.
 _MINE = budgets.c.key == bindparam("of")
 _READ = select(budgets.c.spent, budgets.c.asleep_until).where(_MINE).with_for_update()
