@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import anyio
+import httpx2
 import pytest
 
 from journeys.town import Town, error_of, text_of, town
+from loaner.sandbox import pages
 
 ISSUE = {"owner": "acme", "repo": "web", "issue_number": 1}
 COMMENT = ISSUE | {"body": "Looked at it."}
@@ -170,3 +174,57 @@ async def test_own_tools_leave_records(acme: Town) -> None:
         ("loaner_propose_task", "consent_needed"),
         ("loaner_propose_task", "ok"),
     ]
+
+
+async def test_what_destroys_something_is_typed_by_the_person(tmp_path: Path) -> None:
+    """MUST 24: a button alone, or another name, destroys nothing."""
+    call = {"owner": "acme", "repo": "web"}
+    async with town(tmp_path / "home", tools={"toolsets": ["all"]}) as everything, everything.agent() as agent:
+        asked = await agent.call_tool("github_delete_repository", call)
+        url = error_of(asked)["url"]
+        for typed in ("", "acme/api", "ACME/WEB"):
+            state = await pressed(everything, url, target=typed)
+            assert state == "confirm"
+            assert error_of(await agent.call_tool("github_delete_repository", call))["code"] == "consent_pending"
+        assert (await everything.decide(asked)).state == "approved"  # this one types what the page says
+        assert not (await agent.call_tool("github_delete_repository", call)).is_error
+        assert error_of(await agent.call_tool("github_delete_repository", call))["code"] == "consent_required"
+
+
+async def test_a_person_may_trim_a_task_and_nobody_may_widen_it(acme: Town) -> None:
+    async with acme.agent() as agent:
+        asked = await agent.call_tool("loaner_propose_task", TRIAGE)
+        url = error_of(asked)["url"]
+        wider = ({"minutes": "61"}, {"count-1": "3"}, {"count-1": "0"}, {"count-0": "-1"}, {"minutes": "x"})
+        nothing = ({"tool-0": None, "tool-1": None}, {"resource-0": None})
+        for change in (*wider, *nothing):
+            assert await pressed(acme, url, **change) == "confirm", change
+        assert await pressed(acme, url, **{"tool-0": None, "count-1": "1", "minutes": "5"}) == "approved"
+        told = (await agent.call_tool("loaner_propose_task", TRIAGE)).structured_content
+        assert told
+        assert told["operations"] == [{"tool": "github_add_issue_comment", "calls_left": 1}]
+        until = datetime.fromisoformat(told["until"])
+        assert until - acme.loaner.now() <= timedelta(minutes=5)
+        assert "github_issue_read is none of its tools" in text_of(await agent.call_tool("github_issue_read", ISSUE))
+
+
+async def pressed(acme: Town, url: str, **change: str | None) -> str:
+    """The state of the page after alice pressed its yes with some fields changed, or left out."""
+    async with httpx2.AsyncClient(trust_env=False, follow_redirects=True, timeout=30) as http:
+
+        async def send(page: pages.Page, form: pages.Form, fields: dict[str, Any]) -> pages.Page:
+            origin = "{0.scheme}://{0.netloc}".format(urlsplit(page.url))
+            answer = await http.request(form.method.upper(), form.action, data=fields, headers={"Origin": origin})
+            return pages.read(str(answer.url), answer.status_code, answer.text)
+
+        answer = await http.get(url)
+        page = pages.read(str(answer.url), answer.status_code, answer.text)
+        while page.state != "confirm":  # signing in, at the issuer
+            form = next(form for form in page.forms if form.buttons)
+            typed = {"login": "alice"} if "login" in form.typed else {}
+            button = next((one for one in form.buttons if one.value != "deny"), form.buttons[0])
+            page = await send(page, form, form.fields | typed | ({button.name: button.value} if button.name else {}))
+        form = next(form for form in page.forms if any(one.value == "approve" for one in form.buttons))
+        fields = {**form.fields, **change, "decision": "approve"}
+        page = await send(page, form, {name: value for name, value in fields.items() if value is not None})
+        return page.state

@@ -42,6 +42,8 @@ class Page:
     state: str = ""
     provider_code: str = ""
     provider_link: str = ""
+    target: str = ""
+    """What a person has to type before something is destroyed."""
     refreshes: bool = False
 
 
@@ -63,7 +65,7 @@ class _Reader(HTMLParser):
         self._form: Form | None = None
         self._button: dict[str, str] | None = None
         self._text: list[str] = []
-        self._in_code = False
+        self._in_code = ""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}
@@ -80,8 +82,8 @@ class _Reader(HTMLParser):
                 self.page.state = given.get("data-state", "")
             case "meta" if given.get("http-equiv", "").lower() == "refresh":
                 self.page.refreshes = True
-            case "code" if given.get("id") == "provider-code":
-                self._in_code, self._text = True, []
+            case "code" if given.get("id") in {"provider-code", "target-name"}:
+                self._in_code, self._text = given["id"], []
             case "a" if given.get("id") == "provider-link":
                 self.page.provider_link = urljoin(self.page.url, given.get("href", ""))
             case _:
@@ -96,8 +98,12 @@ class _Reader(HTMLParser):
                 self._form.buttons.append(Button(given.get("name", ""), given.get("value", ""), "".join(self._text)))
             self._button = None
         elif tag == "code" and self._in_code:
-            self.page.provider_code = "".join(self._text).strip()
-            self._in_code = False
+            told = "".join(self._text).strip()
+            if self._in_code == "target-name":
+                self.page.target = told
+            else:
+                self.page.provider_code = told
+            self._in_code = ""
 
     def handle_data(self, data: str) -> None:
         self._text.append(data)

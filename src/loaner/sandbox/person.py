@@ -219,7 +219,7 @@ class _Walk:
         button = _pick(form, _NO if self._deny else _YES) or _pick(form, _YES)
         if button is None or (self._deny and button.says(_YES) and len(form.buttons) > 1):
             raise Lost(f"no button says {'no' if self._deny else 'yes'}: {[each.text for each in form.buttons]}")
-        return self._submit(page, form, {}, button)
+        return self._submit(page, form, {"target": page.target} if page.target else {}, button)
 
     def _submit(self, page: Page, form: Form, typed: dict[str, str], button: Button | None = None) -> Page:
         button = button or _pick(form, _YES) or next(iter(form.buttons), None)

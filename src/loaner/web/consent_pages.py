@@ -72,9 +72,12 @@ class ConsentPages:
             return pages.see_other(here)
         if decision != "approve":
             raise Refused(HTTPStatus.BAD_REQUEST, "Choose one of the two answers.")
-        if proven_by is None:
-            raise Refused(HTTPStatus.FORBIDDEN, "It could not be shown that you are there. Nothing was approved.")
-        remember: Remember = "hour" if visit.form.get("remember") == "hour" and asked.shown["may_remember"] else "once"
+        proof = await self.site.presence.proven(visit, asked, form_action=self._form_action(asked))
+        if isinstance(proof, Response):
+            return proof  # nothing is approved yet
+        if asked.state == "pending" and asked.wants_approval and not _is_typed(asked, proof.form.get("target", "")):
+            return await self._page(visit, asked, problem="That is not what would be destroyed. Nothing was approved.")
+        remember: Remember = "hour" if proof.form.get("remember") == "hour" and asked.shown["may_remember"] else "once"
         leads_to = await self.site.consents.approve(
             asked, remember=remember, proven_by=proven_by, session=visit.session.id
         )
@@ -93,7 +96,7 @@ class ConsentPages:
     async def _question(self, visit: Visit) -> Pending | None:
         return await self.site.consents.question(visit.path["handle"], visit.subject)
 
-    async def _page(self, visit: Visit, asked: Pending) -> Response:
+    async def _page(self, visit: Visit, asked: Pending, problem: str = "") -> Response:
         now, provider = self.site.now(), self.site.providers(asked.provider)
         state = await self._state(asked)
         leads_to = provider.url(provider.consent.authorize) if provider.consent.authorize else ""
@@ -111,6 +114,8 @@ class ConsentPages:
             since=words.ago(asked.created_at, now),
             until=words.left(asked.expires_at, now),
             afterwards=words.afterwards(asked),
+            problem=problem,
+            renews=renews,
             **who(self.site, visit),
         )
 
@@ -144,6 +149,11 @@ def who(site: Site, visit: Visit) -> dict[str, Any]:
     return {
         "host": site.base_url().partition("://")[2],
         "me": visit.session.display or visit.subject.sub,
+def _is_typed(asked: Pending, typed: str) -> bool:
+    """Did the person type what would be destroyed? True where nothing is. A button alone is pressed by habit."""
+    return typed.strip() == asked.shown.get("target", "") or not asked.shown.get("target")
+
+
         "signed_in": visit.session.proven_by,
         "form_token": visit.session.form_token,
     }
