@@ -201,7 +201,8 @@ def test_a_state_file_that_points_elsewhere_is_not_followed(day: Day, tmp_path: 
 
 def test_revoking_ends_the_grants_at_the_providers(day: Day) -> None:
     mine = day.terminal.type("revoke", "--my-tokens", "--yes", "--json", LOANER_SANDBOX=day.urls["base_url"])
-    assert [row["provider"] for row in mine.rows if row["what"] == "grant"] == ["linear"], "over stdio the person is the local user"
+    grants = [row["provider"] for row in mine.rows if row["what"] == "grant"]
+    assert grants == ["linear"], "over stdio the person is the local user"
     everybodys = day.terminal.type("revoke", "--all-tokens", "--yes", LOANER_SANDBOX=day.urls["base_url"])
     assert everybodys.code == 0
     assert "✓ github grant: " in everybodys.out
