@@ -72,12 +72,11 @@ class ConsentPages:
             return pages.see_other(here)
         if decision != "approve":
             raise Refused(HTTPStatus.BAD_REQUEST, "Choose one of the two answers.")
-        proof = await self.site.presence.proven(visit, asked, form_action=self._form_action(asked))
-        if isinstance(proof, Response):
-            return proof  # nothing is approved yet
-        if asked.state == "pending" and asked.wants_approval and not _is_typed(asked, proof.form.get("target", "")):
+        if proven_by is None:
+            raise Refused(HTTPStatus.FORBIDDEN, "It could not be shown that you are there. Nothing was approved.")
+        if asked.state == "pending" and asked.wants_approval and not _is_typed(asked, visit.form.get("target", "")):
             return await self._page(visit, asked, problem="That is not what would be destroyed. Nothing was approved.")
-        remember: Remember = "hour" if proof.form.get("remember") == "hour" and asked.shown["may_remember"] else "once"
+        remember: Remember = "hour" if visit.form.get("remember") == "hour" and asked.shown["may_remember"] else "once"
         leads_to = await self.site.consents.approve(
             asked, remember=remember, proven_by=proven_by, session=visit.session.id
         )
@@ -115,7 +114,6 @@ class ConsentPages:
             until=words.left(asked.expires_at, now),
             afterwards=words.afterwards(asked),
             problem=problem,
-            renews=renews,
             **who(self.site, visit),
         )
 
@@ -139,6 +137,11 @@ class ConsentPages:
 _OPEN = frozenset({"confirm", "pending", "provider"})
 
 
+def _is_typed(asked: Pending, typed: str) -> bool:
+    """Did the person type what would be destroyed? True where nothing is. A button alone is pressed by habit."""
+    return typed.strip() == asked.shown.get("target", "") or not asked.shown.get("target")
+
+
 def nobody() -> Response:
     """For another person's question and for one that never was: the same, and nothing about either."""
     return pages.render("nobody.html", status=HTTPStatus.NOT_FOUND)
@@ -149,11 +152,6 @@ def who(site: Site, visit: Visit) -> dict[str, Any]:
     return {
         "host": site.base_url().partition("://")[2],
         "me": visit.session.display or visit.subject.sub,
-def _is_typed(asked: Pending, typed: str) -> bool:
-    """Did the person type what would be destroyed? True where nothing is. A button alone is pressed by habit."""
-    return typed.strip() == asked.shown.get("target", "") or not asked.shown.get("target")
-
-
         "signed_in": visit.session.proven_by,
         "form_token": visit.session.form_token,
     }
