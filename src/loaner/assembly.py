@@ -23,6 +23,7 @@ from loaner.journey import Journey
 from loaner.lending import Lender
 from loaner.lending.budget import Budgets
 from loaner.lending.held import Held
+from loaner.lending.idle import Idle
 from loaner.lending.loan import Style
 from loaner.lending.refresh import Refresher
 from loaner.lending.returning import Returns
@@ -52,6 +53,7 @@ class Loaner:
     lender: Lender
     returns: Returns
     stopper: Stopper
+    idle: Idle
     audit: Audit
     budgets: Budgets
     drifts: Drifts
@@ -109,6 +111,7 @@ async def open_loaner(
         if serving:
             await background.start(loaner.returns.run)
             await background.start(loaner.stopper.run)
+            background.start_soon(loaner.idle.run)
             background.start_soon(loaner.drifts.run)
             await background.start(loaner.consents.run)
         try:
@@ -160,6 +163,15 @@ def _assemble(
         lender=lender,
         returns=returns,
         stopper=Stopper(store, revoker, returns, running, end_yeses=end_covered, note=event.note, now=now),
+        idle=Idle(
+            store,
+            lender.refresher,
+            catalog.providers,
+            connectors,
+            environment=settings.environment,
+            days=settings.consent.idle_grant_days,
+            now=now,
+        ),
         audit=audit,
         budgets=budgets,
         drifts=drifts,

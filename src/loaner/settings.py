@@ -74,6 +74,8 @@ class ConsentSettings(_Section):
     pending_per_person: int = Field(default=3, ge=1, le=10)
     hold_seconds: float = Field(default=25, ge=0, le=50)
     """How long a repeated call waits for an answer before it says "not yet"."""
+    idle_grant_days: int = Field(default=90, ge=1, le=3650)
+    """A grant that was not used for so many days is ended at the provider."""
 
 
 class BudgetSettings(_Section):

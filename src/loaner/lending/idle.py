@@ -1,0 +1,82 @@
+"""A grant that nobody uses is ended: what is not there cannot be stolen.
+
+Here it is only fenced, so that nothing more is lent on it; whoever finishes the grants in state ``revoking`` then ends
+it at the provider, and the record of that gives the reason.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+import anyio
+import structlog
+from sqlalchemy import Connection, func, select, update
+
+from loaner.catalog.provider import Provider
+from loaner.clock import Now
+from loaner.connectors import Connectors
+from loaner.errors import LoanerError
+from loaner.lending.refresh import Refresher
+from loaner.store import Store
+from loaner.store.tables import grants
+
+log = structlog.get_logger(__name__)
+LOOK_EVERY = 3600.0
+"""Seconds between two looks."""
+
+
+class Idle:
+    """Ends the grants of one environment that were not used for ``days``."""
+
+    def __init__(
+        self,
+        store: Store,
+        refresher: Refresher,
+        providers: Mapping[str, Provider],
+        connectors: Connectors,
+        *,
+        environment: str,
+        days: int,
+        now: Now,
+    ) -> None:
+        self.store = store
+        self.refresher = refresher
+        self.providers = providers
+        self.connectors = connectors
+        self.environment = environment
+        self.days = days
+        self.now = now
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        while True:
+            try:
+                await self.fence()
+            except LoanerError as failure:
+                log.warning("idle grants could not be looked for", reason=failure.log)
+            await anyio.sleep(LOOK_EVERY)
+
+    async def fence(self) -> int:
+        """Lend nothing more on what was idle for too long; how many grants that were."""
+        last = func.coalesce(grants.c.used_at, grants.c.created_at)
+        idle: Any = (
+            (grants.c.environment == self.environment)
+            & (grants.c.state == "active")
+            & (last < self.now() - timedelta(days=self.days))
+        )
+
+        query = select(grants.c.id, grants.c.provider, grants.c.connector).where(idle)
+        rows = await self.store.read(lambda c: c.execute(query).all())
+        for row in rows:
+            # Its access token has long expired, and a provider ends a grant for a live one only.
+            with contextlib.suppress(LoanerError, KeyError):
+                await self.refresher.fresh(row.id, self.providers[row.provider], self.connectors.named(row.connector))
+
+        def work(connection: Connection) -> int:
+            gone = update(grants).where(idle).values(state="revoking", reason=f"not used for {self.days} days")
+            return connection.execute(gone).rowcount
+
+        return await self.store.write(work) if rows else 0

@@ -1,0 +1,41 @@
+"""Grants that nobody uses do not stay."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+
+from journeys.town import Town, error_of
+from loaner.store.tables import grants
+
+ME = ("github_get_me", {})
+
+
+async def reasons(town: Town) -> list[tuple[str, str | None]]:
+    rows = await town.loaner.store.read(lambda c: c.execute(select(grants.c.state, grants.c.reason)).all())
+    return [(row.state, row.reason) for row in rows]
+
+
+async def test_a_grant_not_used_for_ninety_days_is_lent_on_no_more(acme: Town) -> None:
+    async with acme.agent() as agent:
+        assert not (await acme.call(agent, *ME)).is_error
+        acme.advance(days=89)
+        assert await acme.loaner.idle.fence() == 0
+        acme.advance(days=2)
+        assert await acme.loaner.idle.fence() == 1
+    assert await reasons(acme) == [("revoking", "not used for 90 days")]
+    (ended,) = await acme.loaner.stopper.finish()
+    assert ended.confirmed
+    ledger = acme.running.sandbox.ledger
+    assert [entry for entry in ledger if entry.provider == "github" and ledger.is_alive(entry)] == []
+    async with acme.agent() as agent:
+        assert error_of(await agent.call_tool(*ME))["code"] == "consent_required"
+
+
+async def test_each_use_begins_the_days_anew(acme: Town) -> None:
+    async with acme.agent() as agent:
+        assert not (await acme.call(agent, *ME)).is_error
+        acme.advance(days=80)
+    async with acme.agent() as agent:
+        assert not (await acme.call(agent, *ME)).is_error
+    acme.advance(days=80)
+    assert await acme.loaner.idle.fence() == 0
