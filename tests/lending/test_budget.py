@@ -299,12 +299,14 @@ async def test_a_write_is_sent_once_whatever_happens(
     assert len(door.paths) == 1
 
 
-async def test_not_even_the_reading_step_of_a_write_is_repeated(acme: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_not_even_the_reading_step_of_a_write_is_repeated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     branch = WEB | {"branch": "topic", "from_branch": "main"}
-    async with acme.agent() as agent:
+    async with town(tmp_path / "home", tools={"toolsets": ("all",)}) as acme, acme.agent() as agent:
         asked = await agent.call_tool("github_create_branch", branch)
         assert (await acme.decide(asked)).state == "approved"
         door = Door(acme, monkeypatch)
         acme.fault("github", "status:503", path="/git/ref/")
         assert error_of(await agent.call_tool("github_create_branch", branch))["code"] == "provider_unavailable"
-    assert len(door.paths) == 1
+        assert len(door.paths) == 1
