@@ -22,7 +22,9 @@ SOURCE = ROOT / "src" / "loaner"
 MAY_REVEAL = {
     "secret.py": "compares two of them",
     "store/sealing.py": "puts it under the seal",
-    "assembly.py": "reads the sealing key from its reference",
+    "settings.py": "reads the store's URL, with its password, from its reference",
+    "keys/references.py": "reads the sealing key from its reference",
+    "keys/vault.py": "reads Vault's token from its reference",
     "consent/codes.py": "shows a pending consent's own code to the person it was made for",
     "consent/exchange.py": "sends a code and the client's secret to the token endpoint",
     "consent/grants.py": "packs a token pair for the seal, and unpacks it",

@@ -20,6 +20,7 @@ from loaner.consent.ending import end_covered
 from loaner.consent.grants import Grants
 from loaner.cursors import Cursors
 from loaner.journey import Journey
+from loaner.keys import key_holder
 from loaner.lending import Lender
 from loaner.lending.budget import Budgets
 from loaner.lending.held import Held
@@ -34,8 +35,8 @@ from loaner.lending.token_scoped import TokenScoped
 from loaner.policy import Policy
 from loaner.policy import load as read_policy
 from loaner.provider_call import ProviderTransport
-from loaner.settings import Settings, resolve
-from loaner.store import KeyHolder, LocalKey, Store, open_store
+from loaner.settings import Settings
+from loaner.store import Store, open_store
 
 
 @dataclass
@@ -61,13 +62,6 @@ class Loaner:
     journey: Journey
     base_url: str
     """Where our own pages are reached; set once the listening port is known."""
-
-
-def key_holder(settings: Settings) -> KeyHolder:
-    """The key under which everything secret in the store is sealed."""
-    if settings.key:
-        return LocalKey(bytes.fromhex(resolve(settings.key).reveal()))
-    return LocalKey.from_file(settings.home / "key")
 
 
 def read_catalog(settings: Settings) -> Catalog:

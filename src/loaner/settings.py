@@ -12,6 +12,7 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
@@ -22,6 +23,9 @@ from loaner.secret import Secret
 
 Reference = Annotated[str, StringConstraints(pattern=r"(env|file|keyring):.+")]
 """Where a secret is kept, never the secret."""
+KeyReference = Annotated[str, StringConstraints(pattern=r"(env|file|keyring):.+|vault:.+/keys/.+")]
+"""Where the sealing key is kept; or which key of Vault it is, that never leaves it."""
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 class _Section(BaseModel):
@@ -87,6 +91,23 @@ class BudgetSettings(_Section):
     """How long one call waits for its turn before it says "retry after"."""
 
 
+class VaultSettings(_Section):
+    """The HashiCorp Vault that holds the sealing key, where ``key`` names one of its keys."""
+
+    address: str | None = None
+    """``VAULT_ADDR`` when not set."""
+    token: Reference = "env:VAULT_TOKEN"  # noqa: S105 - where it is kept
+    namespace: str | None = None
+
+    def url(self) -> str:
+        """Raises :class:`SettingsInvalid` where the token would travel in the clear."""
+        address = self.address or os.environ.get("VAULT_ADDR") or ""
+        parts = urlsplit(address)
+        if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
+            raise SettingsInvalid("Vault's address must be an https:// URL.", do="Set VAULT_ADDR or vault.address.")
+        return address.rstrip("/")
+
+
 class Settings(BaseSettings):
     """All settings of one loaner."""
 
@@ -98,9 +119,12 @@ class Settings(BaseSettings):
     """Where the store, the key and the run files live."""
     environment: str = "development"
     store: str | None = None
-    """A database URL; ``sqlite`` under ``home`` when not set."""
-    key: Reference | None = None
+    """A database URL, or a reference to one that has a password in it; ``sqlite`` under ``home`` when not set."""
+    key: KeyReference | None = None
     """The sealing key; a 0600 file under ``home`` when not set."""
+    other_keys: tuple[KeyReference, ...] = ()
+    """Keys that still open what was sealed under them, while the key is being changed."""
+    vault: VaultSettings = VaultSettings()
     sandbox: str | None = None
     """Base URL of a running sandbox that stands in for every provider."""
     http: HttpSettings = HttpSettings()
@@ -129,6 +153,8 @@ class Settings(BaseSettings):
 
     @property
     def store_url(self) -> str:
+        if self.store and self.store.startswith(("env:", "file:", "keyring:")):
+            return resolve(self.store).reveal()
         return self.store or f"sqlite:///{self.home / 'loaner.db'}"
 
     @property

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loaner.errors import SettingsInvalid
+from loaner.keys import FileKey
 from loaner.secret import Secret
 from loaner.store import LocalKey, Sealed, Unsealable
 
@@ -62,17 +63,17 @@ def test_the_value_is_not_in_what_is_stored(sealed: Sealed) -> None:
 
 
 def test_the_key_file_is_made_for_its_owner_only_and_read_again(tmp_path: Path) -> None:
-    value = Sealed(LocalKey.from_file(tmp_path / "key")).seal(TOKEN, "x")
+    value = Sealed(FileKey(tmp_path / "key")).seal(TOKEN, "x")
     assert (tmp_path / "key").stat().st_mode & 0o777 == 0o600
-    assert Sealed(LocalKey.from_file(tmp_path / "key")).open(value, "x") == TOKEN
+    assert Sealed(FileKey(tmp_path / "key")).open(value, "x") == TOKEN
 
 
 def test_a_key_that_others_can_read_stops_the_start(tmp_path: Path) -> None:
     """MUST 54."""
-    LocalKey.from_file(tmp_path / "key")
+    FileKey(tmp_path / "key")
     (tmp_path / "key").chmod(0o640)
     with pytest.raises(SettingsInvalid, match="can be read by others"):
-        LocalKey.from_file(tmp_path / "key")
+        FileKey(tmp_path / "key")
 
 
 @pytest.mark.parametrize("length", [0, 16, 31, 33])

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, text
+from sqlalchemy import Connection, bindparam, insert, select
 
 from loaner.clock import iso
 from loaner.failpoints import reached
@@ -23,7 +23,6 @@ from loaner.store.tables import records
 GENESIS = "0" * 64
 """What the first record follows."""
 _LARGEST = 2**53 - 1  # beyond it RFC 8785 readers round
-_LOCK = 0x6C6F616E  # names the chain among PostgreSQL's advisory locks
 
 # Built once: putting a statement together costs more than running it.
 _THERE = select(records.c.seq).where(records.c.id == bindparam("id")).scalar_subquery()
@@ -105,9 +104,7 @@ def append(connection: Connection, body: Mapping[str, Any], at: datetime) -> int
     ``body`` has at least ``id``, ``kind``, ``issuer`` and ``sub``; ``at`` is added to it. A second record with
     the same ``id`` is not appended: the first one stands, so closing a call is safe to repeat.
     """
-    if connection.dialect.name == "postgresql":
-        # Two transactions that read the same head would fork the chain; SQLite's BEGIN IMMEDIATE already prevents it.
-        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+    # Two transactions that read the same head would fork the chain: the store begins one write at a time, everywhere.
     head = connection.execute(_HEAD, {"id": body["id"]}).first()
     if head and head.there is not None:
         return int(head.there)

@@ -11,7 +11,21 @@ from pathlib import PurePath
 import typer
 
 from loaner import __version__
-from loaner.cli import audit, connector, demo, explain, loans, resume, revoke, sandbox, scopes, serve, status, tools
+from loaner.cli import (
+    audit,
+    connector,
+    demo,
+    explain,
+    keys,
+    loans,
+    resume,
+    revoke,
+    sandbox,
+    scopes,
+    serve,
+    status,
+    tools,
+)
 from loaner.errors import Exit, LoanerError, UsageError
 
 app = typer.Typer(
@@ -33,6 +47,7 @@ app.command("revoke")(revoke.revoke)
 app.command("resume")(resume.resume)
 app.add_typer(audit.app, name="audit")
 app.add_typer(connector.app, name="connector")
+app.add_typer(keys.app, name="keys")
 app.add_typer(sandbox.app, name="sandbox")
 
 EMBEDDED = "embedded"

@@ -83,7 +83,7 @@ def build(served: Served, caller_of: CallerOf) -> Server[Any]:
     # Inside the SDK's tracing span, so that it too only ever sees our words.
     server.middleware.append(_tell_no_secrets)
     security = RequestStateSecurity(
-        keys=[served.store.sealed.holder.derive("mcp request state")],
+        keys=served.store.sealed.derived("mcp request state"),
         ttl=STATE_SECONDS,
         bind_principal=lambda ctx: caller_of(ctx).key,  # stdio has a caller too, so it is bound there as well
     )

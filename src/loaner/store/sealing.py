@@ -1,18 +1,19 @@
 """Envelope encryption of single columns: AES-256-GCM, a fresh data key per value under a key-encryption key.
 
 The row's identity is the associated data, so that a value moved to another row, or an older value put back
-under a newer version number, does not open (NIST SP 800-38D; the layout below is ours).
+under a newer version number, does not open (NIST SP 800-38D; the layout below is ours). The data key is wrapped for
+this one ciphertext. So a rotation can wrap it anew without opening the value, or knowing what row it is of.
 
-Layout: ``1 | length of the wrapped key (2) | wrapped data key | nonce (12) | ciphertext``.
+Layout: ``1 | length of the wrapped key (2) | key id (8), wrapped data key | nonce (12) | ciphertext``.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 from cryptography.exceptions import InvalidTag
@@ -24,8 +25,12 @@ from loaner.errors import SettingsInvalid
 from loaner.secret import Secret
 
 _FORMAT = b"\x01"
-_KEY_ID, _NONCE = 8, 12
+_NONCE = 12
+_HEADER = 3
 KEY_BYTES = 32
+KEY_ID_BYTES = 8
+KEY_ID_AT = _HEADER + 1
+"""Where in a sealed value the id of its key begins, counted from one as SQL's ``substr`` does."""
 
 
 class Unsealable(Exception):
@@ -39,9 +44,13 @@ class WrongKey(Unsealable):
 class KeyHolder(Protocol):
     """Whoever holds the key-encryption key and never hands it out."""
 
-    def wrap(self, data_key: bytes, identity: bytes) -> bytes: ...
+    def wrap(self, data_key: bytes, identity: bytes) -> bytes:
+        """What it returns begins with the eight bytes that name the key it used."""
+        ...
 
-    def unwrap(self, wrapped: bytes, identity: bytes) -> bytes: ...
+    def unwrap(self, wrapped: bytes, identity: bytes) -> bytes:
+        """Raises :class:`WrongKey` for what another key wrapped, and :class:`Unsealable` for what none did."""
+        ...
 
     def derive(self, purpose: str) -> bytes:
         """32 bytes for one other purpose, the same in every replica; they tell nothing of the key itself."""
@@ -55,7 +64,7 @@ class LocalKey:
         if len(key) != KEY_BYTES:
             raise SettingsInvalid(f"the sealing key must be exactly {KEY_BYTES} random bytes, not {len(key)}.")
         self._aead = AESGCM(key)
-        self._id = hashlib.sha256(b"loaner key id" + key).digest()[:_KEY_ID]
+        self._id = hashlib.sha256(b"loaner key id" + key).digest()[:KEY_ID_BYTES]
         self._root = _hkdf(key, b"loaner derived keys")
 
     def wrap(self, data_key: bytes, identity: bytes) -> bytes:
@@ -63,32 +72,34 @@ class LocalKey:
         return self._id + nonce + self._aead.encrypt(nonce, data_key, identity)
 
     def unwrap(self, wrapped: bytes, identity: bytes) -> bytes:
-        key_id, nonce, body = wrapped[:_KEY_ID], wrapped[_KEY_ID : _KEY_ID + _NONCE], wrapped[_KEY_ID + _NONCE :]
+        key_id, rest = wrapped[:KEY_ID_BYTES], wrapped[KEY_ID_BYTES:]
         if key_id != self._id:
             raise WrongKey("sealed under another key")
-        return self._aead.decrypt(nonce, body, identity)
+        return self._aead.decrypt(rest[:_NONCE], rest[_NONCE:], identity)
 
     def derive(self, purpose: str) -> bytes:
         return _hkdf(self._root, purpose.encode())
 
-    @classmethod
-    def from_file(cls, path: Path) -> LocalKey:
-        """Read the key, or make it at the first start. The file is 0600 or it is refused (ASVS 13.3)."""
-        try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            mode = stat.S_IMODE(path.stat().st_mode)
-            if mode & 0o077:
-                raise SettingsInvalid(
-                    f"{path} can be read by others (mode {mode:04o}).", do=f"Run: chmod 600 {path}"
-                ) from None
-            return cls(path.read_bytes())
-        key = os.urandom(KEY_BYTES)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(key)
-            file.flush()
-            os.fsync(file.fileno())
-        return cls(key)
+
+class KeyRing:
+    """The key that seals, and others that still open what was sealed under them."""
+
+    def __init__(self, primary: KeyHolder, *others: KeyHolder) -> None:
+        self.holders = (primary, *others)
+
+    def wrap(self, data_key: bytes, identity: bytes) -> bytes:
+        return self.holders[0].wrap(data_key, identity)
+
+    def unwrap(self, wrapped: bytes, identity: bytes) -> bytes:
+        for holder in self.holders:
+            try:
+                return holder.unwrap(wrapped, identity)
+            except WrongKey:
+                continue
+        raise WrongKey("sealed under a key that is not here")
+
+    def derive(self, purpose: str) -> bytes:
+        return self.holders[0].derive(purpose)
 
 
 @dataclass(frozen=True)
@@ -99,25 +110,61 @@ class Sealed:
 
     def seal(self, secret: Secret, *identity: str) -> bytes:
         """``identity`` names the row and its version; it must be repeated to open."""
-        aad = _identity(identity)
         data_key = AESGCM.generate_key(bit_length=256)
         nonce = os.urandom(_NONCE)
-        body = AESGCM(data_key).encrypt(nonce, secret.reveal().encode(), aad)
-        wrapped = self.holder.wrap(data_key, aad)
-        return _FORMAT + len(wrapped).to_bytes(2, "big") + wrapped + nonce + body
+        value = nonce + AESGCM(data_key).encrypt(nonce, secret.reveal().encode(), _identity(identity))
+        return _joined(self.holder.wrap(data_key, _of(value)), value)
 
     def open(self, sealed: bytes, *identity: str) -> Secret:
         """Raises :class:`Unsealable` for a value of another row, version or key, or one that was altered."""
-        aad = _identity(identity)
-        try:
-            if sealed[:1] != _FORMAT:
-                raise Unsealable("not a sealed value")
-            cut = 3 + int.from_bytes(sealed[1:3], "big")
-            data_key = self.holder.unwrap(sealed[3:cut], aad)
-            value = AESGCM(data_key).decrypt(sealed[cut : cut + _NONCE], sealed[cut + _NONCE :], aad)
-        except (InvalidTag, ValueError) as failure:
-            raise Unsealable("altered, or of another row") from failure
-        return Secret(value.decode())
+        with _told_once():
+            wrapped, value = _parted(sealed)
+            data_key = self.holder.unwrap(wrapped, _of(value))
+            return Secret(AESGCM(data_key).decrypt(value[:_NONCE], value[_NONCE:], _identity(identity)).decode())
+
+    def rewrapped(self, sealed: bytes) -> bytes:
+        """The same value under the key that seals now. Raises :class:`Unsealable`."""
+        with _told_once():
+            wrapped, value = _parted(sealed)
+            return _joined(self.holder.wrap(self.holder.unwrap(wrapped, _of(value)), _of(value)), value)
+
+    def key_id(self) -> bytes:
+        """The name of the key that seals now."""
+        return self.holder.wrap(bytes(KEY_BYTES), b"")[:KEY_ID_BYTES]
+
+    def derived(self, purpose: str) -> list[bytes]:
+        """What each key derives for a purpose: the first is for making things, all are for checking them."""
+        holders = self.holder.holders if isinstance(self.holder, KeyRing) else (self.holder,)
+        return [holder.derive(purpose) for holder in holders]
+
+
+def key_id_of(sealed: bytes) -> bytes:
+    """The name of the key that a value is sealed under."""
+    return sealed[_HEADER : _HEADER + KEY_ID_BYTES]
+
+
+def _joined(wrapped: bytes, value: bytes) -> bytes:
+    return _FORMAT + len(wrapped).to_bytes(2, "big") + wrapped + value
+
+
+def _parted(sealed: bytes) -> tuple[bytes, bytes]:
+    if sealed[:1] != _FORMAT:
+        raise Unsealable("not a sealed value")
+    cut = _HEADER + int.from_bytes(sealed[1:_HEADER], "big")
+    return sealed[_HEADER:cut], sealed[cut:]
+
+
+def _of(value: bytes) -> bytes:
+    """What a data key is wrapped for."""
+    return hashlib.sha256(value).digest()
+
+
+@contextmanager
+def _told_once() -> Iterator[None]:
+    try:
+        yield
+    except (InvalidTag, ValueError) as failure:
+        raise Unsealable("altered, or of another row") from failure
 
 
 def _identity(parts: tuple[str, ...]) -> bytes:

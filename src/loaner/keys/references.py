@@ -1,0 +1,57 @@
+"""From what the settings name to the holder of the key."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import stat
+from pathlib import Path
+
+from loaner.errors import SettingsInvalid
+from loaner.keys.file import FileKey, local_keys
+from loaner.settings import Settings, resolve
+from loaner.store.sealing import KEY_BYTES, KeyHolder, KeyRing, LocalKey
+
+_HEX = re.compile(rf"[0-9a-fA-F]{{{KEY_BYTES * 2}}}")
+
+
+def key_holder(settings: Settings) -> KeyHolder:
+    """The holder of the key that seals, and of those that still open. Raises :class:`SettingsInvalid`."""
+    first = _holder(settings.key, settings) if settings.key else FileKey(settings.home / "key")
+    others = [_holder(reference, settings) for reference in settings.other_keys]
+    return KeyRing(first, *others) if others else first
+
+
+def _holder(reference: str, settings: Settings) -> KeyHolder:
+    kind, _, rest = reference.partition(":")
+    if kind == "vault":
+        from loaner.keys.vault import VaultKey  # its client takes longer to import than most verbs take
+
+        return VaultKey.named(rest, settings.vault)
+    if kind == "file":
+        return _in_file(Path(rest), reference)
+    return LocalKey(_key_bytes(resolve(reference).reveal(), reference))
+
+
+def _in_file(path: Path, reference: str) -> KeyHolder:
+    """A key in one line of text, or loaner's own file of them, which it then only reads."""
+    if not path.is_file():
+        raise SettingsInvalid(f"the secret {reference!r} is empty or not there.", do="Set it, then start again.")
+    if (mode := stat.S_IMODE(path.stat().st_mode)) & 0o077:
+        raise SettingsInvalid(f"{path} can be read by others (mode {mode:04o}).", do=f"Run: chmod 600 {path}")
+    whole = path.read_bytes()
+    try:
+        return LocalKey(_key_bytes(whole.decode().strip(), reference))
+    except (UnicodeDecodeError, SettingsInvalid):
+        return KeyRing(*local_keys(whole, path))
+
+
+def _key_bytes(written: str, reference: str) -> bytes:
+    """A key as it can be written in one line: hex, or base64 in either alphabet."""
+    if _HEX.fullmatch(written):
+        return bytes.fromhex(written)
+    try:
+        return base64.b64decode(written.replace("-", "+").replace("_", "/") + "=" * (-len(written) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        raise SettingsInvalid(f"{reference!r} does not hold a key.", do="Make one: openssl rand -hex 32") from None
