@@ -56,6 +56,21 @@ class IdentitySettings(_Section):
     required_scope: str = "tools"
 
 
+class WorkloadSettings(_Section):
+    """A job that proves itself by its own OIDC token, and what it is here."""
+
+    issuer: str
+    audience: str
+    """The one ``aud`` of its tokens."""
+    claims: dict[str, str] = Field(min_length=1)
+    """Claims that must be exactly these, such as ``sub`` or ``repository_id``: the issuer serves strangers too."""
+    agent: str
+    environments: tuple[str, ...] = Field(min_length=1)
+    acts_for: Annotated[str, StringConstraints(pattern=r"[^ ]+ [^ ].*")] | None = None
+    """``ISSUER SUB`` of the person whose grants it uses and who is asked; the job itself when not set."""
+    algorithms: tuple[Literal["RS256", "PS256", "ES256", "EdDSA"], ...] = ("RS256", "ES256", "EdDSA")
+
+
 class HttpSettings(_Section):
     host: str = "127.0.0.1"
     port: int = Field(default=8787, ge=0, le=65535)
@@ -73,6 +88,10 @@ class ToolSettings(_Section):
 
 
 class ConsentSettings(_Section):
+    presence: Literal["none", "passkey", "sign-in"] = "none"
+    """What a yes takes besides the browser's session; ``docs/presence.md`` says what each defends against."""
+    local_person: str | None = None
+    """The ``sub`` that ``identity.issuer`` gives the one person of this computer, to be asked for over stdio."""
     lifetime_seconds: int = Field(default=600, ge=60, le=600)
     """How long a pending consent can be answered; at most ten minutes."""
     pending_per_person: int = Field(default=3, ge=1, le=10)
@@ -129,6 +148,7 @@ class Settings(BaseSettings):
     """Base URL of a running sandbox that stands in for every provider."""
     http: HttpSettings = HttpSettings()
     identity: IdentitySettings | None = None
+    workloads: tuple[WorkloadSettings, ...] = ()
     tools: ToolSettings = ToolSettings()
     consent: ConsentSettings = ConsentSettings()
     budget: BudgetSettings = BudgetSettings()

@@ -131,7 +131,8 @@ async def served(fake: FakeLoaner) -> AsyncIterator[FakeLoaner]:
             try:
                 yield fake
             finally:
-                server.should_exit = server.force_exit = True
+                server.force_exit = True
+                server.stopping.set()
 
 
 async def outcome_of(walk: Callable[..., Outcome], *args: Any, **named: Any) -> Outcome:

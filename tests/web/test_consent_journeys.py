@@ -70,7 +70,6 @@ async def connect_github(house: House, browser: Browser, url: str) -> None:
     await browser.open(url)
     await browser.press("approve")
     assert browser.state == "provider"
-    assert browser.page.refreshes
     code, link = browser.page.provider_code, browser.link()
     await browser.open(link)
     await browser.press("Continue", user_code=code)
@@ -87,6 +86,18 @@ async def test_github_is_connected_by_its_own_device_flow(local: House) -> None:
     await browser.open(needed.invitation.url)
     assert browser.state == "approved"
     assert (await local.obtain(GITHUB)).grant.account_name == "alice"
+
+
+async def test_a_page_that_renews_itself_can_be_told_not_to(local: House) -> None:
+    """WCAG 2.2 §2.2.1."""
+    needed = await local.asked(GITHUB)
+    browser = local.browser()
+    await browser.open(needed.invitation.url)
+    answer = await browser.press("approve")
+    assert browser.state == "provider"
+    assert answer.headers["refresh"] == "3"
+    assert "refresh" not in (await browser.open(f"{needed.invitation.url}?renew=off")).headers
+    assert "does not renew itself" in browser.text
 
 
 async def test_a_call_that_waits_moves_the_device_flow_on_by_itself(local: House) -> None:

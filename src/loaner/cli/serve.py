@@ -84,18 +84,23 @@ async def _over_stdio(loaner: Loaner) -> None:
     """The protocol on stdin and stdout, the consent pages on loopback."""
     from loaner import web
     from loaner.cli import _listening
+    from loaner.jwks import IssuerKeys
     from loaner.mcp_server.stdio import serve_stdio
 
     settings = loaner.settings
     # The person is at this machine, so the pages are too, whatever HTTP settings say.
     listener = _listening.loopback(settings.http.port)
-    loaner.base_url = _listening.url(listener)
+    loaner.base_url = web.local_url(_listening.url(listener), settings)
     if sys.stdin.isatty():
         print("loaner: waiting for an MCP client on stdin; try: loaner demo", file=sys.stderr)
-    pages = web.create_app(web.local_site(loaner))
-    with _announced(loaner, mcp_url=None):
-        async with _listening.served(pages, listener):
-            await serve_stdio(loaner)
+    async with contextlib.AsyncExitStack() as stack:
+        keys = IssuerKeys(settings.identity.issuer, now=loaner.now) if settings.identity else None
+        if keys:
+            await stack.enter_async_context(keys)
+        pages = web.create_app(web.local_site(loaner, keys))
+        stack.enter_context(_announced(loaner, mcp_url=None))
+        await stack.enter_async_context(_listening.served(pages, listener))
+        await serve_stdio(loaner)
 
 
 async def _over_http(loaner: Loaner) -> None:

@@ -150,11 +150,33 @@ web_sessions = Table(
     Column("subject", Text),  # null until signed in
     Column("display", Text, nullable=False, default=""),
     Column("proven_by", Text, nullable=False, default="none"),
-    Column("csrf_hash", String(64), nullable=False),
     Column("sealed", LargeBinary),  # a sign-in under way: PKCE verifier, nonce, where to return
     Column("state_hash", String(64)),
     Column("wrong_codes", Integer, nullable=False, default=0),
     Column("created_at", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=False),
+)
+
+passkeys = Table(
+    "passkeys",
+    metadata,
+    Column("id", Text, primary_key=True),  # the credential's own, base64url
+    Column("subject", Text, nullable=False),
+    Column("public_key", LargeBinary, nullable=False),
+    Column("tag", String(64), nullable=False),  # keyed, over the three above
+    Column("sign_count", BigInteger, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("used_at", Moment),
+    Index("passkeys_of", "subject"),
+)
+
+passkey_challenges = Table(
+    "passkey_challenges",
+    metadata,
+    Column("session", String(64), primary_key=True),  # the hash of the browser's
+    Column("purpose", Text, primary_key=True),
+    Column("challenge", LargeBinary, nullable=False),
+    Column("form", JSON, nullable=False),  # what the proof will be a yes to
     Column("expires_at", Moment, nullable=False),
 )
 

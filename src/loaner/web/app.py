@@ -14,12 +14,20 @@ from loaner.web import pages
 from loaner.web.consent_pages import ConsentPages
 from loaner.web.guard import Guard, with_headers
 from loaner.web.home import HomePages
+from loaner.web.passkey_pages import PasskeyPages
 from loaner.web.sessions import Sessions
 from loaner.web.sign_in import SignInPages
 from loaner.web.site import Site
 from loaner.web.task_pages import TaskPages
 
-_STYLE = (Path(__file__).parent / "static" / "loaner.css").read_bytes()
+_STATIC = {
+    path: ((Path(__file__).parent / path.lstrip("/")).read_bytes(), kind)
+    for path, kind in {
+        "/static/loaner.css": "text/css",
+        "/static/loaner.svg": "image/svg+xml",
+        "/static/passkey.js": "text/javascript",
+    }.items()
+}
 
 
 def routes(site: Site) -> list[Route]:
@@ -27,8 +35,9 @@ def routes(site: Site) -> list[Route]:
     sessions = Sessions(site.store, site.now)
     guard = Guard(site, sessions)
 
-    async def style(_: Request) -> Response:
-        return Response(_STYLE, media_type="text/css", headers={"Cache-Control": "public, max-age=3600"})
+    async def static(request: Request) -> Response:
+        content, kind = _STATIC[request.scope["path"]]
+        return Response(content, media_type=kind, headers={"Cache-Control": "public, max-age=3600"})
 
     async def about(_: Request) -> Response:
         """Lets tools for the sandbox refuse to touch a loaner that is not on one."""
@@ -36,11 +45,12 @@ def routes(site: Site) -> list[Route]:
 
     return [
         *ConsentPages(site).routes(guard),
+        *TaskPages(site).routes(guard),
         *HomePages(site).routes(guard),
         *SignInPages(site, sessions).routes(guard),
-        guard.open_page("/static/loaner.css", style),
+        *(PasskeyPages(site, site.passkeys).routes(guard) if site.passkeys else ()),
+        *(guard.open_page(path, static) for path in _STATIC),
         guard.open_page("/.well-known/loaner", about),
-        *TaskPages(site).routes(guard),
     ]
 
 

@@ -8,25 +8,60 @@ import loaner
 from loaner.assembly import Loaner
 from loaner.audit import Record
 from loaner.caller import Subject, local_subject
+from loaner.errors import SettingsInvalid
 from loaner.jwks import IssuerKeys
-from loaner.settings import IdentitySettings
-from loaner.web.identity import LocalIdentity, OidcIdentity
-from loaner.web.site import Happening, Identity, SessionPresence, Site
+from loaner.settings import IdentitySettings, Settings
+from loaner.web.identity import LocalIdentity, OidcIdentity, SignedInHere
+from loaner.web.presence import PasskeyPresence, SessionPresence, SignInPresence
+from loaner.web.site import Happening, Identity, Presence, Site
 
 _SHOWN = 100
 
 
-def local_site(served: Loaner) -> Site:
-    """Pages for the one person of this computer."""
-    return _site(served, LocalIdentity(local_subject()))
+def local_url(url: str, settings: Settings) -> str:
+    """The address of loopback pages. A passkey belongs to a name, and an address in numbers is none."""
+    return url.replace("//127.0.0.1:", "//localhost:") if settings.consent.presence == "passkey" else url
+
+
+def local_site(served: Loaner, keys: IssuerKeys | None = None) -> Site:
+    """Pages for the one person of this computer. ``keys`` are the issuer's, if they have to sign in all the same.
+
+    Raises :class:`~loaner.errors.SettingsInvalid` when they have to, and no setting says with whom.
+    """
+    here, chosen = local_subject(), served.settings.identity
+    if served.settings.consent.presence != "sign-in":
+        return _site(served, LocalIdentity(here))
+    sub = served.settings.consent.local_person
+    if chosen is None or not sub or keys is None:
+        raise SettingsInvalid(
+            'consent.presence = "sign-in" needs to know who the person of this computer is at which issuer.',
+            do="Set identity.issuer and consent.local_person (the sub that the issuer gives them).",
+        )
+    return _site(served, SignedInHere(_issuer(served, chosen, keys), here, sub))
 
 
 def signed_in_site(served: Loaner, identity: IdentitySettings, keys: IssuerKeys) -> Site:
     """Pages for people who sign in with the issuer whose keys these are."""
-    return _site(served, OidcIdentity(identity, keys, served.transport, lambda: served.base_url, served.now))
+    return _site(served, _issuer(served, identity, keys))
+
+
+def _issuer(served: Loaner, identity: IdentitySettings, keys: IssuerKeys) -> OidcIdentity:
+    fresh = served.settings.consent.presence == "sign-in"
+    return OidcIdentity(identity, keys, served.transport, lambda: served.base_url, served.now, fresh)
 
 
 def _site(served: Loaner, identity: Identity) -> Site:
+    passkeys = None
+    presence: Presence = SessionPresence()
+    match served.settings.consent.presence:
+        case "passkey":
+            from loaner.web.passkeys import Passkeys
+
+            passkeys = Passkeys(served.store, served.now, lambda: served.base_url)
+            presence = PasskeyPresence(passkeys)
+        case "sign-in":
+            presence = SignInPresence()
+
     async def happened(subject: Subject) -> Sequence[Happening]:
         records = await served.audit.tail(_SHOWN, subject=subject.key)
         return [_happening(record) for record in reversed(records)]
@@ -38,12 +73,13 @@ def _site(served: Loaner, identity: Identity) -> Site:
         now=served.now,
         base_url=lambda: served.base_url,
         identity=identity,
-        presence=SessionPresence(),
+        presence=presence,
         revoke_grant=served.stopper.end_grant,
         happened=happened,
         allowed_hosts=frozenset(served.settings.http.allowed_hosts),
         sandbox=served.settings.sandbox,
         version=loaner.__version__,
+        passkeys=passkeys,
     )
 
 

@@ -66,19 +66,19 @@ class ConsentPages:
         if asked.state_at(self.site.now()) not in {"pending", "linking"}:
             return pages.see_other(here)  # answered before: the page says how
         decision = visit.form.get("decision")
-        proven_by = await self.site.presence.proven(visit.session, visit.request)
-        if decision == "deny":
-            await self.site.consents.deny(asked, proven_by=proven_by or "none")
+        if decision == "deny":  # a no needs no proof beyond the session
+            await self.site.consents.deny(asked, proven_by=visit.session.proven_by)
             return pages.see_other(here)
         if decision != "approve":
             raise Refused(HTTPStatus.BAD_REQUEST, "Choose one of the two answers.")
-        if proven_by is None:
-            raise Refused(HTTPStatus.FORBIDDEN, "It could not be shown that you are there. Nothing was approved.")
-        if asked.state == "pending" and asked.wants_approval and not _is_typed(asked, visit.form.get("target", "")):
+        proof = await self.site.presence.proven(visit, asked, form_action=self._form_action(asked))
+        if isinstance(proof, Response):
+            return proof  # nothing is approved yet
+        if asked.state == "pending" and asked.wants_approval and not _is_typed(asked, proof.form.get("target", "")):
             return await self._page(visit, asked, problem="That is not what would be destroyed. Nothing was approved.")
-        remember: Remember = "hour" if visit.form.get("remember") == "hour" and asked.shown["may_remember"] else "once"
+        remember: Remember = "hour" if proof.form.get("remember") == "hour" and asked.shown["may_remember"] else "once"
         leads_to = await self.site.consents.approve(
-            asked, remember=remember, proven_by=proven_by, session=visit.session.id
+            asked, remember=remember, proven_by=proof.by, session=visit.session.id
         )
         return pages.see_other(leads_to or here)
 
@@ -98,10 +98,11 @@ class ConsentPages:
     async def _page(self, visit: Visit, asked: Pending, problem: str = "") -> Response:
         now, provider = self.site.now(), self.site.providers(asked.provider)
         state = await self._state(asked)
-        leads_to = provider.url(provider.consent.authorize) if provider.consent.authorize else ""
-        return pages.render(
+        waits = state in {"pending", "provider"} and "session" not in (asked.flow or {})
+        renews = waits and visit.request.query_params.get("renew") != "off"
+        page = pages.render(
             "consent.html" if state == "confirm" else "answered.html",
-            form_action=form_targets(leads_to) if leads_to and asked.wants_grant and state in _OPEN else None,
+            form_action=self._form_action(asked) if state in _OPEN else None,
             state=state,
             asked=asked,
             provider=provider,
@@ -114,8 +115,19 @@ class ConsentPages:
             until=words.left(asked.expires_at, now),
             afterwards=words.afterwards(asked),
             problem=problem,
+            renews=renews,
             **who(self.site, visit),
         )
+        if renews:
+            # A header and not a mark in the page, which could not be switched off (WCAG 2.2 §2.2.1, F41).
+            page.headers["Refresh"] = "3"
+        return page
+
+    def _form_action(self, asked: Pending) -> str | None:
+        """Where a yes may lead: to the provider's own page, where there is one to go to."""
+        provider = self.site.providers(asked.provider)
+        leads_to = provider.consent.authorize if asked.wants_grant else None
+        return form_targets(provider.url(leads_to)) if leads_to else None
 
     async def _state(self, asked: Pending) -> str:
         """The state of the page: the question's, seen from the person."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import datetime
 from http import HTTPStatus
 from urllib.parse import parse_qsl, quote, urlsplit
 
@@ -42,6 +43,7 @@ class Visit:
     session: Session
     subject: Subject
     form: dict[str, str]
+    at: datetime
 
     @property
     def path(self) -> dict[str, str]:
@@ -83,7 +85,7 @@ class Guard:
             form = await read_form(request) if posted else {}
             if posted and not session.is_own_form(form.get("form_token", "")):
                 raise Refused(HTTPStatus.FORBIDDEN, "This form is not from this page. Open the page again.")
-            response = await handler(Visit(request, session, session.subject, form))
+            response = await handler(Visit(request, session, session.subject, form, self.site.now()))
             if is_new:
                 set_cookie(response, session, https=https)
             return response
@@ -148,8 +150,9 @@ async def read_form(request: Request) -> dict[str, str]:
 def with_headers(response: Response) -> Response:
     """Nothing but our own style, no framing, forms to ourselves, unless the page names one more target."""
     target = response.form_action if isinstance(response, pages.Page) else "'self'"
+    scripts = f"script-src {response.scripts}; " if isinstance(response, pages.Page) and response.scripts else ""
     response.headers["Content-Security-Policy"] = (
-        f"default-src 'none'; style-src 'self'; img-src 'self'; form-action {target}; base-uri 'none'; "
+        f"default-src 'none'; style-src 'self'; img-src 'self'; {scripts}form-action {target}; base-uri 'none'; "
         "frame-ancestors 'none'"
     )
     for name, value in _HEADERS.items():

@@ -23,6 +23,8 @@ from loaner.web.neighbour import is_another_user
 from loaner.web.sessions import SignedIn
 
 _SKEW = 30
+_TYPING = 120
+"""Seconds from the person's answer to the issuer until its token is here."""
 _LOOPBACK = frozenset({"127.0.0.1", "::1"})
 
 
@@ -67,6 +69,8 @@ class OidcIdentity:
     transport: ProviderTransport
     base_url: Callable[[], str]
     now: Now
+    fresh: bool = False
+    """The issuer must ask again who is there, however lately it did (OpenID Connect Core 1.0 §3.1.2.1)."""
 
     def first_visit(self, request: Request) -> SignedIn | None:  # noqa: ARG002 - nobody is known by where they are
         return None
@@ -82,7 +86,7 @@ class OidcIdentity:
             "nonce": _derived("nonce", browser, state),
             "code_challenge": base64.urlsafe_b64encode(digest).rstrip(b"=").decode(),
             "code_challenge_method": "S256",
-        }
+        } | ({"prompt": "login", "max_age": "0"} if self.fresh else {})
         return f"{await self._endpoint('authorization_endpoint')}?{urlencode(query)}"
 
     async def signed_in(self, answer: dict[str, str], browser: str, state: str) -> SignedIn:
@@ -105,6 +109,9 @@ class OidcIdentity:
         if tokens.status != HTTPStatus.OK or not isinstance(token, str):
             raise SignInFailed(f"the token endpoint answered {tokens.status} without an ID token")
         claims = await self._claims(token, _derived("nonce", browser, state))
+        asked_at, now = claims.get("auth_time"), self.now().timestamp()
+        if self.fresh and (type(asked_at) is not int or not now - _TYPING <= asked_at <= now + _SKEW):
+            raise SignInFailed("ID token: auth_time")
         display = claims.get("preferred_username") or claims.get("name")
         shown = display if isinstance(display, str) and display.isprintable() else ""
         return SignedIn(Subject(self.settings.issuer, claims["sub"]), shown, "oidc")
@@ -163,6 +170,29 @@ class OidcIdentity:
 
     def _redirect_uri(self) -> str:
         return f"{self.base_url()}/signin/callback"
+
+
+@dataclass(frozen=True)
+class SignedInHere:
+    """The one person of this computer, who has to sign in with the issuer all the same: what an agent that shares
+    their shell cannot do without their password or key."""
+
+    issuer: OidcIdentity
+    person: Subject
+    sub: str
+    """Who that is at the issuer."""
+
+    def first_visit(self, request: Request) -> SignedIn | None:  # noqa: ARG002 - being on this computer is not enough
+        return None
+
+    async def sign_in_url(self, browser: str, state: str) -> str:
+        return await self.issuer.sign_in_url(browser, state)
+
+    async def signed_in(self, answer: dict[str, str], browser: str, state: str) -> SignedIn:
+        who = await self.issuer.signed_in(answer, browser, state)
+        if who.subject.sub != self.sub:
+            raise SignInFailed("somebody else than the person of this computer")
+        return SignedIn(self.person, who.display, who.proven_by)
 
 
 def _derived(purpose: str, browser: str, state: str) -> str:

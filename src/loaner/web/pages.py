@@ -23,6 +23,8 @@ class Page(HTMLResponse):
     """A rendered page. ``form_action`` lists where its forms may lead."""
 
     form_action = "'self'"
+    scripts = ""
+    """Where scripts may come from: nowhere, but on the pages that speak to an authenticator."""
 
 
 def seen(text: object) -> Markup:
@@ -64,10 +66,13 @@ _templates = Environment(
 _templates.filters |= {"seen": seen, "plain": plain}
 
 
-def render(template: str, *, status: int = HTTPStatus.OK, form_action: str | None = None, **values: Any) -> Page:
+def render(
+    template: str, *, status: int = HTTPStatus.OK, form_action: str | None = None, scripts: str = "", **values: Any
+) -> Page:
     page = Page(_templates.get_template(template).render(**values), status_code=status)
     if form_action:
         page.form_action = form_action
+    page.scripts = scripts
     return page
 
 

@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import secrets
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import delete, select, update
 from starlette.requests import Request
@@ -41,6 +41,7 @@ class Session:
     proven_by: str
     wrong_codes: int
     state_hash: str | None
+    since: datetime
 
     @property
     def id(self) -> str:
@@ -74,7 +75,7 @@ class Sessions:
             return None
         issuer, _, sub = (row.subject or "").partition(" ")
         subject = Subject(issuer, sub) if row.subject else None
-        return Session(browser, subject, row.display, row.proven_by, row.wrong_codes, row.state_hash)
+        return Session(browser, subject, row.display, row.proven_by, row.wrong_codes, row.state_hash, row.created_at)
 
     async def start(self, who: SignedIn | None, *, state: str | None = None, instead: Session | None = None) -> Session:
         """A new session under a new id, in place of an earlier one: an id from before signing in must not be worth
@@ -87,13 +88,13 @@ class Sessions:
             who.proven_by if who else "none",
             0,
             _hash(state) if state else None,
+            at,
         )
         values = {
             "id_hash": session.id,
             "subject": session.subject.key if session.subject else None,
             "display": session.display,
             "proven_by": session.proven_by,
-            "csrf_hash": _hash(session.form_token),
             "state_hash": session.state_hash,
             "wrong_codes": 0,
             "created_at": at,

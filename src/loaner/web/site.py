@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
+from starlette.responses import Response
 
 from loaner.caller import Subject
 from loaner.catalog.provider import Provider
 from loaner.clock import Now
-from loaner.consent import Consents
+from loaner.consent import Consents, Pending
 from loaner.store import Store
-from loaner.web.sessions import Session, SignedIn
+from loaner.web.sessions import SignedIn
+
+if TYPE_CHECKING:
+    from loaner.web.guard import Visit
+    from loaner.web.passkeys import Passkeys
 
 
 class Identity(Protocol):
@@ -30,19 +35,24 @@ class Identity(Protocol):
         """The person that the issuer vouches for. Raises :class:`SignInFailed`."""
 
 
+@dataclass(frozen=True)
+class Proven:
+    """A person was there, and this is what they said."""
+
+    by: str
+    """How that was proven, for the record."""
+    form: Mapping[str, str]
+    """The answer as it was proven, which may have been given on an earlier page."""
+
+
 class Presence(Protocol):
     """Proof that a person, and not an agent that shares their computer, gives this answer."""
 
-    async def proven(self, session: Session, request: Request) -> str | None:
-        """How presence was proven, for the record; ``None`` when it was not, and then nothing is approved."""
+    async def proven(self, visit: Visit, asked: Pending, *, form_action: str | None = None) -> Proven | Response:
+        """The proof for one yes, or the page on which it is to be had; then nothing is approved yet.
 
-
-class SessionPresence:
-    """Whoever has the browser's session. It keeps other people and other sites out, but not an agent that runs
-    commands as the same user on the same computer."""
-
-    async def proven(self, session: Session, request: Request) -> str | None:  # noqa: ARG002 - the protocol's shape
-        return session.proven_by
+        ``form_action`` are the targets that a form of that page may lead to (CSP), as the answer may be a redirect.
+        """
 
 
 @dataclass(frozen=True)
@@ -74,6 +84,8 @@ class Site:
     """``host:port`` that a browser may ask for besides that of ``base_url``."""
     sandbox: str | None
     version: str
+    passkeys: Passkeys | None = None
+    """Where people keep passkeys, if a yes takes one."""
 
     @property
     def is_https(self) -> bool:

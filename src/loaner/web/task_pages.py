@@ -41,19 +41,19 @@ class TaskPages:
         here, decision = f"/task/{asked.handle}", visit.form.get("decision")
         if asked.state_at(self.site.now()) != "pending":
             return pages.see_other(here)  # answered before: the page says how
-        proven_by = await self.site.presence.proven(visit.session, visit.request)
-        if decision == "deny":
-            await self.site.consents.deny(asked, proven_by=proven_by or "none")
+        if decision == "deny":  # a no needs no proof beyond the session
+            await self.site.consents.deny(asked, proven_by=visit.session.proven_by)
             return pages.see_other(here)
         if decision != "approve":
             raise Refused(HTTPStatus.BAD_REQUEST, "Choose one of the two answers.")
-        if proven_by is None:
-            raise Refused(HTTPStatus.FORBIDDEN, "It could not be shown that you are there. Nothing was approved.")
+        proof = await self.site.presence.proven(visit, asked)
+        if isinstance(proof, Response):
+            return proof  # nothing is approved yet
         try:
-            agreed = trimmed(Envelope.read(asked.shown["task"]), visit.form)
+            agreed = trimmed(Envelope.read(asked.shown["task"]), proof.form)
         except ValueError:
             return await self._page(visit, asked, problem=_SMALLER)
-        await self.site.consents.tasks.agree(asked, agreed, proven_by=proven_by)
+        await self.site.consents.tasks.agree(asked, agreed, proven_by=proof.by)
         return pages.see_other(here)
 
     async def end(self, visit: Visit) -> Response:
