@@ -17,6 +17,9 @@ from loaner.provider_call import Answer, ProviderTransport, Unanswered
 from loaner.secret import Secret
 from loaner.settings import Connector
 
+_MOST_TARGETS = 10_000
+"""Grants whose account is remembered; beyond it, all are asked for anew."""
+
 
 class TokenScoped:
     name = "token_scoped"
@@ -83,6 +86,8 @@ class TokenScoped:
             installed = answer.body.get("installations", []) if isinstance(answer.body, dict) else []
             if answer.status != HTTPStatus.OK or not installed:
                 raise _refused(answer, ask)
+            if len(self._targets) >= _MOST_TARGETS:
+                self._targets.clear()
             self._targets[ask.grant.id] = str(installed[0]["account"]["login"])
         return self._targets[ask.grant.id]
 
