@@ -132,7 +132,7 @@ class _Leg:
 
     def waits_at(self, page: Page) -> bool:
         """A page that renews itself, and asks for nothing that is not done yet."""
-        renews = page.refreshes or page.state == "pending"
+        renews = page.refreshes or page.state in {"pending", "provider"}
         return renews and (self.been_at_provider or not (page.provider_code or _asking(page)))
 
 
