@@ -71,6 +71,21 @@ class WorkloadSettings(_Section):
     algorithms: tuple[Literal["RS256", "PS256", "ES256", "EdDSA"], ...] = ("RS256", "ES256", "EdDSA")
 
 
+class WorkloadSettings(_Section):
+    """A job that proves itself by its own OIDC token, and what it is here."""
+
+    issuer: str
+    audience: str
+    """The one ``aud`` of its tokens."""
+    claims: dict[str, str] = Field(min_length=1)
+    """Claims that must be exactly these, such as ``sub`` or ``repository_id``: the issuer serves strangers too."""
+    agent: str
+    environments: tuple[str, ...] = Field(min_length=1)
+    acts_for: Annotated[str, StringConstraints(pattern=r"[^ ]+ [^ ].*")] | None = None
+    """``ISSUER SUB`` of the person whose grants it uses and who is asked; the job itself when not set."""
+    algorithms: tuple[Literal["RS256", "PS256", "ES256", "EdDSA"], ...] = ("RS256", "ES256", "EdDSA")
+
+
 class HttpSettings(_Section):
     host: str = "127.0.0.1"
     port: int = Field(default=8787, ge=0, le=65535)
@@ -148,6 +163,7 @@ class Settings(BaseSettings):
     """Base URL of a running sandbox that stands in for every provider."""
     http: HttpSettings = HttpSettings()
     identity: IdentitySettings | None = None
+    workloads: tuple[WorkloadSettings, ...] = ()
     workloads: tuple[WorkloadSettings, ...] = ()
     tools: ToolSettings = ToolSettings()
     consent: ConsentSettings = ConsentSettings()

@@ -18,6 +18,7 @@ from loaner.cli import (
     explain,
     keys,
     loans,
+    policy,
     resume,
     revoke,
     sandbox,
@@ -48,6 +49,7 @@ app.command("resume")(resume.resume)
 app.add_typer(audit.app, name="audit")
 app.add_typer(connector.app, name="connector")
 app.add_typer(keys.app, name="keys")
+app.add_typer(policy.app, name="policy")
 app.add_typer(sandbox.app, name="sandbox")
 
 EMBEDDED = "embedded"

@@ -16,9 +16,10 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from loaner.caller import AccessTokens, Caller, SignedClaims, UnverifiedToken
+from loaner.caller import Caller, SignedClaims, UnverifiedToken
 from loaner.errors import NotAuthenticated
 from loaner.jwks import PAUSE, IssuerUnreachable
+from loaner.workloads import Checks
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ class BearerDoor:
     """ASGI middleware: lets a request in with its :class:`Caller`, or answers 401, 403 or 503."""
 
     def __init__(
-        self, app: ASGIApp, tokens: AccessTokens, *, environment: str, required_scope: str, resource_metadata: str
+        self, app: ASGIApp, tokens: Checks, *, environment: str, required_scope: str, resource_metadata: str
     ) -> None:
         self._app = app
         self._tokens = tokens

@@ -26,6 +26,7 @@ from loaner.mcp_server.gate import Gate, Names, OriginGate
 from loaner.mcp_server.served import Served
 from loaner.mcp_server.server import build
 from loaner.settings import IdentitySettings
+from loaner.workloads import PeopleAndWorkloads, WorkloadTokens
 
 PATH: Final = "/mcp"
 MAX_BODY: Final = 2 * 1024 * 1024
@@ -62,9 +63,17 @@ def create_app(
         ),
     )
     metadata_url = build_resource_metadata_url(AnyHttpUrl(resource))
+    people = AccessTokens(identity, audience=identity.audience or resource, keys=keys, now=served.now)
+    workloads = WorkloadTokens(
+        served.settings.workloads,
+        environment=served.settings.environment,
+        scope=identity.required_scope,
+        now=served.now,
+        keys={identity.issuer: keys},
+    )
     door = BearerDoor(
         CancelledByLeaving(StreamableHTTPASGIApp(sessions)),
-        AccessTokens(identity, audience=identity.audience or resource, keys=keys, now=served.now),
+        PeopleAndWorkloads(people, workloads) if served.settings.workloads else people,
         environment=served.settings.environment,
         required_scope=identity.required_scope,
         resource_metadata=str(metadata_url),
@@ -74,7 +83,7 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        async with keys, sessions.run():
+        async with keys, workloads, sessions.run():
             yield
 
     return Starlette(

@@ -1,0 +1,178 @@
+"""Agents without a person at the keyboard: a job's own OIDC token says which agent it is.
+
+GitHub Actions, Kubernetes service accounts and SPIFFE JWT-SVIDs with an ``iss`` are all JWTs of an issuer that
+publishes its keys. Such a token is believed for one configured purpose: an agent's name, in the environments named.
+
+https://docs.github.com/en/actions/reference/security/oidc
+https://kubernetes.io/docs/reference/access-authn-authz/authentication/#service-account-tokens
+https://github.com/spiffe/spiffe/blob/main/standards/JWT-SVID.md
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from typing import Any, Final, Protocol, Self
+
+import jwt
+
+from loaner.caller import AccessTokens, Agent, SignedClaims, Subject, UnverifiedToken
+from loaner.clock import Now
+from loaner.errors import NotAuthenticated
+from loaner.jwks import IssuerKeys
+from loaner.secret import fingerprint
+from loaner.settings import WorkloadSettings
+
+_MAX_TOKEN: Final = 16 * 1024
+_SKEW: Final = 30
+_LONGEST: Final = 24 * 3600
+"""Seconds that a job's token may live: none of the known issuers' needs more, and a longer one is no job's."""
+_TYPES: Final = frozenset({None, "JWT", "jwt", "JOSE"})
+
+
+class Checks(Protocol):
+    async def check(self, token: UnverifiedToken) -> SignedClaims: ...
+
+
+class WorkloadTokens:
+    """Checks tokens of the configured workloads, for one environment. ``async with`` it: it holds the keys."""
+
+    def __init__(
+        self,
+        workloads: Sequence[WorkloadSettings],
+        *,
+        environment: str,
+        scope: str,
+        now: Now,
+        keys: Mapping[str, IssuerKeys] | None = None,
+    ) -> None:
+        self._workloads = workloads
+        self._environment = environment
+        self._scope = scope
+        self._now = now
+        known = dict(keys or {})  # of the issuer that people sign in with; whoever made them closes them
+        self._own = {one.issuer: IssuerKeys(one.issuer, now=now) for one in workloads if one.issuer not in known}
+        self._keys = known | self._own
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        for keys in self._own.values():
+            await self._stack.enter_async_context(keys)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    async def check(self, token: UnverifiedToken) -> SignedClaims:
+        """Believe the token or refuse it. Raises :class:`NotAuthenticated` and ``IssuerUnreachable``."""
+        if len(token) > _MAX_TOKEN:
+            raise _refused("too long")
+        try:
+            header = jwt.get_unverified_header(token)
+            # Only chooses among the configured issuers; what it says is believed once their key has verified it.
+            issuer = jwt.decode(token, options={"verify_signature": False}).get("iss")
+        except (jwt.PyJWTError, ValueError, RecursionError):
+            raise _refused("not a JWT") from None
+        candidates = [one for one in self._workloads if one.issuer == issuer]
+        if not candidates:
+            raise _refused("iss")
+        claims = await self._verified(token, header, candidates)
+        for workload in candidates:
+            if self._is(workload, claims):
+                return self._signed(workload, claims, token)
+        raise _refused("no workload has these claims here")
+
+    async def _verified(
+        self, token: UnverifiedToken, header: dict[str, Any], candidates: list[WorkloadSettings]
+    ) -> dict[str, Any]:
+        algorithm, key_id = header.get("alg"), header.get("kid")
+        # Before any key is looked at, so that the header never chooses how it is verified (RFC 8725 §3.1).
+        if algorithm not in candidates[0].algorithms:
+            raise _refused("alg")
+        if header.get("typ") not in _TYPES:
+            raise _refused("typ")  # an access token is checked as one, and by nothing weaker
+        if "crit" in header or "b64" in header or not isinstance(key_id, str) or not key_id:
+            raise _refused("header")
+        key = await self._keys[candidates[0].issuer].key(key_id, algorithm)
+        if key is None:
+            raise _refused("unknown key")
+        try:
+            return dict(
+                jwt.decode(
+                    token,
+                    key,
+                    algorithms=[algorithm],
+                    issuer=candidates[0].issuer,
+                    options={
+                        "require": ["iss", "aud", "sub", "exp", "iat"],
+                        "verify_aud": False,  # compared with each workload's own, below
+                        "verify_exp": False,  # times are compared with our own clock
+                        "verify_nbf": False,
+                        "verify_iat": False,
+                    },
+                )
+            )
+        except (jwt.PyJWTError, ValueError, RecursionError) as failure:
+            raise _refused(type(failure).__name__) from None
+
+    def _is(self, workload: WorkloadSettings, claims: dict[str, Any]) -> bool:
+        audience = claims["aud"]
+        audiences = audience if isinstance(audience, list) else [audience]
+        return (
+            audiences == [workload.audience]  # one meant for others too could be replayed by them
+            and self._environment in workload.environments
+            and all(_at(claims, name) == wanted for name, wanted in workload.claims.items())
+        )
+
+    def _signed(self, workload: WorkloadSettings, claims: dict[str, Any], token: UnverifiedToken) -> SignedClaims:
+        now, sub = self._now().timestamp(), claims["sub"]
+        times = [claims["iat"], claims["exp"], claims.get("nbf", claims["iat"])]
+        if any(type(one) is not int or not 0 <= one < 1 << 40 for one in times):
+            raise _refused("times")
+        issued, expires, begins = times
+        if max(issued, begins) > now + _SKEW or now >= expires or not 0 < expires - issued <= _LONGEST:
+            raise _refused("times")
+        if not isinstance(sub, str) or not sub.strip() or not sub.isprintable():
+            raise _refused("sub")
+        acting = Subject(workload.issuer, sub)
+        if workload.acts_for is not None:
+            person_issuer, _, person = workload.acts_for.partition(" ")
+            acting = Subject(person_issuer, person)
+        return SignedClaims(
+            subject=acting,
+            agent=Agent(workload.agent, verified=True),
+            scopes=frozenset({self._scope}),
+            expires_at=datetime.fromtimestamp(expires, UTC),
+            display="",
+            fingerprint=fingerprint(token),
+        )
+
+
+class PeopleAndWorkloads:
+    """Sends a token to whichever check is meant for its kind. A person's is ``at+jwt`` (RFC 9068 §2.1)."""
+
+    def __init__(self, people: AccessTokens, workloads: WorkloadTokens) -> None:
+        self._people = people
+        self._workloads = workloads
+
+    async def check(self, token: UnverifiedToken) -> SignedClaims:
+        try:
+            kind = jwt.get_unverified_header(token).get("typ")
+        except (jwt.PyJWTError, ValueError, RecursionError):
+            raise _refused("not a JWT") from None
+        return await (self._workloads if kind in _TYPES else self._people).check(token)
+
+
+def _at(claims: Mapping[str, Any], path: str) -> Any:
+    """A claim by name; one inside another as ``kubernetes.io/namespace``."""
+    if path in claims:
+        return claims[path]
+    outer, _, inner = path.rpartition("/")
+    nested = claims.get(outer)
+    return nested.get(inner) if isinstance(nested, Mapping) else None
+
+
+def _refused(reason: str) -> NotAuthenticated:
+    """One answer for every forgery, the same as for a person's token."""
+    return NotAuthenticated("the access token is not valid here.", do="Sign in again.", log=f"workload: {reason}")

@@ -1,0 +1,106 @@
+"""Jobs that prove themselves by an OIDC token: an agent's name where it is meant to be, and nothing anywhere else."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from loaner.caller import Subject
+from loaner.clock import utc_now
+from loaner.settings import WorkloadSettings
+from mcp_server import test_http_door as doors
+from mcp_server.fakes import fake_loaner
+from mcp_server.issuing import ISSUER, REMOVE, token
+from mcp_server.test_http_door import ERAS, Door, open_door
+
+AUDIENCE = "https://loaner.example/jobs"
+SUB = "repo:acme/web:ref:refs/heads/main"
+JOB: dict[str, Any] = {"aud": AUDIENCE, "sub": SUB, "repository_id": "7", "scope": REMOVE, "client_id": REMOVE}
+CI = WorkloadSettings(
+    issuer=ISSUER,
+    audience=AUDIENCE,
+    claims={"sub": SUB, "repository_id": "7"},
+    agent="ci-triage",
+    environments=("testing",),
+    acts_for=f"{ISSUER} user-alice",
+)
+
+
+@pytest.fixture(params=[CI], ids=["ci"])
+async def door(
+    anyio_backend: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Door]:
+    served = fake_loaner()
+    served.settings = served.settings.model_copy(update={"workloads": (request.param,)})
+    monkeypatch.setattr(doors, "fake_loaner", lambda **_: served)
+    async with open_door() as opened:
+        yield opened
+
+
+def job(header: dict[str, Any] | None = None, **changes: Any) -> dict[str, str]:
+    signed = token(now=utc_now(), header={"typ": "JWT"} | (header or {}), **(JOB | changes))
+    return {"authorization": f"Bearer {signed}"}
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_a_job_is_a_verified_agent_for_the_person_it_acts_for(door: Door, era: str) -> None:
+    changes = {"header": {"typ": "JWT"}, **JOB}
+    async with door.agent(era, **changes) as agent:
+        await agent.call_tool("github_get_me", {"text": "x"})
+    ((_, caller),) = door.served.journey.calls
+    assert caller.subject == Subject(ISSUER, "user-alice")
+    assert (caller.agent.name, caller.agent.verified, caller.environment) == ("ci-triage", True, "testing")
+
+
+WRONG: list[dict[str, Any]] = [
+    {"aud": "https://elsewhere.example"},
+    {"aud": [AUDIENCE, "https://elsewhere.example"]},
+    {"sub": "repo:acme/web:ref:refs/heads/evil"},
+    {"sub": REMOVE},
+    {"repository_id": "8"},
+    {"repository_id": 7},
+    {"repository_id": REMOVE},
+    {"iss": "https://stranger.example"},
+    {"exp": int(utc_now().timestamp()) - 60},
+    {"exp": int(utc_now().timestamp()) + 400 * 24 * 3600},
+    {"exp": REMOVE},
+    {"iat": int(utc_now().timestamp()) + 3600},
+    {"nbf": int(utc_now().timestamp()) + 3600},
+    {"exp": "tomorrow"},
+]
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=str)
+async def test_a_job_that_is_not_exactly_the_configured_one_is_nobody(door: Door, wrong: dict[str, Any]) -> None:
+    """MUSTs 2–5 for workloads: issuer, audience, times and the claims that tell this job from a stranger's."""
+    assert (await door.post(**job(), **doors.MODERN)).status_code == 200
+    assert (await door.post(**job(**wrong), **doors.MODERN)).status_code == 401
+
+
+@pytest.mark.parametrize(
+    "header", [{"typ": "at+jwt"}, {"typ": "dpop+jwt"}, {"kid": "unknown"}, {"kid": REMOVE}, {"crit": ["b64"]}], ids=str
+)
+async def test_the_header_of_a_jobs_token_chooses_nothing(door: Door, header: dict[str, Any]) -> None:
+    assert (await door.post(**job(header), **doors.MODERN)).status_code == 401
+
+
+@pytest.mark.parametrize(
+    "door", [CI.model_copy(update={"environments": ("development",)})], ids=["elsewhere"], indirect=True
+)
+async def test_a_job_of_another_environment_is_nobody_here(door: Door) -> None:
+    assert (await door.post(**job(), **doors.MODERN)).status_code == 401
+
+
+async def test_people_are_checked_as_strictly_as_before(door: Door) -> None:
+    assert (await door.post(**door.bearer(), **doors.MODERN)).status_code == 200
+    plain = {"authorization": f"Bearer {token(now=utc_now(), header={'typ': 'JWT'}, aud=door.mcp)}"}
+    assert (await door.post(**plain, **doors.MODERN)).status_code == 401
+
+
+def test_a_workload_without_claims_or_environments_is_a_mistake() -> None:
+    """The issuer serves strangers too: without a claim, any of its jobs would be this one."""
+    for empty in ({"claims": {}}, {"environments": ()}, {"acts_for": "nobody"}):
+        with pytest.raises(ValueError, match=r"acts_for|claims|environments"):
+            WorkloadSettings(**(CI.model_dump() | empty))
