@@ -17,6 +17,7 @@ from sqlalchemy import Table, select
 from starlette.applications import Starlette
 
 from loaner import catalog, web
+from loaner.audit import event
 from loaner.caller import Agent, Caller, Subject
 from loaner.catalog import Catalog
 from loaner.clock import Now
@@ -182,6 +183,7 @@ def _consents(store: Store, transport: ProviderTransport, everything: Catalog, n
         now=now,
         base_url=lambda: OURS,
         policy_version=policy().version,
+        note=event.note,
     )
 
 

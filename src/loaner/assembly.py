@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,7 +16,8 @@ from loaner.audit.drift import Drifts
 from loaner.catalog import Catalog
 from loaner.clock import Now, utc_now
 from loaner.connectors import Connectors
-from loaner.consent import Consents
+from loaner.consent import Consents, Proposal
+from loaner.errors import InvalidArguments, SettingsInvalid
 from loaner.consent.ending import end_covered
 from loaner.consent.grants import Grants
 from loaner.cursors import Cursors
@@ -114,6 +116,17 @@ async def open_loaner(
             background.cancel_scope.cancel()
 
 
+def _host_task(settings: Settings) -> Proposal | None:
+    if settings.task is None:
+        return None
+    try:
+        return Proposal.of(tomllib.loads(settings.task.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as failure:
+        raise SettingsInvalid(f"the task {settings.task} cannot be read: {type(failure).__name__}.") from None
+    except InvalidArguments as failure:
+        raise SettingsInvalid(f"the task {settings.task} is none: {failure.cause}") from None
+
+
 def _assemble(
     settings: Settings,
     store: Store,
@@ -142,6 +155,8 @@ def _assemble(
         now=now,
         base_url=lambda: loaner.base_url,
         policy_version=policy.version,
+        host_task=_host_task(settings),
+        note=event.note,
     )
     cursors = Cursors(store.sealed.holder.derive("cursors"))
     journey = Journey(audit, catalog, policy, connectors, consents, lender, transport, cursors, budgets, drifts, now)

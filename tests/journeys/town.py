@@ -25,6 +25,7 @@ from mcp_types import CallToolResult, Implementation
 from loaner import settings as settings_module
 from loaner import web
 from loaner.assembly import Loaner, open_loaner
+from loaner.audit import event
 from loaner.cli import _listening, _sandboxed
 from loaner.cli._servers import Server, announced
 from loaner.jwks import IssuerKeys
@@ -117,6 +118,8 @@ class Town:
         """The bodies of the records that have these values, the oldest first."""
         await self.settled()
         bodies = [record.body for record in await self.loaner.audit.tail(1000)]
+        if "kind" not in wanted:  # what is no call has to be asked for
+            bodies = [body for body in bodies if body["kind"] not in event.KINDS]
         return [body for body in bodies if all(body.get(key) == value for key, value in wanted.items())]
 
     async def replay(self, fingerprint: str) -> dict[str, Any]:

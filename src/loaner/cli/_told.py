@@ -64,7 +64,7 @@ def _agent(said: dict[str, Any]) -> str:
 def _asked(said: dict[str, Any]) -> str:
     effect = f" ({said['effect']})" if "effect" in said else ""
     digest = f", arguments sha256 {said['arguments_digest']}" if "arguments_digest" in said else ""
-    return f"{said['tool']}{effect}{digest}"
+    return f"{said.get('tool', said['kind'])}{effect}{digest}"
 
 
 def _authority(said: dict[str, Any]) -> str:

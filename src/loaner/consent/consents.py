@@ -20,7 +20,7 @@ from loaner.consent.grants import Grant, Grants
 from loaner.consent.linking import Linking
 from loaner.consent.pending import Pending, Remember, State
 from loaner.consent.proposal import Proposal
-from loaner.consent.settling import Settling, call_of
+from loaner.consent.settling import Note, Settling, call_of
 from loaner.consent.tasking import Running, Tasks
 from loaner.consent.tasks import Task
 from loaner.consent.waiting import LOOK_AGAIN, Bell
@@ -69,6 +69,7 @@ class Consents:
         now: Now,
         base_url: Callable[[], str],
         policy_version: str,
+        note: Note,
         host_task: Proposal | None = None,
     ) -> None:
         self.store = store
@@ -78,7 +79,7 @@ class Consents:
         self.base_url = base_url
         self.policy_version = policy_version
         self._bell = Bell()
-        self._settling = Settling(store, grants, transport, now, self._bell)
+        self._settling = Settling(store, grants, transport, now, self._bell, note)
         self.tasks = Tasks(
             store, catalog, connectors, settings.consent, now, base_url, policy_version, self._settling, host_task
         )

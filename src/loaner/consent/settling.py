@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Any, Protocol
 
 from sqlalchemy import Connection
 
@@ -34,15 +35,24 @@ class TooLate(Exception):
     """The question was answered or ran out while this answer was under way."""
 
 
+class Note(Protocol):
+    """Appends a record of something that is no call, in the transaction that does it."""
+
+    def __call__(self, connection: Connection, kind: str, *, subject: str, at: datetime, **said: Any) -> object: ...
+
+
 class Settling:
     """Ends questions; the only place that turns one into ``approved``."""
 
-    def __init__(self, store: Store, grants: Grants, transport: ProviderTransport, now: Now, bell: Bell) -> None:
+    def __init__(
+        self, store: Store, grants: Grants, transport: ProviderTransport, now: Now, bell: Bell, note: Note
+    ) -> None:
         self.store = store
         self.grants = grants
         self.transport = transport
         self.now = now
         self.bell = bell
+        self.note = note
 
     async def tokens(self, asked: Pending, provider: Provider, connector: Connector, answer: Body) -> None:
         """Keep what the provider granted, if it is what was asked and from the right account; else say why not."""
@@ -87,7 +97,8 @@ class Settling:
             if not pending.move(connection, asked.handle, to="approved", at=at, remember=remember, proven_by=proven_by):
                 return False
             if asked.wants_approval:
-                _approve(connection, asked, remember, proven_by, at)
+                approval_id = _approve(connection, asked, remember, proven_by, at)
+                self._note(connection, "approval_given", asked, at, proven_by, approval_id=approval_id)
             return True
 
         return await self._rung(work)
@@ -99,9 +110,10 @@ class Settling:
             at = self.now()
             if not pending.move(connection, asked.handle, to="approved", at=at, proven_by=proven_by):
                 return False
+            task_id = secrets.token_hex(16)
             tasks.make(
                 connection,
-                secrets.token_hex(16),
+                task_id,
                 tasks.Holder(asked.subject, asked.asked_by.key, asked.environment, asked.policy_version),
                 envelope,
                 source=asked.shown["source"],
@@ -109,6 +121,7 @@ class Settling:
                 need=asked.need,
                 at=at,
             )
+            self._note(connection, "approval_given", asked, at, proven_by, task=task_id)
             return True
 
         return await self._rung(work)
@@ -136,7 +149,7 @@ class Settling:
             at = self.now()
             if not pending.move(connection, asked.handle, to="approved", at=at):
                 raise TooLate("This question was answered or ran out in the meantime. Nothing was connected.")
-            self.grants.keep(
+            grant = self.grants.keep(
                 connection,
                 subject=asked.subject,
                 connector=connector,
@@ -148,13 +161,44 @@ class Settling:
                 at=at,
             )
             pairs.close(connection, pairs.id_of(asked.handle), state="returned", how="kept as the grant", at=at)
+            proof, given = asked.proven_by or "none", sorted(grant.permissions)
+            self._note(connection, "grant_linked", asked, at, proof, grant_id=grant.id, granted_permissions=given)
             if asked.wants_approval:
-                _approve(connection, asked, asked.remember or "once", asked.proven_by or "none", at)
+                approval_id = _approve(connection, asked, asked.remember or "once", proof, at)
+                self._note(connection, "approval_given", asked, at, proof, approval_id=approval_id, grant_id=grant.id)
             reached("consent.kept")
             return True
 
         await self._rung(work)
         reached("consent.settled")
+
+    def _note(
+        self, connection: Connection, kind: str, asked: Pending, at: datetime, proven_by: str, **said: Any
+    ) -> None:
+        """What the person said yes to, recorded with the yes."""
+        known = {
+            "provider": asked.provider,
+            "connector": asked.connector,
+            "resource": asked.shown.get("resource"),
+            "arguments_digest": asked.digest,
+        }
+        self.note(
+            connection,
+            kind,
+            subject=asked.subject,
+            at=at,
+            agent=asked.asked_by.name,
+            agent_version=asked.asked_by.version,
+            agent_verified=asked.asked_by.verified,
+            environment=asked.environment,
+            origin=asked.origin,
+            reason=f"asked for {asked.tool}",  # the call has a record of its own, which is found by its tool
+            policy_version=asked.policy_version,
+            proven_by=proven_by,
+            outcome="ok",
+            **{name: value for name, value in known.items() if value},
+            **said,
+        )
 
     async def _misfit(self, asked: Pending, provider: Provider, granted: TokenSet) -> str | None:
         """Compare what was granted with what was asked (RFC 6749 §5.1); words when it does not fit."""
@@ -199,9 +243,9 @@ def call_of(asked: Pending, remember: Remember) -> Call:
     )
 
 
-def _approve(connection: Connection, asked: Pending, remember: Remember, proven_by: str, at: datetime) -> None:
+def _approve(connection: Connection, asked: Pending, remember: Remember, proven_by: str, at: datetime) -> str:
     call = call_of(asked, remember)
-    approvals.make(
+    return approvals.make(
         connection,
         call,
         uses=1 if call.exact else HOUR_USES,
