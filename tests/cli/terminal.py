@@ -113,7 +113,7 @@ class Process:
         """End it, and hear what it still had to say; the exit code."""
         if self._running.returncode is None:
             self._running.send_signal(how)
-            out, err = self._running.communicate(timeout=20)
+            out, err = self._running.communicate(timeout=60)
             self.out, self.err = self.out + out, self.err + err
             WATCH.hear("output", self.out + self.err)
             assert "Traceback" not in self.err

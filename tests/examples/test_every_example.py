@@ -31,7 +31,7 @@ def ran(example: str) -> str:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     WATCH.hear("output", done.stdout + done.stderr)
