@@ -78,7 +78,7 @@ async def switches(acme: Town) -> AsyncIterator[Switches]:
     yield acme.running.sandbox.switches
     acme.running.sandbox.switches.update(before)
     for grant in await acme.loaner.grants.all_of(alice(acme)):
-        await acme.loaner.revoker.revoke(grant.id)
+        await acme.loaner.stopper.end_grant(grant.id)
     acme.advance(hours=2)
 
 
@@ -112,8 +112,9 @@ async def test_the_life_of_a_call_holds_either_way(acme: Town, switches: Switche
             assert not answer.is_error, text_of(answer)
     acme.advance(hours=25)  # every access token is past its time: the next call refreshes
     async with acme.agent(name=name) as agent:
-        answer = await acme.call(agent, *read)
-        assert not answer.is_error, text_of(answer)
+        for tool, given in (read, write):  # each on its own grant, where the provider cannot narrow
+            answer = await acme.call(agent, tool, given)
+            assert not answer.is_error, text_of(answer)
     await acme.settled()
     assert await acme.open_loans() == []  # return
     if provider == "github":
@@ -126,7 +127,10 @@ async def test_the_life_of_a_call_holds_either_way(acme: Town, switches: Switche
     grants = await acme.loaner.grants.all_of(subject)  # revoke
     assert {grant.provider for grant in grants} == {provider}
     for grant in grants:
-        assert (await acme.loaner.revoker.revoke(grant.id)).confirmed
+        ended = await acme.loaner.stopper.end_grant(grant.id)
+        # An access token past its time cannot end the one that renews it, and loaner does not claim that it did.
+        past = grant.expires_at is not None and grant.expires_at <= acme.loaner.now()
+        assert ended.confirmed is not past, ended.how
     assert await acme.loaner.grants.all_of(subject) == []
     for entry in acme.ledger(provider=provider):
         if entry["fingerprint"] not in before and entry["kind"] in {"user", "scoped"}:
@@ -145,4 +149,4 @@ async def test_linears_limit_is_understood_with_either_status(acme: Town, switch
             error_of(answer)["code"] for _ in range(2) if (answer := await agent.call_tool(*READS["linear"])).is_error
         }
     assert codes == {"rate_limited"}
-    acme.advance(hours=12)  # one request an hour, of which several were made before
+    acme.advance(hours=26)  # longer than any provider is believed to ask for
