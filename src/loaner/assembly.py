@@ -96,6 +96,7 @@ async def open_loaner(
     everything = _everything(settings)
     catalog = _shown(everything, settings)
     # Read before the store is opened: a policy that cannot be ruled by leaves nothing running.
+    host_task = _host_task(settings)
     policy = read_policy(settings.policy_folder, everything.operations, read_only=settings.tools.read_only)
     connectors = connectors or registered.from_settings(settings.connectors, catalog.providers)
     async with (
@@ -103,7 +104,7 @@ async def open_loaner(
         ProviderTransport() as transport,
         anyio.create_task_group() as background,
     ):
-        loaner = _assemble(settings, store, transport, catalog, connectors, policy, now)
+        loaner = _assemble(settings, store, transport, catalog, connectors, policy, host_task, now)
         if serving:
             await background.start(loaner.returns.run)
             await background.start(loaner.stopper.run)
@@ -134,6 +135,7 @@ def _assemble(
     catalog: Catalog,
     connectors: Connectors,
     policy: Policy,
+    host_task: Proposal | None,
     now: Now,
 ) -> Loaner:
     grants = Grants(store, now)
@@ -155,7 +157,7 @@ def _assemble(
         now=now,
         base_url=lambda: loaner.base_url,
         policy_version=policy.version,
-        host_task=_host_task(settings),
+        host_task=host_task,
         note=event.note,
     )
     cursors = Cursors(store.sealed.holder.derive("cursors"))

@@ -71,21 +71,6 @@ class WorkloadSettings(_Section):
     algorithms: tuple[Literal["RS256", "PS256", "ES256", "EdDSA"], ...] = ("RS256", "ES256", "EdDSA")
 
 
-class WorkloadSettings(_Section):
-    """A job that proves itself by its own OIDC token, and what it is here."""
-
-    issuer: str
-    audience: str
-    """The one ``aud`` of its tokens."""
-    claims: dict[str, str] = Field(min_length=1)
-    """Claims that must be exactly these, such as ``sub`` or ``repository_id``: the issuer serves strangers too."""
-    agent: str
-    environments: tuple[str, ...] = Field(min_length=1)
-    acts_for: Annotated[str, StringConstraints(pattern=r"[^ ]+ [^ ].*")] | None = None
-    """``ISSUER SUB`` of the person whose grants it uses and who is asked; the job itself when not set."""
-    algorithms: tuple[Literal["RS256", "PS256", "ES256", "EdDSA"], ...] = ("RS256", "ES256", "EdDSA")
-
-
 class HttpSettings(_Section):
     host: str = "127.0.0.1"
     port: int = Field(default=8787, ge=0, le=65535)
@@ -164,13 +149,17 @@ class Settings(BaseSettings):
     http: HttpSettings = HttpSettings()
     identity: IdentitySettings | None = None
     workloads: tuple[WorkloadSettings, ...] = ()
-    workloads: tuple[WorkloadSettings, ...] = ()
     tools: ToolSettings = ToolSettings()
     consent: ConsentSettings = ConsentSettings()
+    checkpoint_key: Reference | None = None
+    """The key that signs checkpoints of the records, to be shared by servers over one store; a file under ``home``
+    when not set."""
     budget: BudgetSettings = BudgetSettings()
     hosts: dict[str, dict[str, str]] = Field(default_factory=dict)
     """Other base URLs for a provider's hosts: a GitHub Enterprise Server, or the sandbox."""
     connectors: dict[str, ConnectorSettings] = Field(default_factory=dict)
+    task: Path | None = None
+    """A task (TOML) that a person has to agree to before anything else is done; see ``loaner_propose_task``."""
     policy: Path | None = None
     """A folder of ``*.cedar`` rules, in place of the built-in ones; ``policy/`` beside ``loaner.toml`` when not set."""
     extra_connectors: Path | None = None

@@ -12,7 +12,10 @@ import httpx2
 import pytest
 
 from journeys.town import Town, error_of, text_of, town
+from loaner.assembly import open_loaner
+from loaner.errors import SettingsInvalid
 from loaner.sandbox import pages
+from loaner.settings import load
 
 ISSUE = {"owner": "acme", "repo": "web", "issue_number": 1}
 COMMENT = ISSUE | {"body": "Looked at it."}
@@ -206,6 +209,59 @@ async def test_a_person_may_trim_a_task_and_nobody_may_widen_it(acme: Town) -> N
         until = datetime.fromisoformat(told["until"])
         assert until - acme.loaner.now() <= timedelta(minutes=5)
         assert "github_issue_read is none of its tools" in text_of(await agent.call_tool("github_issue_read", ISSUE))
+
+
+HOSTED = """
+purpose = "read issues of acme/web"
+operations = [{ tool = "github_issue_read", count = 3 }]
+resources = ["acme/web"]
+minutes = 30
+"""
+
+
+async def test_a_task_of_the_host_comes_before_any_call_and_bounds_them_all(tmp_path: Path) -> None:
+    """The host only proposes: the person agrees, and the agent had no word in it."""
+    file = tmp_path / "task.toml"
+    file.write_text(HOSTED)
+    async with town(tmp_path / "home", task=file) as hosted, hosted.agent() as agent:
+        asked = await agent.call_tool("github_get_me", {})
+        assert "use 1 tool up to 3 times on acme/web for 30 min" in text_of(asked)
+        assert (await hosted.decide(asked)).state == "approved"
+        assert not (await hosted.call(agent, "github_issue_read", ISSUE)).is_error
+        outside = await agent.call_tool("github_get_me", {})
+        assert "github_get_me is none of its tools" in text_of(outside)
+
+
+async def test_a_task_file_that_is_none_stops_the_start(tmp_path: Path) -> None:
+    file = tmp_path / "task.toml"
+    for text in ("", "purpose = ", HOSTED.replace("minutes = 30", "minutes = 3000")):
+        file.write_text(text)
+        with pytest.raises(SettingsInvalid, match=r"the task .*task\.toml"):
+            async with open_loaner(load(home=tmp_path / "home", task=file), serving=False):
+                pass
+
+
+async def test_the_end_of_a_task_stops_its_calls_and_returns_what_was_lent(acme: Town) -> None:
+    """A call that hangs at the provider ends with its task; its key is dead at once."""
+    async with acme.agent() as agent, acme.agent() as same:
+        await agreed(acme, agent)
+        assert not (await acme.call(agent, "github_issue_read", ISSUE)).is_error
+        acme.fault("github", "hang", path="/issues/1", count=1)
+        answers: list[Any] = []
+
+        async def read() -> None:
+            answers.append(await agent.call_tool("github_issue_read", ISSUE))
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(read)
+            with anyio.fail_after(20):
+                while not acme.loaner.consents.tasks._calls or not await acme.open_loans():
+                    await anyio.lowlevel.checkpoint()
+                await same.call_tool("loaner_end_task", {})
+    assert error_of(answers[0])["code"] == "policy_denied"
+    await acme.settled()
+    assert await acme.open_loans() == []
+    assert all(loan["revoked_at"] for loan in acme.ledger(provider="github", kind="scoped"))
 
 
 async def pressed(acme: Town, url: str, **change: str | None) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from ruled import EVERY, policy, tools
 
 from loaner.errors import PolicyInvalid
 from loaner.policy import load
+from loaner.policy.cases import Case, problem
 
 GOOD = EVERY
 
@@ -65,3 +68,11 @@ def test_a_folder_without_rules_is_refused_and_never_means_the_built_in_ones(tmp
     (tmp_path / "empty").mkdir()
     with pytest.raises(PolicyInvalid, match="there is no"):
         load(tmp_path / name, tools().operations)
+
+
+def test_what_the_docs_show_is_valid_and_rules_as_they_say() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "policy.md").read_text()
+    (rules,) = re.findall(r"```cedar\n(.*?)```", page, re.DOTALL)
+    (case,) = (block for block in re.findall(r"```toml\n(.*?)```", page, re.DOTALL) if "[[case]]" in block)
+    (written,) = tomllib.loads(case)["case"]
+    assert problem(Case.model_validate(written), policy(rules), tools()) is None

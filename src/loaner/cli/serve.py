@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -23,6 +24,9 @@ def serve(
     sandbox: Annotated[
         str | None, typer.Option(metavar="[URL]", help="Emulated providers: a new sandbox, or the one at URL.")
     ] = None,
+    task: Annotated[
+        Path | None, typer.Option(help="A task (TOML) that a person agrees to before anything else is done.")
+    ] = None,
     read_only: Annotated[bool, typer.Option("--read-only", help="No tool that changes anything.")] = False,
     toolsets: Annotated[
         str | None, typer.Option(help="Toolsets to show, e.g. default,linear or github.issues.")
@@ -35,7 +39,7 @@ def serve(
 
     from loaner import settings as reading
 
-    chosen = reading.load(**{key: value for key, value in {"sandbox": sandbox}.items() if value})
+    chosen = reading.load(**{key: value for key, value in {"sandbox": sandbox, "task": task}.items() if value})
     shown = {"toolsets": _names(toolsets), "only": _names(tools), "exclude": _names(exclude_tools)}
     if read_only:
         shown["read_only"] = True

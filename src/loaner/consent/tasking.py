@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
 
 import anyio
 from sqlalchemy import Connection
@@ -87,36 +85,6 @@ class Tasks:
         """Where the host brought a task: it has to be agreed to before any call."""
         if self.host is not None:
             await self.propose(caller, self.host, source="host")
-
-    async def accept(self, caller: Caller, proposal: Proposal, *, issuer: str, token_id: str, until: datetime) -> None:
-        """A task that a trusted issuer signed for this caller: binding at once, and once ended never again.
-
-        Raises :class:`PolicyDenied` for one that has ended.
-        """
-        envelope = proposal.envelope(caller, self.catalog, self.connectors)
-        parts = (issuer, token_id, caller.key)
-        task_id = hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:32]
-
-        def work(connection: Connection) -> bool:
-            at = self.now()
-            if not tasks.exists(connection, task_id):
-                tasks.make(
-                    connection,
-                    task_id,
-                    self.holder(caller),
-                    envelope,
-                    source="issuer",
-                    proven_by="issuer",
-                    need=envelope.need,
-                    at=at,
-                    until=until,
-                )
-            return any(task.id == task_id for task in tasks.held(connection, self.holder(caller), at))
-
-        if not await self.store.write(work):
-            raise PolicyDenied(
-                "the task of this token has ended.", rule="task-ended", do="A new task needs a new token."
-            )
 
     async def end(self, caller: Caller, task_id: str | None) -> list[Task]:
         """End one running task of this agent, or all of them. Raises :class:`InvalidArguments` if there is none."""

@@ -26,7 +26,7 @@ class Task:
     purpose: str
     need: str
     source: str
-    """``agent``, ``host`` or ``issuer``: who proposed it."""
+    """``agent`` or ``host``: who proposed it."""
     policy_version: str
     proven_by: str
     created_at: datetime
@@ -53,10 +53,9 @@ def make(
     proven_by: str,
     need: str,
     at: datetime,
-    until: datetime | None = None,
 ) -> Task:
-    """Store an agreed task. Inside the caller's transaction. ``until`` may end it earlier than its own time."""
-    ends = min(at + timedelta(minutes=envelope.minutes), until or datetime.max.replace(tzinfo=at.tzinfo))
+    """Store an agreed task. Inside the caller's transaction."""
+    ends = at + timedelta(minutes=envelope.minutes)
     shared: dict[str, Any] = {
         "subject": holder.subject,
         "agent": holder.agent,
@@ -101,11 +100,6 @@ def all_of(connection: Connection, subject: str, at: datetime) -> list[Task]:
     """Every running task of this person's agents."""
     query = select(tasks).where(tasks.c.subject == subject, *_running(at)).order_by(tasks.c.created_at.desc())
     return [_task(row) for row in connection.execute(query)]
-
-
-def exists(connection: Connection, task_id: str) -> bool:
-    """Was there ever a task with this id, ended or not?"""
-    return connection.execute(select(tasks.c.id).where(tasks.c.id == task_id)).first() is not None
 
 
 def items(connection: Connection, task_id: str, at: datetime) -> list[Approval]:
