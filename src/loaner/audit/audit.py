@@ -16,10 +16,12 @@ from loaner.audit.record import Call, Draft
 from loaner.audit.tree import Signed
 from loaner.caller import Caller
 from loaner.clock import Now
-from loaner.errors import RecordUnwritable, StoreUnusable
+from loaner.errors import LoanerError, RecordUnwritable, StoreUnusable
 from loaner.store import Store
 
 _log = structlog.get_logger(__name__)
+SIGN_EVERY = 60.0
+"""Seconds between two checkpoints of a server; nothing is signed where no record came."""
 
 
 class Audit:
@@ -73,6 +75,16 @@ class Audit:
             pass
         at = self._now()
         return await self._store.write(lambda connection: tree.sign(connection, signer, at))
+
+    async def keep_signing(self, signer: Signer) -> None:
+        """Sign what has come every :data:`SIGN_EVERY` seconds, beside the calls. Runs until it is cancelled."""
+        while True:
+            await anyio.sleep(SIGN_EVERY)
+            try:
+                await self.checkpoint(signer)
+            except LoanerError as failure:
+                # Never signed over; `loaner audit verify` tells where. The calls go on, and the operator is told.
+                _log.error("checkpoint_not_signed", reason=failure.log or failure.cause)
 
     async def tail(self, count: int = 20, *, after_seq: int | None = None, subject: str | None = None) -> list[Record]:
         """See :func:`loaner.audit.read.tail`."""

@@ -103,14 +103,19 @@ class Signer:
         mode = stat.S_IMODE(path.stat().st_mode)
         if mode & 0o077:
             raise SettingsInvalid(f"{path} can be read by others (mode {mode:04o}).", do=f"Run: chmod 600 {path}")
+        return cls.parse(path.read_text(), where=str(path))
+
+    @classmethod
+    def parse(cls, text: str, *, where: str) -> Signer:
+        """A key as its file has it; several servers over one store share one. Raises :class:`SettingsInvalid`."""
         try:
-            private, key, name, said_id, encoded = path.read_text().strip().split("+", 4)
+            private, key, name, said_id, encoded = text.strip().split("+", 4)
             raw = _unb64(encoded)
             signer = cls(name, raw[1:])
         except ValueError:
-            raise SettingsInvalid(f"{path} does not hold a signing key.") from None
+            raise SettingsInvalid(f"{where} does not hold a signing key.") from None
         if (private, key, raw[:1]) != ("PRIVATE", "KEY", _ED25519) or signer.verifier.id.hex() != said_id:
-            raise SettingsInvalid(f"{path} does not hold a signing key.")
+            raise SettingsInvalid(f"{where} does not hold a signing key.")
         return signer
 
 

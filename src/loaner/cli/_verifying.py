@@ -14,7 +14,7 @@ from loaner.audit.read import every
 from loaner.audit.verify import Held, Verdict, verify
 from loaner.cli._open import opened_store
 from loaner.errors import RecordsAltered, UsageError
-from loaner.settings import Settings, load
+from loaner.settings import Settings, load, resolve
 from loaner.store import Store
 from loaner.store.tables import checkpoints
 
@@ -51,6 +51,13 @@ class Finding:
         """Raises :class:`RecordsAltered`."""
         if not self.ok:
             raise RecordsAltered(self.told().removeprefix("✗ "), do="Nothing was signed. See: loaner audit verify")
+
+
+def signer_of(settings: Settings) -> Signer:
+    """The key that signs checkpoints; made the first time where it is a file of this loaner's own."""
+    if settings.checkpoint_key:
+        return Signer.parse(resolve(settings.checkpoint_key).reveal(), where="checkpoint_key")
+    return Signer.from_file(key_file(settings))
 
 
 def key_file(settings: Settings) -> Path:
@@ -117,8 +124,9 @@ def _verifier(settings: Settings, vkey: str | None) -> Verifier | None:
             raise UsageError(
                 "--vkey is not a public key.", do="It is what `loaner audit checkpoint` printed."
             ) from None
-    file = key_file(settings)
-    return Signer.from_file(file).verifier if file.exists() else None
+    if settings.checkpoint_key is None and not key_file(settings).exists():
+        return None
+    return signer_of(settings).verifier
 
 
 def _held(path: Path, verifier: Verifier | None) -> Held:

@@ -124,7 +124,6 @@ def checkpoint(as_json: AsJson = False) -> None:
     import anyio
 
     from loaner.audit import Audit
-    from loaner.audit.note import Signer
     from loaner.cli import _verifying
     from loaner.cli._open import opened_store
     from loaner.clock import utc_now
@@ -132,7 +131,7 @@ def checkpoint(as_json: AsJson = False) -> None:
 
     settings = load()
     with opened_store(settings) as store:
-        signer = Signer.from_file(_verifying.key_file(settings))
+        signer = _verifying.signer_of(settings)
         _verifying.store_verdict(store, signer.verifier).must_be_ok()
         signed = anyio.run(Audit(store, utc_now).checkpoint, signer)
     if as_json:
