@@ -146,6 +146,7 @@ async def test_servers_in_other_processes_stop_as_well(acme: Town) -> None:
     last = ended[-1]
     assert last
     assert last["rule"] == "fence"
+    median = statistics.median(took) * 1000
     print(f"\n{rounds} races: median {median:.1f} ms, hung {stopped.took:.2f} s")  # noqa: T201 - numbers
 
 
