@@ -13,14 +13,15 @@ from loaner import catalog as catalogs
 from loaner import connectors as registered
 from loaner.audit import Audit, closing, event
 from loaner.audit.drift import Drifts
+from loaner.audit.note import Signer
 from loaner.catalog import Catalog
 from loaner.clock import Now, utc_now
 from loaner.connectors import Connectors
 from loaner.consent import Consents, Proposal
-from loaner.errors import InvalidArguments, SettingsInvalid
 from loaner.consent.ending import end_covered
 from loaner.consent.grants import Grants
 from loaner.cursors import Cursors
+from loaner.errors import InvalidArguments, SettingsInvalid
 from loaner.journey import Journey
 from loaner.keys import key_holder
 from loaner.lending import Lender
@@ -37,7 +38,7 @@ from loaner.lending.token_scoped import TokenScoped
 from loaner.policy import Policy
 from loaner.policy import load as read_policy
 from loaner.provider_call import ProviderTransport
-from loaner.settings import Settings
+from loaner.settings import Settings, resolve
 from loaner.store import Store, open_store
 
 
@@ -110,6 +111,10 @@ async def open_loaner(
             await background.start(loaner.stopper.run)
             background.start_soon(loaner.idle.run)
             background.start_soon(loaner.drifts.run)
+            # Servers over one store sign with one key; where it is not known that they share it, an operator signs.
+            if settings.checkpoint_key:
+                key = resolve(settings.checkpoint_key).reveal()
+                background.start_soon(loaner.audit.keep_signing, Signer.parse(key, where="checkpoint_key"))
             await background.start(loaner.consents.run)
         try:
             yield loaner
