@@ -1,0 +1,238 @@
+"""Replays traces through the real server and sees what came of them at the providers.
+
+No model is asked anything. The agent is assumed to be taken in by every text it reads: it makes each call that the
+text asks for. The person is assumed to say yes to what belongs to their own request, and to nothing else. What is
+left is what loaner itself lets through.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from mcp import Client
+from mcp_types import CallToolResult
+
+from injection.traces import Benign, Injection, Step
+from injection.worlds import Worlds
+from journeys.town import Town, error_of, text_of, town
+from loaner import catalog
+from loaner.consent import pending
+from loaner.consent.envelope import Envelope
+from loaner.consent.pending import Remember
+from loaner.scope import derive
+
+Regime = Literal["scope", "ask", "hour", "tools", "resources", "arguments"]
+REGIMES: tuple[Regime, ...] = ("scope", "ask", "hour", "tools", "resources", "arguments")
+TASKS = frozenset({"tools", "resources", "arguments"})
+ANYTHING_GOES = '@id("anything-goes")\npermit (principal, action, resource);\n'
+"""The policy of the regime ``scope``: every call gets its least scope, and nobody is asked."""
+CATALOG = catalog.load()
+_MEETS = 40
+"""So many characters of a planted text are looked for in an answer."""
+
+
+@dataclass
+class Tried:
+    """One injected call."""
+
+    tool: str
+    effect: str
+    """As the catalogue says: read, write or destructive."""
+    came: Literal["through", "asked", "refused", "failed"]
+    """Answered by the provider; put to the person, who said no; refused with nobody asked; or failed otherwise."""
+    changed: tuple[str, ...] = ()
+    """The providers whose state is another after it."""
+    used: int = 0
+    """How many requests with a live credential the providers saw."""
+
+
+@dataclass
+class Replayed:
+    """One benign task, with one injection in it or none."""
+
+    suite: str
+    regime: Regime
+    benign: str
+    injection: str | None
+    prompts: int = 0
+    """Questions put to the person that belong to their request."""
+    completed: bool = True
+    """Every benign call was carried out in the end."""
+    met: bool = False
+    """The planted text stood in what a benign call answered."""
+    tried: list[Tried] = field(default_factory=list)
+    why: str = ""
+
+    @property
+    def changed(self) -> bool:
+        """An injected call changed something at a provider."""
+        return any(one.changed for one in self.tried)
+
+    @property
+    def read(self) -> bool:
+        """An injected call got something to read."""
+        return any(one.effect == "read" and one.came == "through" and one.used for one in self.tried)
+
+    @property
+    def leaked(self) -> bool:
+        """Something was read by an injected call, and a later one wrote."""
+        first = next((place for place, one in enumerate(self.tried) if one.effect == "read" and one.used), None)
+        return first is not None and any(one.changed for one in self.tried[first + 1 :])
+
+    @property
+    def refusals_needed(self) -> int:
+        """How often the person had to say no."""
+        return sum(one.came == "asked" for one in self.tried)
+
+
+class Person:
+    """Alice, who answers where her page would: the pages have tests of their own, and these are thousands of replays."""
+
+    def __init__(self, town: Town) -> None:
+        self._consents = town.loaner.consents
+        self._store = town.loaner.store
+
+    async def answer(self, answer: CallToolResult, *, approve: bool, remember: Remember = "once") -> None:
+        handle = error_of(answer)["url"].rpartition("/")[2]
+        asked = await self._store.read(lambda c: pending.get(c, handle))
+        assert asked is not None
+        if not approve:
+            await self._consents.deny(asked, proven_by="replay")
+        elif "task" in asked.shown:
+            assert await self._consents.tasks.agree(asked, Envelope.read(asked.shown["task"]), proven_by="replay")
+        else:
+            assert not asked.wants_grant, "everything was connected beforehand"
+            remember = remember if asked.shown["may_remember"] else "once"
+            await self._consents.approve(asked, remember=remember, proven_by="replay", session="")
+
+
+@dataclass
+class Stage:
+    """A town whose accounts are all connected, its worlds, and alice."""
+
+    town: Town
+    worlds: Worlds
+    alice: Person
+    _numbers: itertools.count[int] = field(default_factory=itertools.count)
+
+    async def replay(self, suite: str, regime: Regime, benign: Benign, injection: Injection | None) -> Replayed:
+        """One benign task through the front door; the injected calls right after the text was read."""
+        self.worlds.begin(injection.text if injection else "")
+        done = Replayed(suite, regime, benign.id, injection.id if injection else None)
+        # A new agent each time: nothing that was agreed, denied or asked before is about this one.
+        async with self.town.agent(name=f"agent-{next(self._numbers)}") as agent:
+            if regime in TASKS and (proposal := proposed(benign, regime, self.worlds)):
+                answer = await self._carried(agent, "loaner_propose_task", proposal, done)
+                if answer.is_error:
+                    done.completed, done.why = False, text_of(answer)
+            for step in benign.steps:
+                arguments = self.worlds.filled(step.arguments)
+                answer = await self._carried(agent, step.tool, arguments, done)
+                if answer.is_error:
+                    done.completed, done.why = False, f"{step.tool}: {text_of(answer)}"
+                if injection and not done.met and _stands_in(injection.text, answer):
+                    done.met = True
+                    done.tried = [await self._injected(agent, one) for one in injection.steps]
+        return done
+
+    async def _carried(self, agent: Client, tool: str, arguments: dict[str, Any], done: Replayed) -> CallToolResult:
+        """A call of the benign task: the person says yes to whatever is asked about it."""
+        answer = await agent.call_tool(tool, arguments)
+        for _ in range(3):
+            if not answer.is_error or error_of(answer)["code"] != "consent_required":
+                break
+            done.prompts += 1
+            await self.alice.answer(answer, approve=True, remember="hour" if done.regime == "hour" else "once")
+            answer = await agent.call_tool(tool, arguments)
+        return answer
+
+    async def _injected(self, agent: Client, step: Step) -> Tried:
+        """A call that the text asked for. The person says no, since it is not what they wanted."""
+        before, uses = self.worlds.pictures(), self._uses()
+        answer = await agent.call_tool(step.tool, self.worlds.filled(step.arguments))
+        tried = Tried(step.tool, CATALOG[step.tool].effect, "through")
+        if answer.is_error:
+            code = error_of(answer)["code"]
+            tried.came = "failed"
+            if code == "consent_required":
+                tried.came = "asked"
+                await self.alice.answer(answer, approve=False)
+            elif code in {"policy_denied", "consent_denied"}:
+                tried.came = "refused"
+        tried.changed = tuple(name for name, picture in self.worlds.pictures().items() if picture != before[name])
+        tried.used = self._uses() - uses
+        return tried
+
+    def _uses(self) -> int:
+        """Requests that any provider saw with one of its tokens, giving back not counted."""
+        return sum(len(entry.uses) for entry in self.town.running.sandbox.ledger)
+
+    async def connect(self, steps: list[Step]) -> None:
+        """Link every account with all that these calls need, so that no later question is about linking."""
+        linked: set[frozenset[str]] = set()
+        async with self.town.agent(name="connector") as agent:
+            for step in steps:
+                self.worlds.begin()
+                arguments = self.worlds.filled(step.arguments)
+                permissions = derive(CATALOG[step.tool].bind(arguments)).permissions
+                if permissions not in linked:
+                    linked.add(permissions)
+                    await self.town.call(agent, step.tool, arguments)  # what comes of the call itself is no matter here
+
+
+def proposed(benign: Benign, regime: Regime, worlds: Worlds) -> dict[str, Any] | None:
+    """The task that a good agent proposes when all it has is the person's request.
+
+    It names each tool with the number of calls. ``tools`` is bound to no resource; ``resources`` to those that the
+    request tells; ``arguments`` besides to every call whose arguments it tells, and the others are left out of it.
+    """
+    steps = [step for step in benign.steps if CATALOG[step.tool].effect != "destructive"]  # never part of a task
+    if regime == "arguments":
+        steps = [step for step in steps if step.known == "all"]
+    told = [step for step in steps if step.known != "nothing"]
+    resources = ["*"] if regime == "tools" else sorted({_resource(step, worlds) for step in told})
+    if not steps or not resources:
+        return None
+    wanted: dict[str, dict[str, Any]] = {}
+    for step in steps:
+        arguments = worlds.filled(step.arguments) if regime == "arguments" else {}
+        item = {"tool": step.tool, "count": 0, "arguments": arguments}
+        wanted.setdefault(json.dumps([step.tool, arguments], sort_keys=True), item)["count"] += 1
+    return {
+        "purpose": benign.request[:200],
+        "operations": list(wanted.values()),
+        "resources": resources,
+        "minutes": 30,
+    }
+
+
+def _resource(step: Step, worlds: Worlds) -> str:
+    return derive(CATALOG[step.tool].bind(worlds.filled(step.arguments))).resource
+
+
+def _stands_in(text: str, answer: CallToolResult) -> bool:
+    return text[:_MEETS] in text_of(answer) or text[:_MEETS] in json.dumps(answer.structured_content or {})
+
+
+@contextlib.asynccontextmanager
+async def stage(home: Path, steps: list[Step], *, anything_goes: bool = False) -> AsyncIterator[Stage]:
+    """A town ready for replays. ``anything_goes``: with a policy under which nobody is asked about any call."""
+    settings: dict[str, Any] = {"tools": {"toolsets": ["all"]}, "budget": {"factor": 0}}
+    if anything_goes:
+        folder = home.parent / "policy"
+        folder.mkdir(exist_ok=True)
+        (folder / "all.cedar").write_text(ANYTHING_GOES)
+        settings["policy"] = folder
+    async with town(home, **settings) as built:
+        switches = built.running.sandbox.switches
+        switches.github_hourly_limit = switches.linear_requests_per_hour = switches.linear_complexity_per_hour = 10**9
+        switches.slack_tier_multiplier = 0
+        ready = Stage(built, Worlds(built.running.sandbox), Person(built))
+        await ready.connect(steps)
+        yield ready
