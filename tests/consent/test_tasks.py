@@ -1,0 +1,81 @@
+"""Tasks in the store: shared by processes, bound to the rules they were agreed to under."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import anyio
+import pytest
+
+from house import POST, House, caller
+from loaner.consent import Proposal
+from loaner.consent.envelope import Envelope, Item
+from loaner.errors import ConsentNeeded, LoanerError, RateLimited
+
+WHO = caller()
+POSTS = Proposal.of(
+    {"purpose": "announce", "operations": [{"tool": "slack_send_message", "count": 5}], "resources": ["#releases"]}
+)
+
+
+async def agreed(local: House) -> None:
+    with pytest.raises(ConsentNeeded) as asked:
+        await local.consents.tasks.propose(WHO, POSTS)
+    browser = local.browser(slack="alice")
+    await browser.open(asked.value.invitation.url)
+    await browser.press("approve")
+    assert browser.state == "approved"
+    await browser.approve((await local.asked(POST)).invitation.url)  # connects the account
+
+
+async def test_five_calls_are_five_whichever_process_takes_them(local: House) -> None:
+    await agreed(local)
+    another = replace(local, consents=local.consents_of_another_process())
+    taken: list[str | None] = []
+
+    async def take(process: House) -> None:
+        try:
+            taken.append((await process.obtain(POST)).task)
+        except LoanerError:
+            taken.append(None)
+
+    async with anyio.create_task_group() as group:
+        for number in range(12):
+            group.start_soon(take, local if number % 2 else another)
+    assert len([task for task in taken if task]) == 5
+
+
+async def test_other_rules_void_a_task(local: House) -> None:
+    """MUST 27: change the policy, and it is asked for anew."""
+    await agreed(local)
+    changed = local.consents_of_another_process()
+    changed.policy_version = changed.tasks.policy_version = "cedar-other"
+    local.consents = changed
+    assert await changed.tasks.of(WHO) == []
+    assert isinstance(await local.refused(POST), ConsentNeeded)
+
+
+async def test_proposals_count_as_questions_so_that_nobody_is_flooded(local: House) -> None:
+    """MUST 29: at most three wait."""
+    for number in range(3):
+        with pytest.raises(ConsentNeeded):
+            await local.consents.tasks.propose(WHO, POSTS.model_copy(update={"minutes": 10 + number}))
+    with pytest.raises(RateLimited):
+        await local.consents.tasks.propose(WHO, POSTS)
+
+
+async def test_a_form_cannot_agree_to_more_than_was_proposed(local: House) -> None:
+    with pytest.raises(ConsentNeeded) as asked:
+        await local.consents.tasks.propose(WHO, POSTS)
+    question = await local.consents.question(asked.value.invitation.handle, WHO.subject)
+    assert question is not None
+    item = Item("slack_send_message", 5, "slack-dev", "write", "")
+    for wider in (
+        Envelope("announce", (Item("slack_delete_message", 5, "slack-dev", "destructive", ""),), ("#releases",), 60),
+        Envelope("announce", (Item("slack_send_message", 6, "slack-dev", "write", ""),), ("#releases",), 60),
+        Envelope("announce", (item,), ("*",), 60),
+        Envelope("announce", (item,), ("#releases",), 61),
+    ):
+        with pytest.raises(ValueError, match="never wider"):
+            await local.consents.tasks.agree(question, wider, proven_by="local-browser")
+    assert await local.consents.tasks.of(WHO) == []
