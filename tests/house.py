@@ -199,7 +199,7 @@ def tools() -> Catalog:
 
 
 @asynccontextmanager
-async def house(folder: Path, *, signs_in: bool = False) -> AsyncIterator[House]:
+async def house(folder: Path, *, signs_in: bool = False, store_url: str | None = None) -> AsyncIterator[House]:
     sandbox = Sandbox()
     sandbox.base_url = PROVIDERS
     providers_app = create_app(sandbox)
@@ -207,7 +207,7 @@ async def house(folder: Path, *, signs_in: bool = False) -> AsyncIterator[House]
     now = sandbox.clock.now
     everything = tools()
     async with (
-        open_store(f"sqlite:///{folder / 'loaner.db'}", LocalKey(bytes(32))) as store,
+        open_store(store_url or f"sqlite:///{folder / 'loaner.db'}", LocalKey(bytes(32))) as store,
         ProviderTransport(wire) as transport,
         IssuerKeys(ISSUER, now=now, transport=wire) as keys,
     ):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from sqlalchemy import update
@@ -117,10 +116,11 @@ async def test_an_approval_that_is_none_is_refused(store: Store, uses: int, last
         )
 
 
-async def test_of_many_takers_in_several_stores_the_uses_decide(store: Store, tmp_path: Path) -> None:
+async def test_of_many_takers_in_several_stores_the_uses_decide(store: Store) -> None:
     """One atomic statement, across processes: here across engines on the same file."""
     await approve(store, uses=7)
-    async with open_store(f"sqlite:///{tmp_path / 'loaner.db'}", LocalKey(bytes(32))) as other:
+    url = store.engine.url.render_as_string(hide_password=False)
+    async with open_store(url, LocalKey(bytes(32))) as other:
 
         def take(turn: int) -> bool:
             engine = (store, other)[turn % 2].engine
