@@ -88,7 +88,7 @@ class Audit:
 
     async def tail(self, count: int = 20, *, after_seq: int | None = None, subject: str | None = None) -> list[Record]:
         """See :func:`loaner.audit.read.tail`."""
-        return await self._store.read(partial(read.tail, count=count, after_seq=after_seq, subject=subject))
+        return await self._store.scan(partial(read.tail, count=count, after_seq=after_seq, subject=subject))
 
     async def show(self, which: int | str, *, subject: str | None = None) -> Record | None:
         """See :func:`loaner.audit.read.show`."""

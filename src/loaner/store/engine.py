@@ -68,6 +68,14 @@ def reading(engine: Engine) -> Engine:
     return engine.execution_options(reading=True, isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
 
+def readers_never_wait(engine: Engine) -> bool:
+    """Is a look at this database a matter of microseconds, whatever others write meanwhile?"""
+    if engine.dialect.name != "sqlite":
+        return False
+    driver: Any = engine.dialect.dbapi
+    return bool(driver.sqlite_version_info >= SAFE_WAL)
+
+
 def _begin_postgresql(connection: Connection) -> None:
     if not connection.get_execution_options().get("reading", False):
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITING})")

@@ -48,6 +48,7 @@ class Store:
         self.engine = engine
         self.sealed = Sealed(holder)
         self._looking = engines.reading(engine)
+        self._looks_at_once = engines.readers_never_wait(engine)
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._writer = threading.Thread(target=self._write_forever, name="loaner-writer", daemon=True)
         self._writer.start()
@@ -72,11 +73,22 @@ class Store:
         return result
 
     async def read(self, work: Work[Result]) -> Result:
-        """Run ``work`` against a consistent snapshot, in a worker thread."""
+        """Run ``work`` against a consistent snapshot.
+
+        A look at SQLite takes less time than a worker thread takes to wake, and readers of its WAL wait for nobody;
+        so it is done here and now. What reads much asks for :meth:`scan`.
+        """
+        if self._looks_at_once:
+            await anyio.lowlevel.checkpoint()
+            return self.read_now(work)
+        return await self.scan(work)
+
+    async def scan(self, work: Work[Result]) -> Result:
+        """The same in a worker thread, for what takes long: the whole chain, every open loan."""
         return await anyio.to_thread.run_sync(self.read_now, work)
 
     def read_now(self, work: Work[Result]) -> Result:
-        """The same in this thread."""
+        """The same in this thread, which waits."""
         try:
             with self._looking.connect() as connection:
                 return work(connection)
