@@ -34,6 +34,7 @@ from loaner.scope import derive
 from loaner.secret import Secret
 from loaner.settings import Connector, IdentitySettings, Settings
 from loaner.store import LocalKey, Store, open_store
+from loaner.web.passkeys import Passkeys
 
 PROVIDERS = "http://127.0.0.1:9"
 OURS = "http://127.0.0.1:8787"
@@ -234,6 +235,7 @@ async def house(folder: Path, *, signs_in: bool = False, store_url: str | None =
             allowed_hosts=frozenset(),
             sandbox=PROVIDERS,
             version="0.1.0",
+            passkeys=Passkeys(store, now, lambda: OURS),
         )
         made.append(House(sandbox, store, everything, consents, web.create_app(site), providers_app, transport))
         yield made[0]

@@ -20,6 +20,7 @@ from loaner.errors import ConsentNeeded, LoanerError
 from loaner.journey import ToolCall
 from loaner.jwks import IssuerKeys
 from loaner.mcp_server.http import create_app
+from loaner.mcp_server.own_tools import OwnTools
 from loaner.sandbox.run import RunningSandbox, serving
 
 Call = tuple[str, dict[str, Any]]
@@ -27,6 +28,16 @@ SLACK: Call = ("slack_send_message", {"channel": "#releases", "text": "v1.4.0 is
 SLACK_READ: Call = ("slack_read_channel", {"channel": "#releases"})
 GITHUB: Call = ("github_issue_create", {"owner": "acme", "repo": "web", "title": "It broke", "body": "Since v1.4.0."})
 LINEAR: Call = ("linear_create_comment", {"issueId": "ENG-1", "body": "Looking into it"})
+DELETE: Call = ("slack_delete_message", {"channel": "#releases", "ts": "1763800000.000100"})
+TASK: Call = (
+    "loaner_propose_task",
+    {
+        "purpose": "Triage the issues of today",
+        "operations": [{"tool": "github_issue_read", "count": 40}, {"tool": "github_add_issue_comment"}],
+        "resources": ["acme/web", "acme/api"],
+        "minutes": 120,
+    },
+)
 
 
 @dataclass
@@ -50,7 +61,9 @@ class Place:
         return Caller(self.subject(person), who, self.loaner.settings.environment, origin)
 
     async def carry(self, call: Call, person: str = "alice", **more: str) -> Any:
-        return await self.loaner.journey.carry(ToolCall(*call), self.caller(person, **more))
+        own = OwnTools(self.loaner)
+        carrier = own if call[0] in own else self.loaner.journey
+        return await carrier.carry(ToolCall(*call), self.caller(person, **more))
 
     async def asked(self, call: Call, person: str = "alice", **more: str) -> ConsentNeeded:
         """The question that a call puts; it must put one."""
@@ -69,6 +82,9 @@ class Place:
         await self.loaner.returns.settled()
         bodies = [record.body for record in await self.loaner.audit.tail(1000)]
         return [body for body in bodies if all(body.get(key) == value for key, value in wanted.items())]
+
+    def fault(self, provider: str, kind: str, *, path: str = "") -> None:
+        self.running.sandbox.faults.add(provider, kind, path=path)
 
     def pass_time(self, **time: float) -> None:
         self.running.sandbox.clock.advance(timedelta(**time).total_seconds())
@@ -210,8 +226,8 @@ class Street:
         self._home = home
         self._stack = stack
 
-    async def place(self, **settings: object) -> Place:
-        return await self._stack.enter_async_context(place(self._home, **settings))
+    async def place(self, home: str = "home", **settings: object) -> Place:
+        return await self._stack.enter_async_context(place(self._home / home, **settings))
 
     async def visitor(self, at: Place, login: str = "", **context: object) -> Visitor:
         """Somebody with a browser. ``login`` is who they are, at the providers and at the issuer."""

@@ -7,9 +7,9 @@ from typing import Any
 import anyio
 import httpx2
 import pytest
-from house import BASES, OURS, POST, READ, Browser, House
 from sqlalchemy import Table
 
+from house import BASES, OURS, POST, READ, Browser, House
 from loaner.store.tables import approvals, consents, grants
 
 GETS = ("/", "/activity", "/device", "/consent/{handle}", "/.well-known/loaner", "/static/loaner.css", "/nowhere")
@@ -154,7 +154,7 @@ async def test_the_cookie_is_kept_from_scripts_and_other_sites(local: House) -> 
     """MUST 25."""
     answer = await local.browser().open("/")
     cookie = answer.headers["set-cookie"].lower()
-    assert cookie.startswith("loaner=")
+    assert cookie.startswith("loaner-8787=")
     assert "httponly" in cookie
     assert "samesite=lax" in cookie
     assert "domain" not in cookie

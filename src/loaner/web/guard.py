@@ -71,11 +71,11 @@ class Guard:
         what is behind the address."""
 
         async def answer(request: Request) -> Response:
-            https, is_new = self.site.is_https, False
+            is_new = False
             posted = request.method == "POST"
             if posted:
                 check_origin(request, self.site.origins())
-            session = await self.sessions.of(request, https=https)
+            session = await self.sessions.of(request, self.site.base_url())
             if session is None and not posted and (who := self.site.identity.first_visit(request)):
                 session, is_new = await self.sessions.start(who), True
             if session is None or session.subject is None:
@@ -87,7 +87,7 @@ class Guard:
                 raise Refused(HTTPStatus.FORBIDDEN, "This form is not from this page. Open the page again.")
             response = await handler(Visit(request, session, session.subject, form, self.site.now()))
             if is_new:
-                set_cookie(response, session, https=https)
+                set_cookie(response, session, self.site.base_url())
             return response
 
         return self.open_page(path, answer, method=method)

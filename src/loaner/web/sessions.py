@@ -7,6 +7,7 @@ import hmac
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from urllib.parse import urlsplit
 
 from sqlalchemy import delete, select, update
 from starlette.requests import Request
@@ -62,9 +63,9 @@ class Sessions:
         self.store = store
         self.now = now
 
-    async def of(self, request: Request, *, https: bool) -> Session | None:
+    async def of(self, request: Request, base_url: str) -> Session | None:
         """The session of this browser, if it has one that still lives."""
-        browser = request.cookies.get(cookie_name(https=https))
+        browser = request.cookies.get(cookie_name(base_url))
         if not browser:
             return None
         alive = select(web_sessions).where(
@@ -121,18 +122,23 @@ class Sessions:
         await self.store.write(lambda c: c.execute(ended) and None)
 
 
-def cookie_name(*, https: bool) -> str:
-    """``__Host-`` binds the cookie to this host and to TLS, where there is TLS (RFC 6265bis §4.1.3.2)."""
-    return "__Host-loaner" if https else "loaner"
+def cookie_name(base_url: str) -> str:
+    """``__Host-`` binds the cookie to this host and to TLS, where there is TLS (RFC 6265bis §4.1.3.2). Cookies know no
+    ports, so a port stands in the name: several loaners on one computer must not end each other's sessions."""
+    parts = urlsplit(base_url)
+    port = f"-{parts.port}" if parts.port else ""
+    return f"__Host-loaner{port}" if parts.scheme == "https" else f"loaner{port}"
 
 
-def set_cookie(response: Response, session: Session, *, https: bool) -> None:
+def set_cookie(response: Response, session: Session, base_url: str) -> None:
     # Lax and not Strict: the way back from a provider is a navigation from another site.
-    response.set_cookie(cookie_name(https=https), session.browser, secure=https, httponly=True, samesite="lax")
+    response.set_cookie(
+        cookie_name(base_url), session.browser, secure=base_url.startswith("https:"), httponly=True, samesite="lax"
+    )
 
 
-def clear_cookie(response: Response, *, https: bool) -> None:
-    response.delete_cookie(cookie_name(https=https), secure=https, httponly=True, samesite="lax")
+def clear_cookie(response: Response, base_url: str) -> None:
+    response.delete_cookie(cookie_name(base_url), secure=base_url.startswith("https:"), httponly=True, samesite="lax")
 
 
 def _form_token(browser: str) -> str:

@@ -48,7 +48,7 @@ class SignInPages:
             log.info("sign-in not started", reason=str(failure))
             return pages.error(HTTPStatus.SERVICE_UNAVAILABLE, "You cannot be signed in right now.", _AGAIN)
         response = pages.see_other(issuer)
-        set_cookie(response, session, https=self.site.is_https)
+        set_cookie(response, session, self.site.base_url())
         return response
 
     async def back(self, request: Request) -> Response:
@@ -64,17 +64,17 @@ class SignInPages:
             return pages.error(HTTPStatus.FORBIDDEN, "You could not be signed in.", _AGAIN)
         signed_in = await self.sessions.start(who, instead=session)
         response = pages.see_other(urlsafe_b64decode(state.partition(".")[2]).decode())
-        set_cookie(response, signed_in, https=self.site.is_https)
+        set_cookie(response, signed_in, self.site.base_url())
         return response
 
     async def leave(self, visit: Visit) -> Response:
         await self.sessions.end(visit.session)
         response = pages.error(HTTPStatus.OK, "You are signed out.", _AGAIN)
-        clear_cookie(response, https=self.site.is_https)
+        clear_cookie(response, self.site.base_url())
         return response
 
     async def _session(self, request: Request) -> Session | None:
-        return await self.sessions.of(request, https=self.site.is_https)
+        return await self.sessions.of(request, self.site.base_url())
 
 
 _AGAIN = "Open the link that your agent shows to start again."

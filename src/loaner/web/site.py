@@ -87,10 +87,6 @@ class Site:
     passkeys: Passkeys | None = None
     """Where people keep passkeys, if a yes takes one."""
 
-    @property
-    def is_https(self) -> bool:
-        return self.base_url().startswith("https://")
-
     def hosts(self) -> frozenset[str]:
         return self.allowed_hosts | {urlsplit(self.base_url()).netloc}
 
