@@ -1,0 +1,101 @@
+"""Several servers over one store behave as one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+
+import anyio
+import pytest
+from mcp_types import ElicitResult
+from replicas import KEY, Replicas, replicas
+from sqlalchemy import select, update
+
+from databases import Server
+from journeys.town import error_of, text_of
+from loaner.audit.read import tail
+from loaner.clock import utc_now
+from loaner.lending.journal import open_loans
+from loaner.store import LocalKey, open_store
+from loaner.store.tables import grants, loans
+
+ISSUE = ("linear_get_issue", {"id": "ENG-1"})
+
+
+@pytest.fixture(scope="module")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="module")
+async def both(
+    postgresql: Server, postgresql_template: str, tmp_path_factory: pytest.TempPathFactory, anyio_backend: str
+) -> AsyncIterator[Replicas]:
+    url = postgresql.database(postgresql_template)
+    async with (
+        open_store(url, LocalKey(bytes.fromhex(KEY))) as store,
+        replicas(tmp_path_factory.mktemp("replicas"), store) as running,
+    ):
+        yield running
+
+
+async def test_consent_asked_for_at_one_is_given_at_the_other_and_used_at_both(both: Replicas) -> None:
+    async with both.agent() as agent:
+        both.turn = 0
+        asked = error_of(await agent.call_tool(*ISSUE))
+        assert asked["code"] == "consent_required"
+        both.turn = 1
+        assert (await both.person(asked["url"])).state == "approved"
+        for both.turn in (0, 1):
+            answer = await agent.call_tool(*ISSUE)
+            assert not answer.is_error, text_of(answer)
+    assert both.minted("linear") == 1
+
+
+async def test_a_dialog_that_one_opened_is_ended_at_the_other(both: Replicas) -> None:
+    """What travels through the client is sealed under a key that both derive."""
+
+    async def host(_: Any, params: Any) -> ElicitResult:
+        both.turn = 1
+        assert (await both.person(params.url)).state == "approved"
+        return ElicitResult(action="accept")
+
+    both.turn = 0
+    async with both.agent(elicitation_callback=host) as agent:
+        sent = await agent.call_tool("slack_send_message", {"channel": "#releases", "text": "v1.4.0 is out"})
+    assert not sent.is_error, text_of(sent)
+    assert both.turn == 1
+
+
+async def test_one_refresh_among_them(both: Replicas) -> None:
+    soon = update(grants).where(grants.c.connector == "linear").values(expires_at=utc_now() + timedelta(seconds=20))
+    await both.store.write(lambda c: c.execute(soon) and None)
+    before, failed, both.turn = both.minted("linear"), [], None
+
+    async def call() -> None:
+        async with both.agent() as agent:
+            answer = await agent.call_tool(*ISSUE)
+            if answer.is_error:
+                failed.append(text_of(answer))
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(8):
+            tasks.start_soon(call)
+    assert failed == []
+    assert both.minted("linear") == before + 1
+    versions = await both.store.read(
+        lambda c: c.execute(select(grants.c.version).where(grants.c.connector == "linear")).scalars().all()
+    )
+    assert versions == [2]
+
+
+async def test_they_wrote_one_chain_and_left_nothing_open(both: Replicas) -> None:
+    with anyio.fail_after(30):
+        while await both.store.read(open_loans):  # noqa: ASYNC110 - in other processes
+            await anyio.sleep(0.05)
+    records = await both.store.read(lambda c: list(tail(c, 1000)))
+    assert [record.seq for record in records] == list(range(1, len(records) + 1))
+    assert len({record.prev_hash for record in records}) == len(records)
+    owners = await both.store.read(lambda c: set(c.execute(select(loans.c.owner)).scalars()))
+    assert len(owners) == 2, "one of them did nothing"
