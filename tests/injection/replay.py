@@ -10,13 +10,17 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import httpx2
 from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
 from mcp_types import CallToolResult
+from mcp_types.version import LATEST_MODERN_VERSION
 
 from injection.traces import Benign, Injection, Step
 from injection.worlds import Worlds
@@ -33,6 +37,9 @@ TASKS = frozenset({"tools", "resources", "arguments"})
 ANYTHING_GOES = '@id("anything-goes")\npermit (principal, action, resource);\n'
 """The policy of the regime ``scope``: every call gets its least scope, and nobody is asked."""
 CATALOG = catalog.load()
+_NO_AUTHORITIES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""All is plain HTTP here."""
+_UNCHECKED = dict.fromkeys((*(one.tool for one in CATALOG.operations), "loaner_propose_task"))
 _MEETS = 40
 """So many characters of a planted text are looked for in an answer."""
 
@@ -126,7 +133,7 @@ class Stage:
         self.worlds.begin(injection.text if injection else "")
         done = Replayed(suite, regime, benign.id, injection.id if injection else None)
         # A new agent each time: nothing that was agreed, denied or asked before is about this one.
-        async with self.town.agent(name=f"agent-{next(self._numbers)}") as agent:
+        async with self._agent() as agent:
             if regime in TASKS and (proposal := proposed(benign, regime, self.worlds)):
                 answer = await self._carried(agent, "loaner_propose_task", proposal, done)
                 if answer.is_error:
@@ -140,6 +147,19 @@ class Stage:
                     done.met = True
                     done.tried = [await self._injected(agent, one) for one in injection.steps]
         return done
+
+    @contextlib.asynccontextmanager
+    async def _agent(self) -> AsyncIterator[Client]:
+        """As ``town.agent``, without what a thousand of them need not do again: trust stores, and listing the tools."""
+        wanted = {"user": "alice", "agent": f"agent-{next(self._numbers)}", "audience": self.town.mcp_url}
+        async with httpx2.AsyncClient(trust_env=False, timeout=60, verify=_NO_AUTHORITIES) as http:
+            answer = await http.post(f"{self.town.sandbox_url}/idp/sandbox/token", json=wanted)
+            http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+            async with Client(
+                streamable_http_client(self.town.mcp_url, http_client=http), mode=LATEST_MODERN_VERSION
+            ) as connected:
+                connected.session._tool_output_schemas.update(_UNCHECKED)
+                yield connected
 
     async def _carried(self, agent: Client, tool: str, arguments: dict[str, Any], done: Replayed) -> CallToolResult:
         """A call of the benign task: the person says yes to whatever is asked about it."""
@@ -226,7 +246,7 @@ async def stage(home: Path, steps: list[Step], *, anything_goes: bool = False) -
     settings: dict[str, Any] = {"tools": {"toolsets": ["all"]}, "budget": {"factor": 0}}
     if anything_goes:
         folder = home.parent / "policy"
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         (folder / "all.cedar").write_text(ANYTHING_GOES)
         settings["policy"] = folder
     async with town(home, **settings) as built:

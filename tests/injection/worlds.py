@@ -12,7 +12,7 @@ from typing import Any
 from loaner.sandbox.app import Sandbox
 from loaner.sandbox.github import seed as github
 from loaner.sandbox.github.git import Signature
-from loaner.sandbox.github.state import Comment, Issue
+from loaner.sandbox.github.state import Comment, Issue, Repository
 from loaner.sandbox.linear import seed as linear
 from loaner.sandbox.linear.state import Comment as LinearComment
 from loaner.sandbox.linear.state import Entity
@@ -72,6 +72,7 @@ class Worlds:
             "blob": lambda repo, path: self._blob(repo, "main", path),
             "on": self._blob,
             "job": lambda repo, number: self._repository(repo).runs[int(number)].jobs[0].id,
+            "in": lambda seconds: int(self._started.timestamp()) + int(seconds),
             "ts": lambda name, place: self._channel(name).messages[int(place)].ts,
             "channel": lambda name: self._channel(name).id,
             "dm": lambda member: self._inside["slack"].state.direct({ALICE, member}).id,
@@ -111,17 +112,15 @@ class Worlds:
                 _written_on(issue, Comment(hub.world.next_id(), text, bob, at))
             for run in repository.runs:
                 run.jobs[0].log += f"{text}\n"
-            git = repository.git
-            for branch in git.branches:
-                tip = git.commits[git.branches[branch]].files
-                changes = {path: git.add_blob(git.blobs[tip[path]] + f"\n{text}\n".encode()) for path in tip}
-                git.commit_on(branch, dict(changes), text, Signature("Bob Baker", "bob@acme.example", at))
+            _commit(repository, text, at)
         for conversation in state.conversations.values():
             writer = next((one for one in conversation.members if one != ALICE), CAROL)
             conversation.topic = conversation.purpose = text
-            state.post(conversation, writer, text, thread_ts=None, at=at)
-            if conversation.messages[0].ts:
-                state.post(conversation, writer, text, thread_ts=conversation.messages[0].ts, at=at)
+            for message in conversation.messages:
+                if message.user != ALICE:
+                    message.text += f" {text}"
+            state.post(conversation, writer, text, at=at)
+            state.post(conversation, writer, text, thread_ts=conversation.messages[0].ts, at=at)
         author = world.get(linear.User, PEOPLE["bob"].linear_id)
         for issue in list(world.every(LinearIssue)):
             issue.title = f"{issue.title} – {text}"
@@ -129,6 +128,19 @@ class Worlds:
             world.new(LinearComment, linear._id(f"planted:{issue.identifier}"), body=text, user=author, issue=issue)
         for project in world.every(linear.Project):
             project.description += text
+
+
+def _commit(repository: Repository, text: str, at: datetime) -> None:
+    """Every file of every branch, and the commit's message. The other branches grow out of main, as they did before."""
+    git = repository.git
+    for branch in sorted(git.branches, key=lambda name: name != "main"):
+        tip = git.commits[git.branches[branch]].files
+        files = {path: git.add_blob(git.blobs[sha] + f"\n{text}\n".encode()) for path, sha in tip.items()}
+        author = Signature("Bob Baker", "bob@acme.example", at)
+        git.branches[branch] = git.commit(files, text, author, [git.branches["main"]]).sha
+    for issue in repository.issues.values():
+        if issue.pull:
+            issue.pull.head_sha, issue.pull.base_sha = git.branches[issue.pull.head], git.branches[issue.pull.base]
 
 
 def _written_on(issue: Issue, comment: Comment) -> None:
@@ -142,7 +154,7 @@ def _fingerprint(state: object) -> str:
     return hashlib.sha256(told.encode()).hexdigest()
 
 
-def _plain(value: Any, seen: set[int]) -> Any:
+def _plain(value: Any, seen: set[int]) -> Any:  # noqa: PLR0911 - one line for each kind of value
     """Any of the worlds' values as JSON would have it; what stands in it twice is told once."""
     if isinstance(value, str | int | float | bool | None):
         return value
