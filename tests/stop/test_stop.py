@@ -174,6 +174,35 @@ async def test_what_a_provider_does_not_confirm_is_said_kept_and_tried_again(lin
     assert await linked.loaner.stopper.finish() == []
 
 
+async def test_a_grant_whose_token_has_expired_is_renewed_to_be_ended(linked: Town) -> None:
+    """A provider ends a grant for a live token only; the renewed one is lent to nobody."""
+    async with linked.agent() as agent:
+        assert not (await linked.call(agent, "slack_send_message", MESSAGE)).is_error
+        assert not (await linked.call(agent, "linear_list_teams", {})).is_error
+    await linked.settled()
+    linked.advance(hours=25)
+    stopped = await linked.loaner.stopper.stop("user", "user-alice", OPERATOR)
+    assert [(one.grant.provider, one.confirmed) for one in stopped.grants] == [
+        ("github", True),
+        ("linear", True),
+        ("slack", True),
+    ], [one.how for one in stopped.grants]
+    assert [one for one in alive(linked, "alice") if "slack refresh" not in one] == []
+    assert await linked.open_loans() == []
+    error = await refused(linked)
+    assert error
+    assert error["rule"] == "fence"
+
+
+async def test_a_grant_that_its_provider_had_ended_is_said_to_be(linked: Town) -> None:
+    ledger = linked.running.sandbox.ledger
+    for entry in [entry for entry in ledger if entry.provider == "github"]:
+        ledger.revoke(entry)
+    linked.advance(hours=25)
+    stopped = await linked.loaner.stopper.stop("all", "", OPERATOR)
+    assert [(one.confirmed, "had ended it already" in one.how) for one in stopped.grants] == [(True, True)]
+
+
 async def test_each_step_is_recorded_with_the_state_it_describes(linked: Town) -> None:
     await linked.loaner.stopper.stop("user", "user-alice", OPERATOR)
     await linked.loaner.stopper.resume("user", "user-alice", OPERATOR)

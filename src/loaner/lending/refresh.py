@@ -47,12 +47,13 @@ class _Turn:
 
 
 class Refresher:
-    """Answers with a live access token of a grant."""
+    """Answers with a live access token of a grant: of one in force, or ``ending``, of one that is being revoked."""
 
-    def __init__(self, grants: Grants, transport: ProviderTransport, now: Now) -> None:
+    def __init__(self, grants: Grants, transport: ProviderTransport, now: Now, *, ending: bool = False) -> None:
         self.grants = grants
         self.transport = transport
         self.now = now
+        self.ending = ending
 
     async def fresh(self, grant_id: str, provider: Provider, connector: Connector) -> tuple[Grant, Secret]:
         """The grant as it is now and its access token. Raises :class:`GrantBroken`, :class:`ProviderUnavailable`."""
@@ -92,7 +93,7 @@ class Refresher:
 
     async def _opened(self, grant_id: str) -> tuple[Grant, Secret, Secret | None]:
         try:
-            return await self.grants.tokens(grant_id)
+            return await self.grants.tokens(grant_id, ending=self.ending)
         except GrantUnreadable as failure:
             if failure.altered:
                 # Kept as it is for whoever looks into it; but the person is asked again, and not told forever to be.
@@ -103,7 +104,8 @@ class Refresher:
     async def _take_turn(self, grant: Grant, provider: Provider) -> _Turn:
         """Win the right to spend this version's refresh token, once no call needs the present access token."""
         at, me, pair_id = self.now(), this_process(), secrets.token_hex(16)
-        mine = (grants.c.id == grant.id) & (grants.c.version == grant.version) & (grants.c.state == "active")
+        state = "revoking" if self.ending else "active"
+        mine = (grants.c.id == grant.id) & (grants.c.version == grant.version) & (grants.c.state == state)
 
         def work(connection: Connection) -> _Turn:
             row = connection.execute(select(grants.c.lease_holder, grants.c.lease_until).where(mine)).first()
@@ -165,7 +167,7 @@ class Refresher:
             await self._release(grant, pair)
             # Refused also where another process, whose clock differs, has spent it. Its pair is in the row then; or
             # soon will be, and puts the grant back in force.
-            if (await self.grants.get(grant.id)).version != grant.version:
+            if (await self._opened(grant.id))[0].version != grant.version:
                 return None
             await self._disabled(grant, provider)
         await self._release(grant, pair)
@@ -208,7 +210,8 @@ class Refresher:
 
     async def _disabled(self, grant: Grant, provider: Provider) -> NoReturn:
         """The provider will not have this pair any more: stop, say so, and never loop (RFC 6749 §5.2)."""
-        await self.disable(grant, "the provider refused the refresh token")
+        if not self.ending:  # whoever ends it says what became of it
+            await self.disable(grant, "the provider refused the refresh token")
         raise GrantBroken(
             f"{provider.title} no longer honours the user's grant.",
             do="Repeat the call: the user will be asked to connect the account again.",

@@ -13,13 +13,15 @@ from loaner.catalog.provider import Provider
 from loaner.clock import Now
 from loaner.connectors import Connectors
 from loaner.consent.grants import Grant, Grants
-from loaner.errors import LoanerError, SettingsInvalid
-from loaner.lending.refresh import error_word
+from loaner.errors import GrantBroken, LoanerError, ProviderUnavailable, SettingsInvalid
+from loaner.lending import journal
+from loaner.lending.refresh import EARLY, Refresher, error_word
 from loaner.provider_call import Answer, ProviderTransport, Unanswered
 from loaner.secret import Secret
 from loaner.settings import Connector
+from loaner.store import pairs
 from loaner.store.owner import is_gone
-from loaner.store.tables import grants
+from loaner.store.tables import grants, loans
 
 _LOOK_AGAIN = 0.05
 _GONE = frozenset({"token_revoked", "invalid_auth", "token_expired", "not_authed", "account_inactive"})
@@ -56,6 +58,7 @@ class Revoker:
         self.connectors = connectors
         self.transport = transport
         self.now = now
+        self.refresher = Refresher(grants, transport, now, ending=True)
 
     async def end(self, grant_id: str, note: NoteEnd, *, patience: float) -> Revoked:
         """End a grant that is fenced already: at the provider, then probe, then here. ``patience`` in seconds.
@@ -66,7 +69,9 @@ class Revoker:
         await self._unleased(grant_id, patience)
         grant, access, refresh = await self.grants.tokens(grant_id, ending=True)
         try:
-            done = await self._at_provider(grant, access, refresh)
+            honoured = await self._renewed(grant, refresh, patience)
+            grant, access, refresh = await self.grants.tokens(grant_id, ending=True)
+            done = await self._at_provider(grant, access, refresh, honoured=honoured)
         except (LoanerError, KeyError) as failure:
             told = failure.cause if isinstance(failure, LoanerError) else "its provider is not among the connectors"
             done = Revoked(grant, confirmed=False, how=f"not asked: {told}")
@@ -91,7 +96,28 @@ class Revoker:
                     return
                 await anyio.sleep(_LOOK_AGAIN)
 
-    async def _at_provider(self, grant: Grant, access: Secret, refresh: Secret | None) -> Revoked:
+    async def _renewed(self, grant: Grant, refresh: Secret | None, patience: float) -> bool:
+        """A provider ends a grant for a live token only, so an expired one is renewed first: lent to nobody.
+
+        ``False`` when the provider will not renew it any more, and no pair of an earlier refresh may have got lost.
+        """
+        if refresh is None or grant.expires_at is None or grant.expires_at - self.now() >= EARLY:
+            return True
+        try:
+            with anyio.move_on_after(patience):
+                await self.refresher.fresh(
+                    grant.id, self.providers[grant.provider], self.connectors.named(grant.connector)
+                )
+        except ProviderUnavailable:
+            return True  # it may honour it still
+        except GrantBroken:
+            lost = select(loans.c.id).where(
+                loans.c.grant_id == grant.id, loans.c.style == pairs.PAIR, loans.c.state.in_(journal.OPEN)
+            )
+            return await self.grants.store.read(lambda c: c.execute(lost).first()) is not None
+        return True
+
+    async def _at_provider(self, grant: Grant, access: Secret, refresh: Secret | None, *, honoured: bool) -> Revoked:
         provider, connector = self.providers[grant.provider], self.connectors.named(grant.connector)
         accepted = False
         try:
@@ -104,6 +130,8 @@ class Revoker:
             return Revoked(grant, confirmed=False, how=f"{provider.title} did not answer; nothing is lent on it")
         if not dead:
             return Revoked(grant, confirmed=False, how=f"{provider.title} still accepts it; nothing is lent on it")
+        if not honoured:
+            return Revoked(grant, confirmed=True, how=f"{provider.title} had ended it already; a probe was refused")
         if not accepted and refresh and grant.expires_at and grant.expires_at <= self.now():
             # A token that had expired proves nothing about the one that renews it.
             return Revoked(grant, confirmed=False, how=f"{provider.title} did not say whether it can still be renewed")
