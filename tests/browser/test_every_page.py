@@ -10,8 +10,10 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from axe_playwright_python.async_playwright import Axe
+from pictures import small
 from street import DELETE, GITHUB, SLACK, SLACK_READ, TASK, Place, Street, Visitor
 
 PICTURES = Path(__file__).parents[2] / "docs" / "pictures" if os.environ.get("TAKE_PICTURES") else None
@@ -237,5 +239,6 @@ async def picture(who: Visitor, file: Path) -> None:
     assert size is not None
     height = await who.page.evaluate("document.body.getBoundingClientRect().bottom + 32")
     await who.page.set_viewport_size({"width": size["width"], "height": int(height)})
-    taken = await who.page.screenshot(path=file, type="png")
+    taken = small(await who.page.screenshot(type="png"))
+    await anyio.Path(file).write_bytes(taken)
     assert len(taken) < SMALL, f"{file.name} is too large"

@@ -255,3 +255,29 @@ async def test_with_a_server_the_first_passkey_belongs_to_who_signed_in(street: 
     await alice.until("approved")
     await place.carry(GITHUB)
     assert alice.complaints == []
+
+
+async def test_a_fresh_sign_in_may_stand_for_presence_on_ones_own_computer(street: Street) -> None:
+    """``consent.presence = "sign-in"``: an agent's curl is sent to the issuer, where it is nobody."""
+    presence = {"presence": "sign-in", "local_person": "user-alice"}
+    place = await street.place(consent=presence)
+    ada, bob = await street.visitor(place, "alice"), await street.visitor(place, "bob")
+    needed = await place.asked(SLACK)
+    await bob.open(needed.invitation.url)
+    assert "You could not be signed in" in await bob.text, "another person of the same issuer is nobody here"
+    async with httpx2.AsyncClient(base_url=place.url, follow_redirects=True, trust_env=False) as curl:
+        shown = await curl.get(needed.invitation.url)
+        assert "/idp/authorize" in str(shown.url)
+        assert "prompt=login&max_age=0" in str(shown.url)
+    await ada.open(needed.invitation.url)
+    assert await ada.state == "confirm"
+    place.pass_time(minutes=6)
+    await ada.press("approve")
+    assert "/idp/" in ada.page.url, "the sign-in of six minutes ago is too old"
+    await ada.press("continue")
+    await ada.press("approve")
+    await ada.press("allow")
+    assert await ada.state == "approved"
+    await place.carry(SLACK)
+    (record,) = await place.records(kind="call", tool=SLACK[0], outcome="ok")
+    assert record["proven_by"] == "sign-in"

@@ -1,4 +1,7 @@
-"""Bad input at the door: one clear error each, nothing sent, no secret repeated, and a record of what was refused."""
+"""Bad input at the door: one clear error each, nothing sent, no secret repeated, and a record of what was refused.
+
+MUST 13: unknown names, wrong kinds and sizes are refused before anything happens.
+"""
 
 from __future__ import annotations
 

@@ -31,6 +31,7 @@ def client(served: FakeLoaner, era: str = "auto", **more: Any) -> Client:
 
 @eras
 async def test_tools_are_listed_in_order_with_every_hint_and_a_private_cache(served: FakeLoaner, era: str) -> None:
+    """MUST 11: no cache between shows one principal's list to another."""
     async with client(served, era) as agent:
         listed = await agent.list_tools()
         assert [tool.name for tool in listed.tools] == [

@@ -107,6 +107,20 @@ async def test_a_call_that_waits_moves_the_device_flow_on_by_itself(local: House
     assert await local.consents.wait_for_decision(needed.invitation.handle, 1) == "approved"
 
 
+async def test_a_device_code_is_redeemed_once_by_sixty_four_pollers(local: House) -> None:
+    """MUST 20: of as many processes that find the same flow due, one asks, and one grant is kept."""
+    needed = await local.asked(GITHUB)
+    await connect_github(local, local.browser(github="alice"), needed.invitation.url)
+    local.pass_time(seconds=6)
+    processes = [local.consents_of_another_process() for _ in range(64)]
+    async with anyio.create_task_group() as group:
+        for process in processes:
+            group.start_soon(process.poll_due)
+    assert [row["state"] for row in await local.rows(consents)] == ["approved"]
+    assert len(await local.rows(grants)) == 1
+    assert len([entry for entry in local.sandbox.ledger if entry.kind == "user"]) == 1
+
+
 async def test_repeating_the_call_moves_the_device_flow_on(local: House) -> None:
     needed = await local.asked(GITHUB)
     await connect_github(local, local.browser(github="alice"), needed.invitation.url)

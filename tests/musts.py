@@ -1,0 +1,90 @@
+"""Which test holds which requirement: read from the docstrings that cite it, as ``MUST 7`` or ``MUSTs 2-5``.
+
+``./run docs`` writes the table; a test holds the table to the tests.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import defaultdict
+from pathlib import Path
+
+TESTS = Path(__file__).parent
+CITED = re.compile(r"MUSTs? (\d+(?:(?:, | and |[-–])\d+)*)")
+REQUIRED = {
+    1: "Host and Origin are compared exactly, on every door",
+    2: "Every route knows who asks, on loopback too",
+    3: "An access token's issuer, audience, expiry, start and subject are checked here",
+    4: "Only a token of the type `at+jwt` opens the MCP door",
+    5: "Asymmetric algorithms from a list; `crit`, `jwk`, `jku`, `x5u` get nobody in",
+    6: "The issuer's keys come over pinned HTTPS, small, without redirects, throttled; an outage refuses",
+    7: "A person is issuer and `sub`, never a name or a mail address",
+    8: "The metadata names exactly the URL that was asked for; 401 points to it, 403 names the scope",
+    9: "An agent's own token never reaches a provider",
+    10: "No token is taken from a query",
+    11: "Lists are private to their principal; a call is checked again",
+    12: "Policy reads the body; a header that says otherwise is refused",
+    13: "Unknown arguments are refused, sizes are bounded",
+    14: "What a client carries for us between requests is bound to its principal, short-lived and used once",
+    15: "A handle is 128 random bits and no authority: another's is as unknown as none",
+    16: "A client that leaves cancels its call, and the key is given back all the same",
+    17: "stdout over stdio carries the protocol and nothing else",
+    18: "A user code has 34 bits and ten minutes, and is stored as a hash",
+    19: "Five wrong codes a browser, a hundred in all; one answer for every wrong one",
+    20: "A device code is bound and redeemed once",
+    21: "RFC 8628's words are obeyed as client and as server, `slow_down` for good",
+    22: "The browser's person is the one who was asked, and the provider's account the one expected",
+    23: "A link carries no authority, and GET changes nothing",
+    24: "The page says who, what, where, how wide and from where; Deny is the default; nothing hides in a name",
+    25: "Cookie, form token, Origin and Fetch Metadata; POST only",
+    26: "No script, no framing, no store, no referrer, 303",
+    27: "An approval is of this agent, person, connector, arguments and policy",
+    28: "An approval of one serves no other agent and nothing wider",
+    29: "Few questions wait for one person at a time",
+    30: "Redirects: S256, a one-time state of this browser session, `iss`, an exact redirect URI",
+    31: "A grant wider or narrower than asked is refused",
+    32: "What has no scope has no permission",
+}
+
+
+def cited(text: str) -> set[int]:
+    numbers: set[int] = set()
+    for found in CITED.finditer(text):
+        for part in re.split(r", | and ", found[1]):
+            first, _, last = part.replace("–", "-").partition("-")
+            numbers.update(range(int(first), int(last or first) + 1))
+    return numbers
+
+
+def tests_by_requirement() -> dict[int, list[str]]:
+    """For each requirement the tests that cite it, by themselves or for all of their file."""
+    found: dict[int, list[str]] = defaultdict(list)
+    for file in sorted(TESTS.rglob("test_*.py")):
+        module = ast.parse(file.read_text())
+        name = file.relative_to(TESTS.parent)
+        of_all = cited(ast.get_docstring(module) or "")
+        for number in of_all:
+            found[number].append(f"{name}")
+        for node in ast.walk(module):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
+                for number in cited(ast.get_docstring(node) or "") - of_all:
+                    found[number].append(f"{name}::{node.name}")
+    return found
+
+
+def table() -> str:
+    found = tests_by_requirement()
+    rows = [
+        f"| {number} | {what} | {'<br>'.join(f'`{one}`' for one in found[number]) or '**none**'} |"
+        for number, what in REQUIRED.items()
+    ]
+    head = (
+        "# What must hold, and the test that would fail without it\n\n"
+        "Written by `./run docs` from the tests' own docstrings.\n\n| | requirement | tests |\n| --- | --- | --- |\n"
+    )
+    return head + "\n".join(rows) + "\n"
+
+
+if __name__ == "__main__":
+    print(table(), end="")  # noqa: T201 - it is written to a file by ./run docs
