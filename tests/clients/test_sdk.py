@@ -33,16 +33,17 @@ class Dialog:
     def __init__(self, acme: Town, choice: Choice, *, deny: bool = False) -> None:
         self.acme, self.choice, self.deny = acme, choice, deny
         self.asked: list[ElicitRequestURLParams] = []
+        self._shown = anyio.Event()
 
     async def __call__(self, _: Any, params: Any) -> ElicitResult:
         assert isinstance(params, ElicitRequestURLParams)
         self.asked.append(params)
+        self._shown.set()
         return ElicitResult(action=self.choice)
 
     async def walk(self) -> None:
         """Wait for the dialog, then go through the page."""
-        while not self.asked:
-            await anyio.sleep(0.01)
+        await self._shown.wait()
         await visit(self.acme, self.asked[-1].url, deny=self.deny)
 
 
@@ -105,7 +106,11 @@ async def test_cancelling_is_no_answer_and_the_question_still_stands(acme: Town)
 
 async def test_a_task_is_agreed_to_up_the_same_ladder(acme: Town) -> None:
     dialog = Dialog(acme, "accept")
-    task = {"purpose": "announce", "operations": [{"tool": "slack_send_message", "count": 1}], "resources": ["#releases"]}
+    task = {
+        "purpose": "announce",
+        "operations": [{"tool": "slack_send_message", "count": 1}],
+        "resources": ["#releases"],
+    }
     async with acme.agent(elicitation_callback=dialog) as agent, anyio.create_task_group() as group:
         group.start_soon(dialog.walk)
         told = await agent.call_tool("loaner_propose_task", task)

@@ -99,7 +99,7 @@ class Replayed:
 
 
 class Person:
-    """Alice, who answers where her page would: the pages have tests of their own, and these are thousands of replays."""
+    """Alice. She answers where her page would: pages have tests of their own, and these are thousands of replays."""
 
     def __init__(self, town: Town) -> None:
         self._consents = town.loaner.consents

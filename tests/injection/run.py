@@ -1,4 +1,4 @@
-"""Replay the traces and print what came of them; ``./run injection --help``.
+"""Replay the traces and print what came of them.
 
 Every pair of a benign task and an injection under every regime takes long; ``--per-goal`` takes so many benign tasks
 for each goal, spread evenly, the same ones each time.
@@ -60,7 +60,7 @@ async def collected(
                     found += [one async for one in replays(suite(name), regime, ready, per_goal)]
                     sys.stderr.write(f"{name} {regime}: {len(found)} replays so far\n")
                     if kept:
-                        kept.write_text(json.dumps([asdict(one) for one in found]))
+                        await anyio.Path(kept).write_text(json.dumps([asdict(one) for one in found]))
     return found
 
 
@@ -71,7 +71,7 @@ def read(files: Sequence[Path]) -> list[Replayed]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="./run injection", description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--suite", choices=SUITES, action="append")
     parser.add_argument("--regime", choices=REGIMES, action="append")
     parser.add_argument("--per-goal", type=int, default=0, help="benign tasks for each goal; 0: all")
