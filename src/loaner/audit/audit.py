@@ -9,7 +9,7 @@ from functools import partial
 import anyio
 import structlog
 
-from loaner.audit import read, tree
+from loaner.audit import read, spans, tree
 from loaner.audit.chain import Record, append
 from loaner.audit.note import Signer
 from loaner.audit.record import Call, Draft
@@ -40,19 +40,20 @@ class Audit:
         ended well but cannot be recorded; a failure stays the failure that it was, and did nothing.
         """
         draft = Draft.begun(call, caller, self._now)
-        try:
-            yield draft
-        except BaseException as failure:
-            if draft.outcome != "ok":
-                draft.failed(failure)
+        with spans.around(draft):
             try:
-                await self._close(draft)
-            except RecordUnwritable as lost:
-                _log.error("record_unwritable", call=draft.id, reason=lost.log)
-            raise
-        if draft.code == "interrupted":
-            draft.succeeded()
-        await self._close(draft)
+                yield draft
+            except BaseException as failure:
+                if draft.outcome != "ok":
+                    draft.failed(failure)
+                try:
+                    await self._close(draft)
+                except RecordUnwritable as lost:
+                    _log.error("record_unwritable", call=draft.id, reason=lost.log)
+                raise
+            if draft.code == "interrupted":
+                draft.succeeded()
+            await self._close(draft)
 
     async def _close(self, draft: Draft) -> None:
         if draft.handed_over:
