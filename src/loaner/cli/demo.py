@@ -158,7 +158,7 @@ class _Demo:
         with anyio.move_on_after(10):
             while True:
                 for record in reversed(await self._records()):
-                    if record.body["tool"] == tool and record.body["outcome"] == "ok":
+                    if record.body.get("tool") == tool and record.body.get("outcome") == "ok":
                         return record
                 await anyio.sleep(0.02)
         raise DemoFailed(f"no record of {tool}")
