@@ -1,4 +1,4 @@
-"""``loaner status``: what is connected, what waits, what is lent, and what is left of the providers' limits."""
+"""``loaner status``: what is stopped, connected, waiting and lent, and what is left of the providers' limits."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 
 
 def status(as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False) -> None:
-    """Show connected accounts, pending consents, open loans, and what is left of each provider's limits."""
+    """Show what is stopped, connected accounts, pending consents, open loans and what is left of providers' limits."""
     import anyio
 
     told = anyio.run(_status)
@@ -17,6 +17,7 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="One JSON object
         print(json.dumps(told))
         return
     print(f"environment {told['environment']}, {told['tools']} tools, {len(told['servers'])} servers running")
+    _section("stopped", [_fence(row) for row in told["stopped"]], "nothing")
     _section("connected", [_grant(row) for row in told["grants"]], "nobody has connected an account")
     _section("waiting for a person", [_consent(row) for row in told["consents"]], "nothing")
     _section("open loans", [_loan(row) for row in told["loans"]], "none: every credential is confirmed returned")
@@ -27,6 +28,10 @@ def _section(title: str, lines: list[str], none: str) -> None:
     print(title)
     for line in lines or [none]:
         print(f"  {line}")
+
+
+def _fence(row: dict[str, Any]) -> str:
+    return f"{row['told']} by {row['by']} since {row['since']}; lift it: {row['lift']}"
 
 
 def _grant(row: dict[str, Any]) -> str:
@@ -54,6 +59,7 @@ async def _status() -> dict[str, Any]:
     from sqlalchemy import select
 
     from loaner.cli import _opened, _servers
+    from loaner.cli.revoke import lifting
     from loaner.clock import iso
     from loaner.lending.journal import open_loans
     from loaner.store.tables import consents
@@ -68,6 +74,17 @@ async def _status() -> dict[str, Any]:
             "environment": loaner.settings.environment,
             "tools": len(loaner.catalog),
             "servers": [asdict(server) for server in _servers.running(loaner.settings.home)],
+            "stopped": [
+                {
+                    "kind": fence.kind,
+                    "value": fence.value,
+                    "told": fence.told(),
+                    "by": fence.set_by,
+                    "since": iso(fence.at),
+                    "lift": lifting(fence),
+                }
+                for fence in await loaner.stopper.standing()
+            ],
             "grants": [
                 {
                     "id": grant.id,
