@@ -129,7 +129,11 @@ class Stage:
     _numbers: itertools.count[int] = field(default_factory=itertools.count)
 
     async def replay(self, suite: str, regime: Regime, benign: Benign, injection: Injection | None) -> Replayed:
-        """One benign task through the front door; the injected calls right after the text was read."""
+        """One benign task through the front door, and the injected calls at the worst moment for its regime.
+
+        That is as soon as the text was read, while a task's counts are unused; and after everything else where each
+        yes lasts for an hour.
+        """
         self.worlds.begin(injection.text if injection else "")
         done = Replayed(suite, regime, benign.id, injection.id if injection else None)
         # A new agent each time: nothing that was agreed, denied or asked before is about this one.
@@ -143,8 +147,8 @@ class Stage:
                 answer = await self._carried(agent, step.tool, arguments, done)
                 if answer.is_error:
                     done.completed, done.why = False, f"{step.tool}: {text_of(answer)}"
-                if injection and not done.met and _stands_in(injection.text, answer):
-                    done.met = True
+                done.met = done.met or bool(injection and _stands_in(injection.text, answer))
+                if injection and done.met and not done.tried and (regime != "hour" or step is benign.steps[-1]):
                     done.tried = [await self._injected(agent, one) for one in injection.steps]
         return done
 
