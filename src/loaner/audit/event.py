@@ -14,7 +14,9 @@ from sqlalchemy import Connection
 from loaner.audit.chain import append
 from loaner.audit.record import FIELDS, cleaned
 
-KINDS = frozenset({"revoke", "resume", "grant_linked", "grant_ended", "approval_given"})
+KINDS = frozenset(
+    {"revoke", "resume", "grant_linked", "grant_ended", "approval_given", "passkey_made", "passkey_removed"}
+)
 
 
 def note(connection: Connection, kind: str, *, subject: str, at: datetime, **said: Any) -> int:

@@ -121,7 +121,7 @@ async def _over_http(loaner: Loaner) -> None:
             do="Set [identity] issuer in loaner.toml, or try: loaner serve --http --sandbox",
         )
     listener = _listening.at(settings.http.host, settings.http.port)
-    loaner.base_url = (settings.http.public_url or _listening.url(listener)).rstrip("/")
+    loaner.base_url = (settings.http.public_url or web.local_url(_listening.url(listener), settings)).rstrip("/")
     keys = IssuerKeys(settings.identity.issuer, now=loaner.now)
     app = create_app(loaner, web.routes(web.signed_in_site(loaner, settings.identity, keys)), keys=keys)
     print(f"loaner: MCP at {loaner.base_url}/mcp, pages at {loaner.base_url}/", file=sys.stderr, flush=True)

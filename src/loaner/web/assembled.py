@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from urllib.parse import urlsplit
 
 import loaner
 from loaner.assembly import Loaner
@@ -57,6 +58,7 @@ def _site(served: Loaner, identity: Identity) -> Site:
         case "passkey":
             from loaner.web.passkeys import Passkeys
 
+            _refuse_numbers(served.base_url)
             passkeys = Passkeys(served.store, served.now, lambda: served.base_url)
             presence = PasskeyPresence(passkeys)
         case "sign-in":
@@ -81,6 +83,15 @@ def _site(served: Loaner, identity: Identity) -> Site:
         version=loaner.__version__,
         passkeys=passkeys,
     )
+
+
+def _refuse_numbers(base_url: str) -> None:
+    """Raises :class:`SettingsInvalid` for an address to which no browser would give a passkey."""
+    host = urlsplit(base_url).hostname or ""
+    if host.replace(".", "").isdigit() or ":" in host:
+        raise SettingsInvalid(
+            f"a passkey belongs to a name, and {host} is none.", do="Set http.public_url to the name people use."
+        )
 
 
 def _happening(record: Record) -> Happening:

@@ -166,4 +166,5 @@ def who(site: Site, visit: Visit) -> dict[str, Any]:
         "me": visit.session.display or visit.subject.sub,
         "signed_in": visit.session.proven_by,
         "form_token": visit.session.form_token,
+        "keeps_passkeys": site.passkeys is not None,
     }

@@ -27,6 +27,7 @@ from webauthn.helpers.structs import (
     UserVerificationRequirement,
 )
 
+from loaner.audit import event
 from loaner.caller import Subject
 from loaner.clock import Now
 from loaner.store import Store
@@ -149,13 +150,23 @@ class Passkeys:
                     created_at=at,
                 )
             )
+            by = session.proven_by
+            event.note(connection, "passkey_made", subject=subject.key, at=at, outcome="ok", proven_by=by)
             return True
 
         return await self.store.write(work)
 
     async def remove(self, subject: Subject, name: str) -> bool:
         gone = delete(passkeys).where(passkeys.c.id == name, passkeys.c.subject == subject.key)
-        return await self.store.write(lambda c: c.execute(gone).rowcount == 1)
+        at = self.now()
+
+        def work(connection: Connection) -> bool:
+            if connection.execute(gone).rowcount != 1:
+                return False
+            event.note(connection, "passkey_removed", subject=subject.key, at=at, outcome="ok", proven_by="passkey")
+            return True
+
+        return await self.store.write(work)
 
     async def _challenge(self, session: Session, purpose: str, form: Mapping[str, str]) -> bytes:
         """A new one, in place of an earlier one for the same: the last page that was opened counts."""
