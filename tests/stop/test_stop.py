@@ -8,7 +8,11 @@ import anyio
 import pytest
 
 from journeys.town import Town, error_of
+from loaner import fences
 from loaner.caller import Agent, Caller, Subject
+from loaner.fences import Fence
+from loaner.lending.loan import Ask, Minted
+from loaner.lending.token_scoped import TokenScoped
 from loaner.store.tables import approvals, consents
 
 ISSUE = {"owner": "acme", "repo": "web", "issue_number": 1}
@@ -132,6 +136,30 @@ async def test_a_call_under_way_is_cancelled_and_its_key_given_back(linked: Town
     assert [loan.confirmed for loan in stopped.loans] == [True]
     assert told[0]["rule"] == "fence"
     assert alive(linked, "alice") == []
+    assert await linked.open_loans() == []
+
+
+async def test_a_key_that_was_minted_while_another_process_put_a_fence_up_goes_back_unused(
+    linked: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert await refused(linked) is None
+    mint = TokenScoped.mint
+
+    async def overtaken(style: TokenScoped, ask: Ask) -> Minted:
+        minted = await mint(style, ask)
+        fence = Fence("user", "user-alice", "olga", linked.loaner.now())
+        await linked.loaner.store.write(lambda c: fences.put_up(c, fence))
+        return minted
+
+    monkeypatch.setattr(TokenScoped, "mint", overtaken)
+    before = {entry["fingerprint"] for entry in linked.ledger(kind="scoped")}
+    error = await refused(linked)
+    assert error
+    assert error["rule"] == "fence"
+    await linked.settled()
+    [key] = [entry for entry in linked.ledger(kind="scoped") if entry["fingerprint"] not in before]
+    assert key["uses"] == []
+    assert key["revoked_at"]
     assert await linked.open_loans() == []
 
 
