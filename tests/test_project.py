@@ -23,6 +23,8 @@ MAY_REVEAL = {
     "secret.py": "compares two of them",
     "store/sealing.py": "puts it under the seal",
     "settings.py": "reads the store's URL, with its password, from its reference",
+    "assembly.py": "makes the signer of checkpoints from its key",
+    "cli/_verifying.py": "the same, for the verbs that sign and verify",
     "keys/references.py": "reads the sealing key from its reference",
     "keys/vault.py": "reads Vault's token from its reference",
     "consent/codes.py": "shows a pending consent's own code to the person it was made for",
