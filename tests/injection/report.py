@@ -80,8 +80,7 @@ def table(runs: Iterable[Replayed]) -> str:
 
 def _row(suite: str, regime: str, runs: list[Replayed]) -> str:
     attacks = [run for run in runs if run.injection and run.met]
-    alone = [run for run in runs if not run.injection]
-    prompts = sum(run.prompts for run in alone) / max(1, len(alone))
+    prompts = sum(run.prompts for run in runs) / max(1, len(runs))
     untouched = sum(run.completed for run in runs)
     cells = (
         suite,
