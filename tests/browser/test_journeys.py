@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from street import GITHUB, LINEAR, SLACK, SLACK_READ, Street
+from street import GITHUB, LINEAR, SLACK, SLACK_READ, Call, Street
 
 
 async def test_slack_is_connected_and_one_message_approved(street: Street) -> None:
@@ -162,3 +162,34 @@ async def test_no_choice_hides_behind_the_answers(street: Street) -> None:
     bar = await alice.page.locator(".answers").bounding_box()
     assert bar is not None
     assert bar["y"] + bar["height"] <= 600, "the answers are always in reach"
+
+
+async def test_a_task_is_trimmed_agreed_to_and_ended(street: Street) -> None:
+    """The person makes it smaller on the page, and smaller it is."""
+    place = await street.place()
+    alice = await street.visitor(place, "alice")
+    await alice.approve((await place.asked(SLACK)).invitation.url)
+    await place.carry(SLACK)
+    proposal: Call = (
+        "loaner_propose_task",
+        {
+            "purpose": "Announce the release",
+            "operations": [{"tool": "slack_send_message", "count": 10}, {"tool": "slack_read_channel"}],
+            "resources": ["#releases", "#general"],
+        },
+    )
+    await alice.open((await place.asked(proposal)).invitation.url)
+    await alice.page.locator("input[name=tool-1]").uncheck()
+    await alice.page.locator("input[name=resource-1]").uncheck()
+    await alice.page.locator("input[name=count-0]").fill("2")
+    await alice.page.locator("input[name=minutes]").fill("30")
+    await alice.press("approve")
+    assert await alice.state == "approved"
+    for text in ("one", "two"):
+        await place.carry((SLACK[0], SLACK[1] | {"text": text}))
+    await place.asked((SLACK[0], SLACK[1] | {"text": "three"}))
+    await place.asked((SLACK[0], {"channel": "#general", "text": "one"}))
+    await alice.open("/")
+    await alice.press("End")
+    assert "No task runs" in await alice.text
+    assert alice.complaints == []
