@@ -7,15 +7,13 @@ from pathlib import Path
 
 import anyio
 import pytest
-from alembic.config import Config
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, func, inspect, select, text, update
+from sqlalchemy import Connection, func, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from databases import Server
-from loaner.errors import SettingsInvalid, StoreUnusable
-from loaner.store import LocalKey, Store, engine, open_store, schema
-from loaner.store.tables import facts, metadata
+from loaner.errors import StoreUnusable
+from loaner.store import LocalKey, Store, engine, open_store
+from loaner.store.tables import facts
 
 KEY = LocalKey(bytes(range(32)))
 
@@ -186,17 +184,6 @@ async def test_several_processes_share_one_store(store_url: str) -> None:
             assert await store.read(lambda c: c.exec_driver_sql("PRAGMA integrity_check").scalar()) == "ok"
 
 
-async def test_replicas_that_start_at_once_bring_the_tables_up_together(postgresql: Server, tmp_path: Path) -> None:
-    async def start(url: str) -> None:
-        async with open_store(url, KEY) as store:
-            assert await store.read(schema.current) == schema.HEAD
-
-    for url in (postgresql.database(), f"sqlite:///{tmp_path}/new.db"):
-        async with anyio.create_task_group() as tasks:
-            for _ in range(4):
-                tasks.start_soon(start, url)
-
-
 async def test_a_server_that_was_restarted_is_used_again(postgresql: Server, postgresql_template: str) -> None:
     async with open_store(postgresql.database(postgresql_template), KEY) as store:
         await store.write(put("before"))
@@ -283,85 +270,6 @@ async def test_a_folder_that_is_not_there_is_a_clear_error(tmp_path: Path) -> No
     with pytest.raises(StoreUnusable, match="cannot be opened"):
         async with open_store(f"sqlite:///{tmp_path}/nowhere/s.db", KEY):
             pass
-
-
-@pytest.mark.parametrize(
-    ("url", "told"),
-    [
-        ("nonsense", "not a database URL"),
-        ("mysql://h/x", "no store in mysql"),
-        ("sqlite://", "forgets what has to be given back"),
-        ("sqlite:///:memory:", "forgets what has to be given back"),
-    ],
-)
-def test_a_url_that_no_store_can_be_kept_at_is_a_clear_error(url: str, told: str) -> None:
-    with pytest.raises(SettingsInvalid, match=told):
-        engine.create(url)
-
-
-def test_a_driver_that_is_not_installed_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "psycopg", None)
-    with pytest.raises(SettingsInvalid, match="not installed") as told:
-        engine.create("postgresql://h/x")
-    assert "loaner[postgres]" in told.value.told()
-
-
-async def test_only_its_owner_can_read_the_store(tmp_path: Path) -> None:
-    file = tmp_path / "s.db"
-    async with open_store(f"sqlite:///{file}", KEY) as store:
-        await store.write(put("a"))
-        modes = {path.name: path.stat().st_mode & 0o777 for path in (file, *tmp_path.glob("s.db-*"))}  # noqa: ASYNC240
-        assert set(modes.values()) == {0o600}
-    file.chmod(0o640)
-    with pytest.raises(SettingsInvalid, match="can be read by others"):
-        async with open_store(f"sqlite:///{file}", KEY):
-            pass
-
-
-@pytest.mark.parametrize(
-    ("version", "journal"), [((3, 51, 2), "delete"), ((3, 40, 0), "delete"), ((3, 51, 3), "wal"), ((4, 0, 0), "wal")]
-)
-async def test_an_engine_that_may_damage_a_write_ahead_log_gets_none(
-    version: tuple[int, ...], journal: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(engine._driver(), "sqlite_version_info", version)
-    async with open_store(f"sqlite:///{tmp_path}/s.db", KEY) as store:
-        await store.write(put("a"))
-        assert await store.read(lambda c: c.exec_driver_sql("PRAGMA journal_mode").scalar()) == journal
-
-
-async def test_an_engine_that_may_damage_the_log_of_a_newer_one_refuses(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(engine, "BUSY_MS", 20)
-    url = f"sqlite:///{tmp_path}/s.db"
-    async with open_store(url, KEY) as newer:
-        await newer.write(put("a"))
-        with monkeypatch.context() as older:
-            older.setattr(engine._driver(), "sqlite_version_info", (3, 45, 1))
-            with pytest.raises(StoreUnusable):
-                async with open_store(url, KEY):
-                    pass
-        assert await newer.read(count) == 1
-
-
-async def test_the_store_of_a_newer_loaner_is_refused_and_left_alone(store_url: str) -> None:
-    async with open_store(store_url, KEY) as store:
-        await store.write(lambda c: c.execute(text("UPDATE alembic_version SET version_num = '0999'")) and None)
-    with pytest.raises(StoreUnusable, match="newer loaner") as told:
-        async with open_store(store_url, KEY):
-            pass
-    assert "0999" in told.value.told()
-
-
-async def test_the_newest_revision_is_the_one_that_migrations_end_at(store_url: str) -> None:
-    config = Config()
-    config.set_main_option("script_location", "loaner.store:migrations")
-    assert ScriptDirectory.from_config(config).get_current_head() == schema.HEAD
-    async with open_store(store_url, KEY) as store:
-        assert await store.read(schema.current) == schema.HEAD
-        tables = await store.read(lambda c: set(inspect(c).get_table_names()))
-    assert tables == set(metadata.tables) | {"alembic_version"}
 
 
 async def test_a_closed_store_refuses(tmp_path: Path) -> None:
