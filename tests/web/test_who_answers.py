@@ -174,7 +174,7 @@ async def test_only_hashes_of_codes_cookies_and_states_are_stored(shared_house: 
     await alice.open(needed.invitation.url)
     await alice.press("approve")
     state = parse_qs(urlsplit(alice.page.url).query)["state"][0]
-    cookie = alice.http.cookies["loaner"]
+    cookie = alice.http.cookies["loaner-8787"]
     stored = repr([await shared_house.rows(table) for table in (consents, web_sessions)])
     for secret in (state, cookie, needed.invitation.user_code, needed.invitation.user_code.replace("-", "")):
         assert secret not in stored
@@ -184,13 +184,13 @@ async def test_signing_in_gives_the_browser_a_new_session(shared_house: House) -
     """A cookie planted before sign-in is worth nothing after it (session fixation)."""
     browser = shared_house.browser()
     await browser.open("/signin")
-    planted = browser.http.cookies["loaner"]
+    planted = browser.http.cookies["loaner-8787"]
     await browser.press("yes", login="alice")
     await browser.press("continue")
-    assert browser.http.cookies["loaner"] != planted
+    assert browser.http.cookies["loaner-8787"] != planted
     assert all(row["subject"] for row in await shared_house.rows(web_sessions))
     thief = shared_house.browser()
-    thief.http.cookies.set("loaner", planted, domain="127.0.0.1")
+    thief.http.cookies.set("loaner-8787", planted, domain="127.0.0.1")
     await thief.open("/")
     assert thief.page.url.startswith(f"{ISSUER}/authorize")
 
@@ -218,10 +218,10 @@ async def test_signing_in_leads_back_to_our_own_pages_only(shared_house: House, 
 
 async def test_signing_out_ends_the_session(shared_house: House) -> None:
     alice = await signed_in(shared_house, "alice")
-    cookie = alice.http.cookies["loaner"]
+    cookie = alice.http.cookies["loaner-8787"]
     await alice.open("/")
     await alice.press("signout")
-    alice.http.cookies.set("loaner", cookie, domain="127.0.0.1")
+    alice.http.cookies.set("loaner-8787", cookie, domain="127.0.0.1")
     await alice.open("/")
     assert alice.page.url.startswith(ISSUER)
 
