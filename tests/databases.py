@@ -92,12 +92,15 @@ def postgresql() -> Iterator[Server]:
         told = log.read_text()
         shutil.rmtree(folder)
         pytest.skip(f"no PostgreSQL: it does not start here ({told[-300:]})")
-    server = Server(folder)
-    try:
-        yield server
-    finally:
-        stop = [programs / "pg_ctl", "-D", data, "-m", "immediate", "stop"]
-        subprocess.run(stop, user=user, env=environment, check=False, capture_output=True, cwd=folder)
+    # Whoever holds its input open keeps the server: a test run that is killed takes it along.
+    end = '"$0" -D "$1/data" -m immediate stop >/dev/null 2>&1; rm -rf "$1"'
+    keeper = subprocess.Popen(
+        ["sh", "-c", f"cat >/dev/null; {end}", programs / "pg_ctl", folder],
+        stdin=subprocess.PIPE, user=user, env=environment, cwd="/", start_new_session=True,
+    )  # fmt: skip
+    with keeper:
+        yield Server(folder)
+    if folder.exists():
         shutil.rmtree(folder)
 
 

@@ -4,55 +4,22 @@ from __future__ import annotations
 
 import hmac
 import warnings
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
-import httpx2
 import joserfc.jwk
 import joserfc.jwt
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from joserfc.errors import JoseError
 
+from desk import IDENTITY, KEYS, Desk, at
 from loaner.caller import AccessTokens, Subject, UnverifiedToken, local_subject
-from loaner.errors import NotAuthenticated, SettingsInvalid
-from loaner.jwks import FRESH, MAX_BYTES, PAUSE, STALE, IssuerKeys, IssuerUnreachable
+from loaner.errors import NotAuthenticated
 from loaner.secret import fingerprint
 from loaner.settings import IdentitySettings
-from mcp_server.issuing import AUDIENCE, ISSUER, NOW, REMOVE, Issuer, b64, claims, jwk, private_key, token
-
-IDENTITY = IdentitySettings(issuer=ISSUER, algorithms=("RS256", "PS256", "ES256", "EdDSA"))
-KEYS = ["rsa-1", "rsa-2", "ec-1", "ed-1"]
-
-
-@dataclass
-class Desk:
-    """Checks tokens at a moment that the test chooses."""
-
-    issuer: Issuer
-    at: datetime = NOW
-    keys: IssuerKeys = field(init=False)
-    tokens: AccessTokens = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.keys = IssuerKeys(ISSUER, now=lambda: self.at, transport=self.issuer.transport)
-        self.tokens = AccessTokens(IDENTITY, audience=AUDIENCE, keys=self.keys, now=lambda: self.at)
-
-    async def check(self, given: str) -> Any:
-        return await self.tokens.check(UnverifiedToken(given))
-
-    def asked(self, what: str) -> int:
-        return sum(address.endswith(what) for address in self.issuer.asked)
-
-
-@pytest.fixture
-async def desk(anyio_backend: str) -> AsyncIterator[Desk]:
-    opened = Desk(Issuer(keys=[jwk(name) for name in KEYS]))
-    async with opened.keys:
-        yield opened
-
+from mcp_server.issuing import AUDIENCE, ISSUER, NOW, REMOVE, b64, claims, jwk, private_key, token
 
 RIGHT: dict[str, Callable[[], str]] = {
     "RS256": token,
@@ -60,17 +27,13 @@ RIGHT: dict[str, Callable[[], str]] = {
     "ES256": lambda: token("ec-1", alg="ES256"),
     "EdDSA": lambda: token("ed-1", alg="EdDSA"),
     "ours among several audiences": lambda: token(aud=["https://other.example", AUDIENCE]),
-    "issued by a clock a little ahead": lambda: token(iat=_at(20), nbf=_at(20)),
+    "issued by a clock a little ahead": lambda: token(iat=at(20), nbf=at(20)),
     "with keys elsewhere in the header, which nobody fetches": lambda: token(
         header={"jku": "https://evil.example/jwks", "x5u": "https://evil.example/x", "x5c": ["MA=="]}
     ),
     "with a key of its own in the header, which nobody uses": lambda: token(header={"jwk": jwk("ec-evil")}),
     "several scopes": lambda: token(scope="openid tools"),
 }
-
-
-def _at(seconds: float) -> int:
-    return int(NOW.timestamp() + seconds)
 
 
 def _unsigned(alg: str, signature: str = "") -> str:
@@ -150,19 +113,19 @@ MUTATED: dict[str, Callable[[], str]] = {
     "aud empty": lambda: token(aud=[]),
     "aud among numbers": lambda: token(aud=[1, AUDIENCE]),
     "exp missing": lambda: token(exp=REMOVE),
-    "exp now": lambda: token(exp=_at(0), iat=_at(-60)),
-    "exp past": lambda: token(exp=_at(-1), iat=_at(-60)),
+    "exp now": lambda: token(exp=at(0), iat=at(-60)),
+    "exp past": lambda: token(exp=at(-1), iat=at(-60)),
     "exp zero": lambda: token(exp=0, iat=0),
     "exp null": lambda: token(exp=None),
-    "exp as text": lambda: token(exp=str(_at(60))),
-    "exp as a fraction": lambda: token(exp=_at(60) + 0.5),
+    "exp as text": lambda: token(exp=str(at(60))),
+    "exp as a fraction": lambda: token(exp=at(60) + 0.5),
     "exp true": lambda: token(exp=True, iat=False),
     "exp endless": lambda: token(exp=10**300),
-    "exp before iat": lambda: token(exp=_at(5), iat=_at(10)),
-    "nbf ahead": lambda: token(nbf=_at(120)),
+    "exp before iat": lambda: token(exp=at(5), iat=at(10)),
+    "nbf ahead": lambda: token(nbf=at(120)),
     "nbf as text": lambda: token(nbf="now"),
     "iat missing": lambda: token(iat=REMOVE),
-    "iat ahead": lambda: token(iat=_at(120)),
+    "iat ahead": lambda: token(iat=at(120)),
     "sub missing": lambda: token(sub=REMOVE),
     "sub empty": lambda: token(sub=""),
     "sub blank": lambda: token(sub="  "),
@@ -265,7 +228,7 @@ async def test_a_person_is_never_their_mail_or_name(desk: Desk) -> None:
 async def test_a_remembered_token_is_not_verified_again_but_still_expires(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    given = token(exp=_at(100))
+    given = token(exp=at(100))
     await desk.check(given)
 
     def never(*_: Any, **__: Any) -> Any:
@@ -276,137 +239,6 @@ async def test_a_remembered_token_is_not_verified_again_but_still_expires(
     desk.at = NOW + timedelta(seconds=100)
     with pytest.raises(NotAuthenticated, match="expired"):
         await desk.check(given)
-
-
-async def test_a_key_that_the_issuer_withdraws_takes_its_remembered_tokens_with_it(desk: Desk) -> None:
-    given = token()
-    await desk.check(given)
-    desk.issuer.keys = [jwk("rsa-2")]
-    desk.at = NOW + FRESH
-    with pytest.raises(NotAuthenticated):
-        await desk.check(given)
-
-
-async def test_a_new_key_is_found_when_a_token_names_it(desk: Desk) -> None:
-    await desk.check(token())
-    desk.issuer.keys.append(jwk("rsa-9"))
-    desk.at = NOW + PAUSE
-    assert await desk.check(token("rsa-9"))
-
-
-async def test_invented_key_ids_do_not_make_us_hammer_the_issuer(desk: Desk) -> None:
-    """MUST 6."""
-    await desk.check(token())
-    desk.at = NOW + PAUSE
-    for number in range(50):
-        with pytest.raises(NotAuthenticated):
-            await desk.check(token("evil", header={"kid": f"invented-{number}"}))
-    assert desk.asked("/jwks") == 2
-
-
-async def test_one_bad_key_does_not_spoil_the_others(desk: Desk) -> None:
-    """MUST 6."""
-    desk.issuer.keys = [
-        {},
-        "text",
-        None,
-        {"kty": "RSA", "kid": "bad", "n": "!!", "e": "AQAB"},
-        {"kty": "RSA", "kid": "bad", "n": "", "e": ""},
-        {"kty": "EC", "kid": "bad", "crv": "P-256", "x": "AA", "y": "AA"},
-        {"kty": "EC", "kid": "bad", "crv": "P-999", "x": "AA", "y": "AA"},
-        {"kty": "OKP", "kid": "bad", "crv": "Ed25519", "x": 7},
-        {"kty": "oct", "kid": "bad", "k": "c2VjcmV0"},
-        {"kty": "new", "kid": "bad"},
-        jwk("rsa-1"),
-    ]
-    assert await desk.check(token())
-
-
-@pytest.mark.parametrize(
-    "key",
-    [
-        jwk("rsa-1", use="enc"),
-        jwk("rsa-1", alg="RS512"),
-        jwk("rsa-1", key_ops=["encrypt"]),
-        jwk("weak-1", kid="rsa-1"),
-        {"kty": "oct", "kid": "rsa-1", "k": b64(b"s" * 32)},
-    ],
-    ids=["for encryption", "for another algorithm", "not for verifying", "too short", "a shared secret"],
-)
-async def test_a_key_that_is_not_for_this_is_not_used(desk: Desk, key: dict[str, Any]) -> None:
-    desk.issuer.keys = [key]
-    signer = "weak-1" if len(str(key.get("n", ""))) < 200 and key["kty"] == "RSA" else "rsa-1"
-    with pytest.raises(NotAuthenticated):
-        await desk.check(token(signer, header={"kid": "rsa-1"}))
-
-
-def _big(_: httpx2.Request) -> httpx2.Response:
-    """Right in every way but its length."""
-    right = {"issuer": ISSUER, "jwks_uri": f"{ISSUER}/jwks", "keys": [jwk("rsa-1")]}
-    return httpx2.Response(200, json=right | {"padding": "x" * MAX_BYTES})
-
-
-AWAY: dict[str, Callable[[httpx2.Request], httpx2.Response | None]] = {
-    "an error": lambda _: httpx2.Response(500),
-    "a redirect": lambda _: httpx2.Response(302, headers={"location": f"{ISSUER}/elsewhere"}),
-    "too much": _big,
-    "not JSON": lambda _: httpx2.Response(200, content=b"<html>"),
-    "a list": lambda _: httpx2.Response(200, json=[]),
-    "nothing there": lambda _: httpx2.Response(404),
-}
-
-
-@pytest.mark.parametrize("bent", AWAY.values(), ids=AWAY.keys())
-@pytest.mark.parametrize("where", ["openid-configuration", "jwks"])
-async def test_without_the_issuers_keys_nobody_is_believed(
-    desk: Desk, where: str, bent: Callable[[httpx2.Request], httpx2.Response | None]
-) -> None:
-    """MUST 6: an outage fails closed."""
-    desk.issuer.override = lambda request: bent(request) if str(request.url).endswith(where) else None
-    with pytest.raises(IssuerUnreachable):
-        await desk.check(token())
-    assert not any("elsewhere" in address for address in desk.issuer.asked)
-
-
-async def test_a_short_outage_is_survived_and_a_long_one_is_not(desk: Desk) -> None:
-    await desk.check(token(exp=_at(86_400)))
-    desk.issuer.override = lambda _: httpx2.Response(503)
-    desk.at = NOW + STALE - timedelta(seconds=1)
-    await desk.check(token(exp=_at(86_400)))
-    desk.at = NOW + STALE + PAUSE
-    with pytest.raises(IssuerUnreachable):
-        await desk.check(token(exp=_at(86_400)))
-
-
-@pytest.mark.parametrize(
-    "metadata",
-    [
-        {"issuer": "https://evil.example", "jwks_uri": f"{ISSUER}/jwks"},
-        {"issuer": ISSUER + "/", "jwks_uri": f"{ISSUER}/jwks"},
-        {"issuer": ISSUER},
-        {"issuer": ISSUER, "jwks_uri": "http://issuer.example/jwks"},
-        {"issuer": ISSUER, "jwks_uri": "http://127.0.0.1/jwks"},
-        {"issuer": ISSUER, "jwks_uri": "file:///etc/passwd"},
-        {"issuer": ISSUER, "jwks_uri": "https://user:pass@issuer.example/jwks"},
-    ],
-    ids=["another issuer", "nearly the issuer", "no keys", "plain http", "loopback", "a file", "credentials"],
-)
-async def test_metadata_that_does_not_fit_the_issuer_is_refused(desk: Desk, metadata: dict[str, Any]) -> None:
-    desk.issuer.metadata = metadata
-    with pytest.raises(IssuerUnreachable):
-        await desk.check(token())
-    assert desk.asked("/jwks") == 0
-
-
-async def test_metadata_may_stand_where_rfc_8414_puts_it(desk: Desk) -> None:
-    desk.issuer.where = f"{ISSUER}/.well-known/oauth-authorization-server"
-    assert await desk.check(token())
-
-
-@pytest.mark.parametrize("issuer", ["http://issuer.example", "ftp://127.0.0.1", "issuer", "https://"])
-def test_an_issuer_that_is_not_https_is_refused_at_the_start(issuer: str) -> None:
-    with pytest.raises(SettingsInvalid, match="https"):
-        IssuerKeys(issuer, now=lambda: NOW)
 
 
 def test_the_local_person_is_not_whoever_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 RUN = ROOT / "run"
 VERBS = {
-    *("demo", "serve", "test", "lint", "types", "contracts", "format", "bench", "soak", "conformance"),
+    *("demo", "serve", "test", "lint", "types", "contracts", "format", "bench", "soak", "injection", "conformance"),
     *("build", "docs", "lock", "audit-deps", "clean"),
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-import os
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,7 @@ from loaner.secret import Secret
 from loaner.settings import Settings
 from loaner.store import LocalKey, Sealed
 
-KEY = os.urandom(32)
+KEY = hashlib.sha256(b"the key of these tests").digest()  # the same in every worker, as it names tests
 VALUE = Secret("ghu_a-token-that-is-sealed")
 
 

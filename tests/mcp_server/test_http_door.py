@@ -2,98 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import anyio
 import httpx2
 import pytest
-import uvicorn
-from mcp import Client
-from mcp.client.streamable_http import streamable_http_client
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse
-from starlette.routing import Route
 
-from loaner.clock import utc_now
 from loaner.errors import SettingsInvalid
-from loaner.jwks import IssuerKeys
 from loaner.mcp_server.http import MAX_BODY, create_app
 from loaner.mcp_server.own_tools import OWN
-from mcp_server.fakes import FakeLoaner, consent_needed, fake_loaner
-from mcp_server.issuing import ISSUER, Issuer, token
-
-ERAS = ["legacy", "auto"]
-MODERN = {"mcp-protocol-version": "2026-07-28", "mcp-method": "tools/list"}
-LEGACY = {"mcp-protocol-version": "2025-11-25"}
-
-
-@dataclass
-class Door:
-    served: FakeLoaner
-    issuer: Issuer
-    url: str
-
-    @property
-    def mcp(self) -> str:
-        return f"{self.url}/mcp"
-
-    def bearer(self, **changes: Any) -> dict[str, str]:
-        return {"authorization": f"Bearer {token(now=utc_now(), **{'aud': self.mcp, **changes})}"}
-
-    @asynccontextmanager
-    async def agent(self, era: str, **changes: Any) -> AsyncIterator[Client]:
-        http = httpx2.AsyncClient(headers=self.bearer(**changes))
-        async with http, Client(streamable_http_client(self.mcp, http_client=http), mode=era) as agent:
-            yield agent
-
-    async def post(self, body: Any = None, **headers: str) -> httpx2.Response:
-        sent = {
-            "content-type": "application/json",
-            "accept": "application/json, text/event-stream",
-            **{name.replace("_", "-"): value for name, value in headers.items()},
-        }
-        content = body if isinstance(body, bytes) else json.dumps(body or LIST).encode()
-        async with httpx2.AsyncClient() as http:
-            return await http.post(self.mcp, content=content, headers=sent)
-
-
-LIST = {
-    "jsonrpc": "2.0",
-    "id": 1,
-    "method": "tools/list",
-    "params": {
-        "_meta": {
-            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-            "io.modelcontextprotocol/clientCapabilities": {},
-        }
-    },
-}
-
-
-@asynccontextmanager
-async def open_door(*, stateless: bool = False, **http: Any) -> AsyncIterator[Door]:
-    async def page(_: Request) -> PlainTextResponse:
-        return PlainTextResponse("a page")
-
-    served, issuer = fake_loaner(**http), Issuer()
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        served.base_url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        keys = IssuerKeys(ISSUER, now=utc_now, transport=issuer.transport)
-        app = create_app(served, [Route("/page", page)], stateless=stateless, keys=keys)
-        config = uvicorn.Config(app, log_level="critical", access_log=False, lifespan="on", timeout_graceful_shutdown=1)
-        server = uvicorn.Server(config)
-        async with anyio.create_task_group() as group:
-            group.start_soon(server.serve, [listening])
-            while not server.started:
-                await anyio.lowlevel.checkpoint()
-            yield Door(served, issuer, served.base_url)
-            server.should_exit = True
+from mcp_server.doors import ERAS, LEGACY, LIST, MODERN, Door, open_door
+from mcp_server.fakes import FakeLoaner, consent_needed
+from mcp_server.issuing import ISSUER, token
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ import pytest
 from loaner.caller import Subject
 from loaner.clock import utc_now
 from loaner.settings import WorkloadSettings
-from mcp_server import test_http_door as doors
+from mcp_server import doors
+from mcp_server.doors import ERAS, Door, open_door
 from mcp_server.fakes import fake_loaner
 from mcp_server.issuing import ISSUER, REMOVE, token
-from mcp_server.test_http_door import ERAS, Door, open_door
 
 AUDIENCE = "https://loaner.example/jobs"
 SUB = "repo:acme/web:ref:refs/heads/main"
@@ -72,7 +72,7 @@ WRONG: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("wrong", WRONG, ids=str)
+@pytest.mark.parametrize("wrong", WRONG, ids=[f"{number}-{next(iter(wrong))}" for number, wrong in enumerate(WRONG)])
 async def test_a_job_that_is_not_exactly_the_configured_one_is_nobody(door: Door, wrong: dict[str, Any]) -> None:
     """MUSTs 2–5 for workloads: issuer, audience, times and the claims that tell this job from a stranger's."""
     assert (await door.post(**job(), **doors.MODERN)).status_code == 200
@@ -80,7 +80,9 @@ async def test_a_job_that_is_not_exactly_the_configured_one_is_nobody(door: Door
 
 
 @pytest.mark.parametrize(
-    "header", [{"typ": "at+jwt"}, {"typ": "dpop+jwt"}, {"kid": "unknown"}, {"kid": REMOVE}, {"crit": ["b64"]}], ids=str
+    "header",
+    [{"typ": "at+jwt"}, {"typ": "dpop+jwt"}, {"kid": "unknown"}, {"kid": REMOVE}, {"crit": ["b64"]}],
+    ids=["access token", "proof of possession", "unknown key", "no key", "critical"],
 )
 async def test_the_header_of_a_jobs_token_chooses_nothing(door: Door, header: dict[str, Any]) -> None:
     assert (await door.post(**job(header), **doors.MODERN)).status_code == 401
