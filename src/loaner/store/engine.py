@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -24,6 +25,7 @@ from loaner.errors import SettingsInvalid, StoreUnusable
 # get the rollback journal.
 SAFE_WAL = (3, 51, 3)
 BUSY_MS = 15_000
+_LOOK_AGAIN_MS = 20
 _WRITING = 0x6C6F616E6572
 """Names the one writer among PostgreSQL's advisory locks."""
 _ANSWERS_WITHIN_MS = 60_000
@@ -135,7 +137,7 @@ def _sqlite(url: URL) -> Engine:
         connection.isolation_level = None  # the driver must not begin or commit behind our back
         cursor = connection.cursor()
         cursor.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
-        now = cursor.execute(f"PRAGMA journal_mode = {journal}").fetchone()[0]
+        now = _journal(driver, cursor, journal)
         if journal == "DELETE" and now == "wal":
             raise StoreUnusable(
                 "another program holds the store in a mode in which this SQLite may damage it.",
@@ -154,6 +156,21 @@ def _sqlite(url: URL) -> Engine:
         connection.exec_driver_sql("BEGIN" if deferred else "BEGIN IMMEDIATE")
 
     return engine
+
+
+def _journal(driver: ModuleType, cursor: Any, wanted: str) -> str:
+    """Set the journal; which one it is now. Servers that make a new file together do it one after the other.
+
+    SQLite does not wait for a lock here, whatever its busy timeout is.
+    """
+    for patience in range(BUSY_MS, -1, -_LOOK_AGAIN_MS):
+        try:
+            return str(cursor.execute(f"PRAGMA journal_mode = {wanted}").fetchone()[0])
+        except driver.OperationalError as failure:
+            if patience < _LOOK_AGAIN_MS or "locked" not in str(failure):
+                raise
+            time.sleep(_LOOK_AGAIN_MS / 1000)
+    raise AssertionError  # the last turn answers or raises
 
 
 def _private(file: Path) -> None:

@@ -73,7 +73,7 @@ async def _column(
     last: Any = None
     while True:
         query = others.limit(_BATCH) if last is None else others.where(identity > last).limit(_BATCH)
-        rows = await store.read(lambda c, query=query: [(row[0], row[1]) for row in c.execute(query)])  # type: ignore[misc]
+        rows = await store.scan(lambda c, query=query: [(row[0], row[1]) for row in c.execute(query)])  # type: ignore[misc]
         if not rows:
             return
         last = rows[-1][0]
