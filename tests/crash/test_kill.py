@@ -79,7 +79,7 @@ async def test_a_write_killed_once_its_outcome_is_durable(linked: Shop) -> None:
         assert await linked.consent(asked) == "approved"
         await linked.call(*WRITE)
         found = await survived(linked, server)
-        outcomes = [record["outcome"] for record in found["records"] if record["tool"] == WRITE[0]]
+        outcomes = [record["outcome"] for record in found["records"] if record.get("tool") == WRITE[0]]
         assert outcomes.count("ok") == kill + 1
 
 
