@@ -79,7 +79,9 @@ def texts() -> Iterator[Path]:
 
 def locked(name: str) -> dict[str, Version]:
     """The packages of one lock, by name."""
-    found = re.findall(r"^([a-z0-9][a-z0-9._-]*)(?:\[[^\]]*\])?==([^ \\]+)", (ROOT / "locks" / name).read_text(), re.MULTILINE)
+    found = re.findall(
+        r"^([a-z0-9][a-z0-9._-]*)(?:\[[^\]]*\])?==([^ \\]+)", (ROOT / "locks" / name).read_text(), re.MULTILINE
+    )
     return {package: Version(version) for package, version in found}
 
 
