@@ -47,14 +47,7 @@ class TokenScoped:
         return _minted(answer.body)
 
     async def give_back(self, credential: Secret, provider: Provider, connector: Connector) -> str:
-        method, url = provider.request(provider.lending.give_back or "", client_id=connector.client_id)
-        body = {provider.lending.token_field: credential.reveal()}
-        try:
-            answer = await self.transport.exchange(
-                method, url, headers=provider.headers, json=body, basic=_client(connector)
-            )
-        except Unanswered:
-            raise NotReturned("no answer to the revocation") from None
+        answer = await self._about(credential, provider.lending.give_back, provider, connector, "the revocation")
         if answer.status == HTTPStatus.NO_CONTENT:
             return f"revoked at {provider.title}"
         if answer.status in {HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY}:
@@ -63,17 +56,25 @@ class TokenScoped:
         raise NotReturned(f"the revocation was answered {answer.status}")
 
     async def _known_dead(self, credential: Secret, provider: Provider, connector: Connector) -> str:
-        method, url = provider.request(provider.lending.check or "", client_id=connector.client_id)
-        body = {provider.lending.token_field: credential.reveal()}
-        try:
-            answer = await self.transport.exchange(
-                method, url, headers=provider.headers, json=body, basic=_client(connector)
-            )
-        except Unanswered:
-            raise NotReturned("no answer to the check after the revocation") from None
+        answer = await self._about(
+            credential, provider.lending.check, provider, connector, "the check after the revocation"
+        )
         if answer.status in {HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY}:
             return f"already dead at {provider.title}"
         raise NotReturned(f"refused to revoke, and the check was answered {answer.status}")
+
+    async def _about(
+        self, credential: Secret, request: str | None, provider: Provider, connector: Connector, what: str
+    ) -> Answer:
+        """Ask the provider something about a credential. Raises :class:`NotReturned` when it does not answer."""
+        method, url = provider.request(request or "", client_id=connector.client_id)
+        body = {provider.lending.token_field: credential.reveal()}
+        try:
+            return await self.transport.exchange(
+                method, url, headers=provider.headers, json=body, basic=_client(connector)
+            )
+        except Unanswered:
+            raise NotReturned(f"no answer to {what}") from None
 
     async def _any_target(self, ask: Ask) -> str:
         """An account where the app is installed: an operation on no repository still has to name one."""
