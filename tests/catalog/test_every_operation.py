@@ -11,9 +11,9 @@ from typing import Any
 
 import jsonschema
 import pytest
-from examples import EXAMPLES, arguments
 
 from emulated import Emulated
+from examples import EXAMPLES, arguments
 from loaner import catalog
 from loaner.catalog.provider import Provider
 from loaner.errors import NotFound, ProviderForbidden, ScopeNotGrantable

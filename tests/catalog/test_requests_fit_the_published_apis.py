@@ -10,11 +10,11 @@ from urllib.parse import unquote, urlsplit
 
 import jsonschema
 import pytest
-from examples import EXAMPLES, arguments
 from graphql import GraphQLSchema, build_schema, coerce_input_value, parse, validate
 from graphql.utilities import type_from_ast
 
 from emulated import Emulated
+from examples import EXAMPLES, arguments
 from loaner import catalog
 from loaner.catalog import PlannedRequest
 from shared_data import shared

@@ -72,7 +72,8 @@ def test_over_stdio_the_tools_are_listed_in_both_eras(era: str, tmp_path: Path) 
     listed = inspector("--protocol-era", era, "--method", "tools/list", *start, home=tmp_path)
     names = [tool["name"] for tool in listed["tools"]]
     assert "github_get_repository" in names
-    assert names == sorted(names)
+    assert names[-3:] == ["loaner_status", "loaner_propose_task", "loaner_end_task"]
+    assert names[:-3] == sorted(names[:-3])
 
 
 @ERAS

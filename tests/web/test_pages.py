@@ -6,8 +6,8 @@ import re
 from html import unescape
 
 import pytest
-from house import LOCAL, OURS, POST, READ, House, caller, subject
 
+from house import LOCAL, OURS, POST, READ, House, caller, subject
 from loaner.caller import Agent, Caller
 from loaner.consent import approvals
 from loaner.store.tables import grants
