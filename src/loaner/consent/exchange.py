@@ -5,14 +5,13 @@ Secrets leave here in request forms only, through the one transport.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
 from loaner.catalog.provider import Provider
 from loaner.consent.device import Body
-from loaner.consent.grants import TokenSet
+from loaner.consent.token_endpoint import ask
 from loaner.provider_call import ProviderTransport, Unanswered
 from loaner.secret import Secret
 from loaner.settings import Connector
@@ -49,27 +48,15 @@ async def redeem(
     verifier: Secret,
     redirect_uri: str,
 ) -> Body:
-    """Exchange an authorization code (RFC 6749 §4.1.3, RFC 7636 §4.5). Raises :class:`ExchangeFailed`.
-
-    It is sent once: a code is single use, and a second try would look like a replay.
-    """
+    """Exchange an authorization code (RFC 6749 §4.1.3, RFC 7636 §4.5). Raises :class:`ExchangeFailed`."""
     form: dict[str, str | Secret] = {
         "grant_type": "authorization_code",
         "code": code,
         "code_verifier": verifier,
         "redirect_uri": redirect_uri,
-        "client_id": connector.client_id,
     }
-    basic = None
-    if connector.client_secret and provider.consent.client_auth == "basic":
-        basic = (connector.client_id, connector.client_secret)
-        del form["client_id"]
-    elif connector.client_secret and provider.consent.client_auth == "post":
-        form["client_secret"] = connector.client_secret
     try:
-        answer = await transport.exchange(
-            "POST", provider.url(provider.consent.token), headers=_JSON, form=_opened(form), basic=basic
-        )
+        answer = await ask(transport, provider.url(provider.consent.token), provider, connector, form)
     except Unanswered:
         raise ExchangeUnknown("the token endpoint did not answer") from None
     body = answer.body
@@ -77,29 +64,6 @@ async def redeem(
     if refused or answer.status != HTTPStatus.OK:
         raise ExchangeFailed(f"the token endpoint answered {answer.status} and gave no tokens")
     return dict(body)
-
-
-def token_set(body: Body, provider: Provider, asked: frozenset[str]) -> TokenSet:
-    """Read a token answer. Raises :class:`ExchangeFailed` when it holds no access token.
-
-    Slack may put the person's token one level down, under ``authed_user``. A missing ``scope`` means what was asked
-    (RFC 6749 §5.1); an empty one, from apps whose registration fixes the permissions, means that nothing is said.
-    """
-    nested = next((part for part in body.values() if isinstance(part, dict) and "access_token" in part), {})
-    answer: dict[str, Any] = {**nested, **body}
-    access, refresh = answer.get("access_token"), answer.get("refresh_token")
-    if not isinstance(access, str) or not access:
-        raise ExchangeFailed("the answer holds no access token")
-    scope = answer.get("scope")
-    words = scope if isinstance(scope, list) else str(scope).replace(",", " ").split()
-    return TokenSet(
-        access=Secret(access),
-        refresh=Secret(refresh) if isinstance(refresh, str) and refresh else None,
-        # A token that comes with a refresh token ends, whether or not the answer says when.
-        expires_in=_seconds(answer.get("expires_in")) or (provider.grant.lifetime if refresh else None),
-        refresh_expires_in=_seconds(answer.get("refresh_token_expires_in")),
-        permissions=asked if scope is None else frozenset(map(str, words)),
-    )
 
 
 async def account(transport: ProviderTransport, provider: Provider, access: Secret) -> tuple[str, str]:
@@ -164,11 +128,3 @@ def _at(body: Any, path: str) -> str | None:
     for step in path.split("."):
         body = body.get(step) if isinstance(body, dict) else None
     return str(body) if isinstance(body, str | int) and not isinstance(body, bool) and body != "" else None
-
-
-def _seconds(value: Any) -> float | None:
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, str):
-        value = int(value) if value.isascii() and value.isdigit() else None
-    return float(value) if isinstance(value, int | float) and 0 < value < math.inf else None

@@ -18,6 +18,7 @@ from loaner.consent.envelope import Envelope
 from loaner.consent.exchange import ExchangeFailed
 from loaner.consent.grants import DifferentAccount, Grants, TokenSet
 from loaner.consent.pending import Pending, Remember
+from loaner.consent.token_endpoint import NoTokens, token_set
 from loaner.consent.waiting import Bell
 from loaner.errors import StoreUnusable
 from loaner.failpoints import reached
@@ -58,8 +59,8 @@ class Settling:
         """Keep what the provider granted, if it is what was asked and from the right account; else say why not."""
         reached("consent.answered")
         try:
-            granted = exchange.token_set(answer, provider, asked.permissions)
-        except ExchangeFailed:
+            granted = token_set(answer, provider, asked.permissions)
+        except NoTokens:
             await self.no_pair(asked.handle)
             await self.fail(asked.handle, f"{provider.title} gave no access. Nothing was connected.")
             return

@@ -6,11 +6,12 @@ anyone uses it, and the others read what it stored (RFC 9700 §4.14).
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from http import HTTPStatus
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import anyio
 from sqlalchemy import Connection, or_, select, update
@@ -18,6 +19,7 @@ from sqlalchemy import Connection, or_, select, update
 from loaner.catalog.provider import Provider
 from loaner.clock import Now
 from loaner.consent.grants import Grant, Grants, GrantUnreadable, TokenSet
+from loaner.consent.token_endpoint import NoTokens, ask, error_word, token_set
 from loaner.errors import GrantBroken, ProviderUnavailable
 from loaner.failpoints import reached
 from loaner.lending import journal
@@ -160,9 +162,8 @@ class Refresher:
                 do="Repeat the call in a minute.",
                 log=f"refresh unanswered, sent={failure.sent}",
             ) from None
-        tokens = read_tokens(answer, provider)
-        if tokens is not None:
-            return tokens
+        with contextlib.suppress(NoTokens):
+            return token_set(answer.body if isinstance(answer.body, dict) else {}, provider, grant.permissions)
         if error_word(answer) in _BROKEN or answer.status == HTTPStatus.UNAUTHORIZED:
             await self._release(grant, pair)
             # Refused also where another process, whose clock differs, has spent it. Its pair is in the row then; or
@@ -178,17 +179,9 @@ class Refresher:
         )
 
     async def _spend(self, refresh: Secret, provider: Provider, connector: Connector) -> Answer:
-        form = {"grant_type": "refresh_token", "refresh_token": refresh.reveal(), "client_id": connector.client_id}
-        basic = None
-        if connector.client_secret and provider.consent.client_auth == "basic":
-            basic = (connector.client_id, connector.client_secret)
-            del form["client_id"]
-        elif connector.client_secret and provider.consent.client_auth == "post":
-            form["client_secret"] = connector.client_secret.reveal()
+        form: dict[str, str | Secret] = {"grant_type": "refresh_token", "refresh_token": refresh}
         url = provider.url(provider.grant.refresh or provider.consent.token)
-        return await self.transport.exchange(
-            "POST", url, headers={"Accept": "application/json"}, form=form, basic=basic
-        )
+        return await ask(self.transport, url, provider, connector, form)
 
     async def _release(self, grant: Grant, pair: str | None) -> None:
         """Let others try; ``pair`` is one that certainly never came to be."""
@@ -230,29 +223,3 @@ def _needed(connection: Connection, grant: Grant, provider: Provider, at: dateti
     held = provider.lending.style == "held"
     issued = None if provider.grant.kills_previous else expires - timedelta(seconds=provider.grant.lifetime)
     return journal.in_use(connection, grant.id, at=at, held=held, before=issued) > 0
-
-
-def error_word(answer: Answer) -> str | None:
-    """The ``error`` of a token endpoint's answer (RFC 6749 §5.2; GitHub and Slack send it with HTTP 200)."""
-    word = answer.body.get("error") if isinstance(answer.body, dict) else None
-    return word if isinstance(word, str) else None
-
-
-def read_tokens(answer: Answer, provider: Provider) -> TokenSet | None:
-    """What a token endpoint granted, or ``None`` when it granted nothing."""
-    body: Any = answer.body
-    if not isinstance(body, dict) or not isinstance(body.get("access_token"), str) or not body["access_token"]:
-        return None
-    scopes = str(body.get("scope") or "").replace(",", " ").split()
-    refresh = body.get("refresh_token")
-    return TokenSet(
-        access=Secret(body["access_token"]),
-        refresh=Secret(refresh) if isinstance(refresh, str) and refresh else None,
-        expires_in=_seconds(body.get("expires_in")) or (provider.grant.lifetime if refresh else None),
-        refresh_expires_in=_seconds(body.get("refresh_token_expires_in")),
-        permissions=frozenset(scopes),
-    )
-
-
-def _seconds(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float | str) and str(value).replace(".", "", 1).isdigit() else None

@@ -1,0 +1,72 @@
+"""What goes to a token endpoint, and how its answer is read: the same for a code that is redeemed and for a refresh."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from loaner.catalog.provider import Provider
+from loaner.consent.grants import TokenSet
+from loaner.provider_call import Answer, ProviderTransport
+from loaner.secret import Secret
+from loaner.settings import Connector
+
+
+class NoTokens(Exception):
+    """The answer grants nothing. The text is for the log; it holds no provider prose."""
+
+
+async def ask(
+    transport: ProviderTransport, url: str, provider: Provider, connector: Connector, form: Mapping[str, str | Secret]
+) -> Answer:
+    """Post to a token endpoint as the connector's client (RFC 6749 §2.3.1). Raises :class:`Unanswered`.
+
+    It is sent once: what it spends is single use, and a second try would look like a replay.
+    """
+    sent = {name: value.reveal() if isinstance(value, Secret) else value for name, value in form.items()}
+    secret, basic = connector.client_secret, None
+    if secret and provider.consent.client_auth == "basic":
+        basic = (connector.client_id, secret)
+    else:
+        sent["client_id"] = connector.client_id
+        if secret and provider.consent.client_auth == "post":
+            sent["client_secret"] = secret.reveal()
+    return await transport.exchange("POST", url, headers={"Accept": "application/json"}, form=sent, basic=basic)
+
+
+def token_set(body: Mapping[str, Any], provider: Provider, asked: frozenset[str]) -> TokenSet:
+    """Read a token answer. Raises :class:`NoTokens` when it holds no access token.
+
+    Slack may put the person's token one level down, under ``authed_user``. A missing ``scope`` means what was asked
+    (RFC 6749 §5.1); an empty one, from apps whose registration fixes the permissions, means that nothing is said.
+    """
+    nested = next((part for part in body.values() if isinstance(part, dict) and "access_token" in part), {})
+    answer: dict[str, Any] = {**nested, **body}
+    access, refresh = answer.get("access_token"), answer.get("refresh_token")
+    if not isinstance(access, str) or not access:
+        raise NoTokens("the answer holds no access token")
+    scope = answer.get("scope")
+    words = scope if isinstance(scope, list) else str(scope).replace(",", " ").split()
+    return TokenSet(
+        access=Secret(access),
+        refresh=Secret(refresh) if isinstance(refresh, str) and refresh else None,
+        # A token that comes with a refresh token ends, whether or not the answer says when.
+        expires_in=_seconds(answer.get("expires_in")) or (provider.grant.lifetime if refresh else None),
+        refresh_expires_in=_seconds(answer.get("refresh_token_expires_in")),
+        permissions=asked if scope is None else frozenset(map(str, words)),
+    )
+
+
+def error_word(answer: Answer) -> str | None:
+    """The ``error`` of a token endpoint's answer (RFC 6749 §5.2; GitHub and Slack send it with HTTP 200)."""
+    word = answer.body.get("error") if isinstance(answer.body, dict) else None
+    return word if isinstance(word, str) else None
+
+
+def _seconds(value: Any) -> float | None:
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, str):
+        value = int(value) if value.isascii() and value.isdigit() else None
+    return float(value) if isinstance(value, int | float) and 0 < value < math.inf else None
