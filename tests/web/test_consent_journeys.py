@@ -104,7 +104,7 @@ async def test_a_call_that_waits_moves_the_device_flow_on_by_itself(local: House
     needed = await local.asked(GITHUB)
     await connect_github(local, local.browser(github="alice"), needed.invitation.url)
     local.pass_time(seconds=6)
-    assert await local.consents.wait_for_decision(needed.invitation.handle, 1) == "approved"
+    assert await local.consents.wait_for_decision(needed.invitation.handle, 30) == "approved"
 
 
 async def test_a_device_code_is_redeemed_once_by_sixty_four_pollers(local: House) -> None:
