@@ -68,6 +68,9 @@ class WorkloadSettings(_Section):
     environments: tuple[str, ...] = Field(min_length=1)
     acts_for: Annotated[str, StringConstraints(pattern=r"[^ ]+ [^ ].*")] | None = None
     """``ISSUER SUB`` of the person whose grants it uses and who is asked; the job itself when not set."""
+    trust_domain: Annotated[str, StringConstraints(pattern=r"[a-z0-9._-]{1,255}")] | None = None
+    """The SPIFFE trust domain whose keys the issuer publishes: its jobs are ``spiffe://TRUST_DOMAIN/…``, and their
+    tokens need not name the issuer."""
     algorithms: tuple[Literal["RS256", "PS256", "ES256", "EdDSA"], ...] = ("RS256", "ES256", "EdDSA")
 
 

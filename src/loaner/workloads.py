@@ -1,7 +1,10 @@
 """Agents without a person at the keyboard: a job's own OIDC token says which agent it is.
 
-GitHub Actions, Kubernetes service accounts and SPIFFE JWT-SVIDs with an ``iss`` are all JWTs of an issuer that
-publishes its keys. Such a token is believed for one configured purpose: an agent's name, in the environments named.
+GitHub Actions, Kubernetes service accounts and SPIFFE JWT-SVIDs are all JWTs of an issuer that publishes its keys.
+Such a token is believed for one configured purpose: an agent's name, in the environments named.
+
+A JWT-SVID need not say who issued it (``iss`` is none of its claims): its ``sub`` names a trust domain, and a setting
+says whose keys speak for that domain. Whatever else is required of a job's token is required of it too.
 
 https://docs.github.com/en/actions/reference/security/oidc
 https://kubernetes.io/docs/reference/access-authn-authz/authentication/#service-account-tokens
@@ -19,7 +22,7 @@ import jwt
 
 from loaner.caller import AccessTokens, Agent, SignedClaims, Subject, UnverifiedToken
 from loaner.clock import Now
-from loaner.errors import NotAuthenticated
+from loaner.errors import NotAuthenticated, SettingsInvalid
 from loaner.jwks import IssuerKeys
 from loaner.secret import fingerprint
 from loaner.settings import WorkloadSettings
@@ -36,7 +39,10 @@ class Checks(Protocol):
 
 
 class WorkloadTokens:
-    """Checks tokens of the configured workloads, for one environment. ``async with`` it: it holds the keys."""
+    """Checks tokens of the configured workloads, for one environment. ``async with`` it: it holds the keys.
+
+    Raises :class:`SettingsInvalid` where two issuers would speak for one trust domain.
+    """
 
     def __init__(
         self,
@@ -47,6 +53,10 @@ class WorkloadTokens:
         now: Now,
         keys: Mapping[str, IssuerKeys] | None = None,
     ) -> None:
+        speaks_for: dict[str, str] = {}
+        for one in workloads:
+            if one.trust_domain and speaks_for.setdefault(one.trust_domain, one.issuer) != one.issuer:
+                raise SettingsInvalid(f"the trust domain {one.trust_domain} has two issuers; one has to speak for it.")
         self._workloads = workloads
         self._environment = environment
         self._scope = scope
@@ -71,20 +81,20 @@ class WorkloadTokens:
         try:
             header = jwt.get_unverified_header(token)
             # Only chooses among the configured issuers; what it says is believed once their key has verified it.
-            issuer = jwt.decode(token, options={"verify_signature": False}).get("iss")
+            claimed = jwt.decode(token, options={"verify_signature": False})
         except (jwt.PyJWTError, ValueError, RecursionError):
             raise _refused("not a JWT") from None
-        candidates = [one for one in self._workloads if one.issuer == issuer]
+        candidates = [one for one in self._workloads if _may_come_from(one, claimed)]
         if not candidates:
             raise _refused("iss")
-        claims = await self._verified(token, header, candidates)
+        claims = await self._verified(token, header, candidates, names_issuer="iss" in claimed)
         for workload in candidates:
             if self._is(workload, claims):
                 return self._signed(workload, claims, token)
         raise _refused("no workload has these claims here")
 
     async def _verified(
-        self, token: UnverifiedToken, header: dict[str, Any], candidates: list[WorkloadSettings]
+        self, token: UnverifiedToken, header: dict[str, Any], candidates: list[WorkloadSettings], *, names_issuer: bool
     ) -> dict[str, Any]:
         algorithm, key_id = header.get("alg"), header.get("kid")
         # Before any key is looked at, so that the header never chooses how it is verified (RFC 8725 §3.1).
@@ -103,9 +113,9 @@ class WorkloadTokens:
                     token,
                     key,
                     algorithms=[algorithm],
-                    issuer=candidates[0].issuer,
+                    issuer=candidates[0].issuer if names_issuer else None,
                     options={
-                        "require": ["iss", "aud", "sub", "exp", "iat"],
+                        "require": ["aud", "sub", "exp"],
                         "verify_aud": False,  # compared with each workload's own, below
                         "verify_exp": False,  # times are compared with our own clock
                         "verify_nbf": False,
@@ -120,14 +130,16 @@ class WorkloadTokens:
         audience = claims["aud"]
         audiences = audience if isinstance(audience, list) else [audience]
         return (
-            audiences == [workload.audience]  # one meant for others too could be replayed by them
+            (workload.trust_domain is None or _is_of(workload.trust_domain, claims))
+            and audiences == [workload.audience]  # one meant for others too could be replayed by them
             and self._environment in workload.environments
             and all(_at(claims, name) == wanted for name, wanted in workload.claims.items())
         )
 
     def _signed(self, workload: WorkloadSettings, claims: dict[str, Any], token: UnverifiedToken) -> SignedClaims:
         now, sub = self._now().timestamp(), claims["sub"]
-        times = [claims["iat"], claims["exp"], claims.get("nbf", claims["iat"])]
+        issued = claims.get("iat", None if workload.trust_domain is None else int(now))  # a JWT-SVID need not say
+        times = [issued, claims["exp"], claims.get("nbf", issued)]
         if any(type(one) is not int or not 0 <= one < 1 << 40 for one in times):
             raise _refused("times")
         issued, expires, begins = times
@@ -162,6 +174,17 @@ class PeopleAndWorkloads:
         except (jwt.PyJWTError, ValueError, RecursionError):
             raise _refused("not a JWT") from None
         return await (self._workloads if kind in _TYPES else self._people).check(token)
+
+
+def _may_come_from(workload: WorkloadSettings, claimed: Mapping[str, Any]) -> bool:
+    if workload.trust_domain is None or "iss" in claimed:
+        return bool(claimed.get("iss") == workload.issuer)
+    return _is_of(workload.trust_domain, claimed)
+
+
+def _is_of(trust_domain: str, claims: Mapping[str, Any]) -> bool:
+    """Whether ``sub`` is a SPIFFE ID of that trust domain (JWT-SVID §3.1, SPIFFE-ID §2)."""
+    return str(claims.get("sub")).startswith(f"spiffe://{trust_domain}/")
 
 
 def _at(claims: Mapping[str, Any], path: str) -> Any:

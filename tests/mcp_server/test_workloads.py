@@ -9,7 +9,9 @@ import pytest
 
 from loaner.caller import Subject
 from loaner.clock import utc_now
+from loaner.errors import SettingsInvalid
 from loaner.settings import WorkloadSettings
+from loaner.workloads import WorkloadTokens
 from mcp_server import doors
 from mcp_server.doors import ERAS, Door, open_door
 from mcp_server.fakes import fake_loaner
@@ -93,6 +95,71 @@ async def test_the_header_of_a_jobs_token_chooses_nothing(door: Door, header: di
 )
 async def test_a_job_of_another_environment_is_nobody_here(door: Door) -> None:
     assert (await door.post(**job(), **doors.MODERN)).status_code == 401
+
+
+SPIFFE_ID = "spiffe://acme.example/ci/triage"
+SVID = CI.model_copy(update={"claims": {"sub": SPIFFE_ID}, "trust_domain": "acme.example", "acts_for": None})
+MINIMAL = {"sub": SPIFFE_ID, "iss": REMOVE, "iat": REMOVE, "jti": REMOVE, "repository_id": REMOVE}
+
+
+@pytest.mark.parametrize("door", [SVID], ids=["spiffe"], indirect=True)
+@pytest.mark.parametrize("typ", ["JWT", "JOSE", REMOVE], ids=["JWT", "JOSE", "none"])
+@pytest.mark.parametrize("more", [{}, {"iss": ISSUER}], ids=["minimal", "with iss"])
+async def test_a_jwt_svid_need_not_say_who_issued_it(door: Door, typ: object, more: dict[str, Any]) -> None:
+    """Header and claims of a JWT-SVID (§2, §3): ``sub``, ``aud`` and ``exp`` are all that it must have."""
+    async with door.agent("auto", header={"typ": typ}, **(JOB | MINIMAL | more)) as agent:
+        await agent.call_tool("github_get_me", {"text": "x"})
+    ((_, caller),) = door.served.journey.calls
+    assert caller.subject == Subject(ISSUER, SPIFFE_ID)
+    assert (caller.agent.name, caller.agent.verified) == ("ci-triage", True)
+
+
+@pytest.mark.parametrize("door", [SVID], ids=["spiffe"], indirect=True)
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"sub": "spiffe://acme.example/ci/other"},
+        {"sub": [SPIFFE_ID]},
+        {"sub": REMOVE},
+        {"iss": "https://stranger.example"},
+        {"iss": None},
+        {"aud": "https://elsewhere.example"},
+        {"aud": REMOVE},
+        {"exp": REMOVE},
+        {"exp": int(utc_now().timestamp()) - 60},
+        {"exp": int(utc_now().timestamp()) + 400 * 24 * 3600},
+        {"key": "rsa-2"},
+    ],
+    ids=lambda wrong: "-".join(f"{name}={str(value)[:50]}" for name, value in wrong.items() if name != "exp") or "exp",
+)
+async def test_a_jwt_svid_of_another_domain_workload_or_key_is_nobody(door: Door, wrong: dict[str, Any]) -> None:
+    assert (await door.post(**job(**MINIMAL), **doors.MODERN)).status_code == 200
+    assert (await door.post(**job(**(MINIMAL | wrong)), **doors.MODERN)).status_code == 401
+
+
+async def test_only_jobs_of_a_trust_domain_may_leave_the_issuer_out(door: Door) -> None:
+    """This door's job is GitHub's: its claims are told apart by the issuer that signed them."""
+    assert (await door.post(**job(), **doors.MODERN)).status_code == 200
+    for left_out in ("iss", "iat"):
+        assert (await door.post(**job(**{left_out: REMOVE}), **doors.MODERN)).status_code == 401
+
+
+WHOLE_DOMAIN = SVID.model_copy(update={"claims": {"repository_id": "7"}})
+
+
+@pytest.mark.parametrize("door", [WHOLE_DOMAIN], ids=["domain"], indirect=True)
+@pytest.mark.parametrize("issuer", [REMOVE, ISSUER], ids=["minimal", "with iss"])
+async def test_an_issuer_speaks_for_its_own_trust_domain_alone(door: Door, issuer: object) -> None:
+    svid = MINIMAL | {"repository_id": "7", "iss": issuer}
+    assert (await door.post(**job(**svid), **doors.MODERN)).status_code == 200
+    for other in ("spiffe://acme.example.evil.example/ci", "spiffe://evil.example/ci", "spiffe://acme.example", SUB):
+        assert (await door.post(**job(**(svid | {"sub": other})), **doors.MODERN)).status_code == 401
+
+
+def test_one_trust_domain_has_one_issuer() -> None:
+    other = SVID.model_copy(update={"issuer": "https://other.example"})
+    with pytest.raises(SettingsInvalid, match=r"acme\.example has two issuers"):
+        WorkloadTokens([SVID, other], environment="testing", scope="tools", now=utc_now)
 
 
 async def test_people_are_checked_as_strictly_as_before(door: Door) -> None:
