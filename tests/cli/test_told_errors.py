@@ -19,6 +19,7 @@ USAGE: dict[str, tuple[list[str], str]] = {
     "no identity": (["serve", "--http"], "needs an identity provider"),
     "a sandbox elsewhere": (["serve", "--sandbox", "https://evil.example"], "only ever on this machine"),
     "a sandbox on a host that looks near": (["serve", "--sandbox", "http://127.0.0.1.evil.example"], "only ever on"),
+    "a sandbox that is not there": (["serve", "--sandbox", "http://127.0.0.1:1"], "no sandbox answers at"),
     "no sandbox to read": (["sandbox", "ledger"], "no sandbox is running here"),
     "no sandbox to approve at": (["sandbox", "approve", "WDJB-MJHT"], "no sandbox is running here"),
     "no sandbox for a token": (["sandbox", "token"], "no sandbox is running here"),

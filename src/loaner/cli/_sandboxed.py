@@ -7,6 +7,8 @@ import os
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import anyio
+
 from loaner.connectors import Connectors
 from loaner.errors import UsageError
 from loaner.sandbox.github import registered as github
@@ -45,6 +47,18 @@ def on_sandbox(settings: Settings, url: str) -> Settings:
             },
         }
     )
+
+
+async def refuse_nothing(url: str) -> None:
+    """Where no sandbox answers, a server would start well and fail at every call. Raises :class:`UsageError`."""
+    parts = urlsplit(url)
+    try:
+        with anyio.fail_after(5):
+            await (await anyio.connect_tcp(parts.hostname or "", parts.port or 80)).aclose()
+    except (OSError, TimeoutError):
+        raise UsageError(
+            f"no sandbox answers at {url}.", do="Start one with: loaner sandbox --port N   and give its address."
+        ) from None
 
 
 def refuse_elsewhere(url: str) -> None:

@@ -77,6 +77,8 @@ async def _serve(settings: Settings, http: bool) -> None:
                 running = await stack.enter_async_context(serving(home=settings.home))
                 url = running.base_url
             settings, connectors = _sandboxed.on_sandbox(settings, url), _sandboxed.connectors()
+            if not embedded:
+                await _sandboxed.refuse_nothing(url)
         loaner = await stack.enter_async_context(open_loaner(settings, connectors=connectors))
         if embedded:
             # A new sandbox knows nothing of what an earlier one granted.
