@@ -39,6 +39,16 @@ class Scope:
     alternatives: tuple[frozenset[str], ...] = ()
     """Other permission sets that would do as well, where the provider accepts either."""
     limits: tuple[Limit, ...] = ()
+    narrower: str = ""
+    """What the call is about inside the resource, where it names something: ``issue:acme/web#12``. No credential can
+    be limited to it; a task can."""
+    wider: str = ""
+    """What the resource's own name says it is a part of: ``team:ENG`` for ``issue:ENG-12``."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All that a task may call it by, the narrowest first."""
+        return tuple(name for name in (self.narrower, self.resource, self.wider) if name)
 
     @property
     def resource_name(self) -> str:

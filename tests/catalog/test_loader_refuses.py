@@ -75,6 +75,21 @@ MUTATIONS = {
     ),
     "a case without a test": ("slack/get_channel.toml", 'equals  = "mpim"\n', "", "exactly one of"),
     "a case that changes nothing": ("slack/get_channel.toml", 'instead = ["mpim:read"]', "", "needs add, instead"),
+    "what is narrower, of any repository": (
+        "github/issue_read.toml", '"issue:{owner}/{repo}#', '"issue:{repo}#', "what is narrower leaves out 'owner'"
+    ),
+    "what is narrower by what is written": (
+        "github/add_issue_comment.toml", "#{issue_number}", "#{body}", "content ('body') cannot be a resource"
+    ),
+    "what is narrower by what may be absent": (
+        "slack/send_message.toml",
+        'resource    = "channel:{channel}"',
+        'resource = "channel:{channel}"\nnarrower = "thread:{channel}/{thread_ts}"',
+        "'thread_ts' may be absent",
+    ),
+    "a wider resource without a name": (
+        "linear/provider.toml", "([A-Z][A-Z0-9]{0,9})-[0-9]+", "[A-Z][A-Z0-9]{0,9}-[0-9]+", "one group"
+    ),
     "an unknown lookup": (
         "slack/list_members.toml", 'lookup = "channel"', 'lookup = "chanel"', "no lookup 'chanel'"
     ),

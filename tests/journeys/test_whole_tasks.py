@@ -61,7 +61,7 @@ async def test_a_call_outside_a_task_asks_and_says_what_is_outside(acme: Town) -
         assert not (await acme.call(agent, "github_issue_read", ISSUE)).is_error
         elsewhere = await agent.call_tool("github_issue_read", ISSUE | {"repo": "api"})
         other = await agent.call_tool("github_list_issues", {"owner": "acme", "repo": "web"})
-        assert "acme/api is none of its resources" in text_of(elsewhere)
+        assert "acme/api#1 is none of its resources" in text_of(elsewhere)
         assert "github_list_issues is none of its tools" in text_of(other)
         for answer in (elsewhere, other):
             assert error_of(answer)["code"] == "consent_required"

@@ -59,7 +59,15 @@ class OperationScope:
         if ":" in resource:
             limits.append(Limit("resource", resource.partition(":")[2], enforced.resource))
         limits.append(Limit("call", "this call only", enforced.call))
-        return Scope(self.provider.name, permissions, resource, self.rule.alternatives, tuple(limits))
+        return Scope(
+            self.provider.name,
+            permissions,
+            resource,
+            self.rule.alternatives,
+            tuple(limits),
+            narrower=self.rule.narrower_for(bound.arguments),
+            wider=self.provider.wider_than(resource),
+        )
 
     @property
     def permissions(self) -> frozenset[str]:

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from loaner.catalog.described import Described
 from loaner.catalog.lookup import Lookup
+from loaner.catalog.wider import Wider
 from loaner.scope import Enforcer
 
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -257,6 +258,7 @@ class Provider(Described):
     """The provider's error words and what they mean."""
     forms: dict[str, Form] = Field(default_factory=dict)
     lookups: dict[str, Lookup] = Field(default_factory=dict)
+    wider: tuple[Wider, ...] = ()
     api: str = "api"
     """The host key that operations' paths belong to."""
     graphql: Where | None = None
@@ -302,6 +304,11 @@ class Provider(Described):
     def excess(self, granted: frozenset[str], needed: frozenset[str]) -> frozenset[str]:
         """What of ``granted`` goes beyond ``needed``: what the credential could have done besides the call."""
         return frozenset(granted - self._spread(needed))
+
+    def wider_than(self, resource: str) -> str:
+        """What the resource says by its name that it is a part of; empty if nothing."""
+        found = ((one, re.fullmatch(one.pattern, resource)) for one in self.wider)
+        return next((f"{one.kind}:{match[1]}" for one, match in found if match), "")
 
     def rank(self, permission: str) -> int:
         """How far up ``levels`` a permission stands; 0 where levels do not apply."""

@@ -81,11 +81,12 @@ class Case(Test):
     add: Permissions = frozenset()
     instead: Permissions | None = None
     resource: str | None = None
+    narrower: str | None = None
 
     @model_validator(mode="after")
     def _changes_something(self) -> Case:
-        if not self.add and not self.instead and not self.resource:
-            raise ValueError("a case needs add, instead or resource")
+        if not self.add and not self.instead and not self.resource and not self.narrower:
+            raise ValueError("a case needs add, instead, resource or narrower")
         return self
 
 
@@ -108,6 +109,8 @@ class ScopeRule(Described):
 
     permissions: Permissions | Literal["none", "cases"]
     resource: str = ""
+    narrower: str = ""
+    """What the call is about inside the resource: one issue of a repository. Tasks are bound to it, credentials not."""
     alternatives: tuple[Permissions, ...] = ()
     when: tuple[Case, ...] = ()
 
@@ -132,23 +135,39 @@ class ScopeRule(Described):
         return collected
 
     def resource_for(self, arguments: Mapping[str, Any]) -> str:
-        template = self.resource
+        return _filled(self._template("resource", arguments), arguments)
+
+    def narrower_for(self, arguments: Mapping[str, Any]) -> str:
+        """Empty where the call names nothing inside its resource."""
+        return _filled(self._template("narrower", arguments), arguments)
+
+    def _template(self, of: Literal["resource", "narrower"], arguments: Mapping[str, Any]) -> str:
+        template: str = getattr(self, of)
         for case in self.when:
-            if case.resource and case.holds(arguments):
-                template = case.resource
-        missing = [name for name in PLACEHOLDER.findall(template) if name not in arguments]
-        if missing:
-            raise InvalidArguments(f"{', '.join(missing)} is required with what was given.")
-        return PLACEHOLDER.sub(lambda found: _told(arguments[found[1]]), template)
+            if getattr(case, of) and case.holds(arguments):
+                template = getattr(case, of)
+        return template
+
+    def templates(self, of: Literal["resource", "narrower"]) -> tuple[str, ...]:
+        """Every one that may be the call's."""
+        return tuple(filter(None, (getattr(self, of), *(getattr(case, of) for case in self.when))))
 
     def cases(self) -> tuple[CaseTold, ...]:
         return tuple(
             CaseTold(case.told(), case.instead or case.add, "instead" if case.instead else "add", case.resource)
             for case in self.when
+            if case.add or case.instead or case.resource  # or it is about tasks alone
         )
 
     def named_params(self) -> Iterator[str]:
         """Every parameter that the rule looks at or puts into the resource."""
-        for template in (self.resource, *(case.resource or "" for case in self.when)):
+        for template in (*self.templates("resource"), *self.templates("narrower")):
             yield from PLACEHOLDER.findall(template)
         yield from (case.param for case in self.when)
+
+
+def _filled(template: str, arguments: Mapping[str, Any]) -> str:
+    missing = [name for name in PLACEHOLDER.findall(template) if name not in arguments]
+    if missing:
+        raise InvalidArguments(f"{', '.join(missing)} is required with what was given.")
+    return PLACEHOLDER.sub(lambda found: _told(arguments[found[1]]), template)

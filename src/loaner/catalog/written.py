@@ -6,7 +6,7 @@ A check yields where in the file and what is wrong; nothing here reads a file.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Literal
 
 from graphql import GraphQLError, OperationDefinitionNode, parse
@@ -108,22 +108,37 @@ def _scope(written: Written) -> Iterator[Problem]:
         yield ("scope",), "a scope needs a resource"
     for name in sorted(set(rule.named_params()) - set(params)):
         yield ("scope",), f"undeclared parameter {name!r}"
-    templates = " ".join((rule.resource, *(case.resource or "" for case in rule.when)))
-    placed = set(PLACEHOLDER.findall(templates))
+    placed = set(PLACEHOLDER.findall(" ".join(rule.templates("resource"))))
     for name, param in params.items():
         if param.role == "resource" and name not in placed:
             # The loan would not be narrowed to it, although the call is about it.
             yield ("scope", "resource"), f"the resource leaves out {name!r}"
         if param.role == "content" and name in placed:
             yield ("scope", "resource"), f"content ({name!r}) cannot be a resource"
-    for name in PLACEHOLDER.findall(rule.resource):
-        if name in params and not _always_there(params[name]):
-            yield ("scope", "resource"), f"{name!r} may be absent; give a case with present = true its own resource"
+    yield from _absent("resource", rule.resource, params)
+    yield from _narrower(rule, params)
     for index, case in enumerate(rule.when):
         choices = params[case.param].choices if case.param in params else ()
         tested = [case.equals, case.includes, *case.one_of]
         for value in (value for value in tested if choices and value is not None and value not in choices):
             yield ("scope", "when", index), f"{case.param!r} is never {value!r}"
+
+
+def _narrower(rule: ScopeRule, params: Mapping[str, Param]) -> Iterator[Problem]:
+    yield from _absent("narrower", rule.narrower, params)
+    for template in rule.templates("narrower"):
+        named = set(PLACEHOLDER.findall(template))
+        # Issue 12 of whichever repository is no narrower than a repository.
+        for name in sorted(set(PLACEHOLDER.findall(rule.resource)) - named):
+            yield ("scope", "narrower"), f"what is narrower leaves out {name!r}"
+        for name in sorted(name for name in named if name in params and params[name].role == "content"):
+            yield ("scope", "narrower"), f"content ({name!r}) cannot be a resource"
+
+
+def _absent(key: str, template: str, params: Mapping[str, Param]) -> Iterator[Problem]:
+    for name in PLACEHOLDER.findall(template):
+        if name in params and not _always_there(params[name]):
+            yield ("scope", key), f"{name!r} may be absent; give a case with present = true its own {key}"
 
 
 def _wording(written: Written) -> Iterator[Problem]:

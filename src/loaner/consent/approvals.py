@@ -33,6 +33,8 @@ class Call:
     policy_version: str
     exact: bool
     """Only an approval of exactly these arguments will do."""
+    names: tuple[str, ...] = ()
+    """All that a task may call the resource by, the narrowest first."""
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -57,7 +59,7 @@ class Approval:
         """Is the call's tool, resource and what is fixed of its arguments within this approval?"""
         given = {name: plain_value(value) for name, value in call.arguments.items()}
         fixed = all(name in given and given[name] == value for name, value in (self.fixed or {}).items())
-        about = is_about(self.resources, call.resource) if self.task else call.resource in self.resources
+        about = is_about(self.resources, call.names) if self.task else call.resource in self.resources
         return call.operation in self.operations and about and fixed
 
 

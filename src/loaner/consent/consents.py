@@ -312,6 +312,7 @@ class Consents:
             connector=connector.name,
             operation=bound.operation.tool,
             resource=scope.resource,
+            names=scope.names,
             digest=bound.digest,
             policy_version=self.policy_version,
             # A read that no rule asks about is only asked for where a task runs, and a task may cover it.

@@ -28,6 +28,8 @@ class Item:
     summary: str
     fixed: Mapping[str, Any] = field(default_factory=dict)
     """Arguments that must be exactly these; the others are free."""
+    resources: tuple[str, ...] = ()
+    """Those of the task's resources that this tool is for; all of them if none is named."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Envelope:
     """In the agent's own words: shown as such, and nothing is decided by it."""
     items: tuple[Item, ...]
     resources: tuple[str, ...]
-    """``acme/web`` or ``repository:acme/web``; :data:`ANYTHING` for every one."""
+    """``acme/web``, ``acme/web#12`` or ``repository:acme/web``; :data:`ANYTHING` for every one."""
     minutes: int
 
     def __post_init__(self) -> None:
@@ -45,6 +47,8 @@ class Envelope:
             raise ValueError("a task needs at least one tool and one resource")
         if not 1 <= self.minutes <= MAX_MINUTES or any(not 1 <= item.count <= MAX_COUNT for item in self.items):
             raise ValueError("a task needs counts and a time within bounds")
+        if any(not set(item.resources) <= set(self.resources) for item in self.items):
+            raise ValueError("a tool is for resources of the task")
 
     @property
     def need(self) -> str:
@@ -68,8 +72,25 @@ class Envelope:
         first = self.resources[0].partition(":")[2] or self.resources[0]
         return first if len(self.resources) == 1 else f"{len(self.resources)} resources"
 
+    def on(self, item: Item) -> tuple[str, ...]:
+        """What this tool is for."""
+        return item.resources or self.resources
+
+    def covers(self, other: Envelope) -> bool:
+        """Is the other nowhere wider than this one?"""
+        return other.minutes <= self.minutes and all(
+            any(
+                (item.tool, item.fixed) == (one.tool, one.fixed)
+                and item.count <= one.count
+                and set(other.on(item)) <= set(self.on(one))
+                for one in self.items
+            )
+            for item in other.items
+        )
+
     def trimmed(self, counts: Mapping[int, int], resources: Collection[int], minutes: int) -> Envelope:
-        """The same with only these items (by place, with a count) and these resources, for at most so long.
+        """The same with only these items (by place, with a count) and these resources, for at most so long. A tool
+        that none of its own resources is left of goes with them.
 
         Raises :class:`ValueError` for anything that would widen it, or leave nothing.
         """
@@ -78,21 +99,28 @@ class Envelope:
                 raise ValueError("a count can only be lowered")
         if not 1 <= minutes <= self.minutes or not set(resources) <= set(range(len(self.resources))):
             raise ValueError("the time can only be shortened")
-        items = tuple(replace(self.items[place], count=count) for place, count in sorted(counts.items()))
         kept = tuple(self.resources[place] for place in sorted(resources))
-        return Envelope(self.purpose, items, kept, minutes)
+        items = []
+        for place, count in sorted(counts.items()):
+            item = self.items[place]
+            own = tuple(one for one in item.resources if one in kept)
+            if own or not item.resources:  # none left is not the same as none named, which means all
+                items.append(replace(item, count=count, resources=own))
+        return Envelope(self.purpose, tuple(items), kept, minutes)
 
     def stored(self) -> dict[str, Any]:
         return {
             "purpose": self.purpose,
-            "items": [{**vars(item), "fixed": dict(item.fixed)} for item in self.items],
+            "items": [
+                {**vars(item), "fixed": dict(item.fixed), "resources": list(item.resources)} for item in self.items
+            ],
             "resources": list(self.resources),
             "minutes": self.minutes,
         }
 
     @classmethod
     def read(cls, stored: Mapping[str, Any]) -> Envelope:
-        items = tuple(Item(**item) for item in stored["items"])
+        items = tuple(Item(**{**item, "resources": tuple(item.get("resources", ()))}) for item in stored["items"])
         return cls(stored["purpose"], items, tuple(stored["resources"]), stored["minutes"])
 
 
@@ -105,9 +133,10 @@ def lasting(minutes: int) -> str:
     return " ".join(part for part in (f"{hours} h" if hours else "", f"{rest} min" if rest else "") if part)
 
 
-def is_about(resources: Collection[str], resource: str) -> bool:
-    """Is ``resource``, as a scope names it, one of these?"""
-    return ANYTHING in resources or resource in resources or resource.partition(":")[2] in set(resources) - {""}
+def is_about(resources: Collection[str], names: Collection[str]) -> bool:
+    """Is what a call is about one of these? ``names``: all that its scope calls it, with the kind before a colon."""
+    known = {short for name in names for short in (name, name.partition(":")[2]) if short}
+    return ANYTHING in resources or not known.isdisjoint(resources)
 
 
 def plain_value(value: Any) -> Any:

@@ -23,6 +23,7 @@ class Wanted(_Checked):
     tool: _Line
     count: int = Field(default=10, ge=1, le=MAX_COUNT)
     arguments: dict[str, str | int | bool | list[str]] = Field(default_factory=dict)
+    resources: list[_Line] = Field(default_factory=list, max_length=20)
 
 
 class Proposal(_Checked):
@@ -62,9 +63,17 @@ class Proposal(_Checked):
             problem = "is none of its parameters" if param is None else param.problem(value, operation.provider.forms)
             if problem:
                 raise InvalidArguments(f"{operation.tool}: {name} {problem}.")
+        if others := [one for one in wanted.resources if one not in self.resources]:
+            raise InvalidArguments(f"{operation.tool}: {others[0]} is none of the task's resources.")
         connector = connectors.choose(operation.provider.name, caller).name
         return Item(
-            operation.tool, wanted.count, connector, operation.effect, operation.summary, dict(wanted.arguments)
+            operation.tool,
+            wanted.count,
+            connector,
+            operation.effect,
+            operation.summary,
+            dict(wanted.arguments),
+            tuple(dict.fromkeys(wanted.resources)),
         )
 
 

@@ -113,13 +113,7 @@ class Tasks:
 
     async def agree(self, asked: Pending, envelope: Envelope, *, proven_by: str) -> bool:
         """A yes to a proposal as the person left it. Raises :class:`ValueError` if it is wider than what was asked."""
-        proposed = Envelope.read(asked.shown["task"])
-        for item in envelope.items:
-            if not any(
-                item.tool == one.tool and item.fixed == one.fixed and item.count <= one.count for one in proposed.items
-            ):
-                raise ValueError("an agreed task is never wider than the proposed one")
-        if not set(envelope.resources) <= set(proposed.resources) or envelope.minutes > proposed.minutes:
+        if not Envelope.read(asked.shown["task"]).covers(envelope):
             raise ValueError("an agreed task is never wider than the proposed one")
         return await self.settling.agree(asked, envelope, proven_by=proven_by)
 
@@ -145,6 +139,7 @@ class Tasks:
             connector="",
             operation=bound.operation.tool,
             resource=scope.resource,
+            names=scope.names,
             digest=bound.digest,
             policy_version=self.policy_version,
             exact=False,

@@ -73,7 +73,7 @@ def make(
                 task=task_id,
                 connector=item.connector,
                 operations=[item.tool],
-                resources=list(envelope.resources),
+                resources=list(envelope.on(item)),
                 digest=None,
                 fixed=dict(item.fixed),
                 uses_left=item.count,
@@ -124,8 +124,8 @@ def outside(connection: Connection, running: list[Task], call: Call) -> str:
     mine = [part for part in parts if call.operation in part.operations]
     if not mine:
         return f"{call.operation} is none of its tools"
-    if not is_about(mine[0].resources, call.resource):
-        return f"{call.resource.partition(':')[2] or call.resource} is none of its resources"
+    if not any(is_about(part.resources, call.names) for part in mine):
+        return f"{call.names[0].partition(':')[2] or call.names[0]} is none of its resources"
     fitting = [part for part in mine if part.fits(call)]
     if not fitting:
         return f"it fixes other arguments for {call.operation}"

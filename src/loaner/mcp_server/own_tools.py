@@ -18,6 +18,7 @@ from loaner.journey import ToolCall
 from loaner.mcp_server.served import Payload, Served
 
 _NAME: Final = {"type": "string", "minLength": 1, "maxLength": 200}
+_RESOURCES: Final = {"type": "array", "maxItems": 20, "items": _NAME}
 
 
 @dataclass(frozen=True)
@@ -66,14 +67,14 @@ PROPOSE: Final = OwnTool(
                 tool=_NAME,
                 count={"type": "integer", "minimum": 1, "maximum": 100, "default": 10},
                 arguments={"type": "object", "description": "Arguments that shall be exactly these, if any."},
+                resources={**_RESOURCES, "description": "Which of the task's this tool is for; all if not said."},
             ),
         },
         resources={
-            "type": "array",
+            **_RESOURCES,
             "minItems": 1,
-            "maxItems": 20,
-            "items": _NAME,
-            "description": "acme/web, #releases, ENG; workspace, repositories, user where there is none; * for all.",
+            "description": "As narrow as you know: acme/web#12, acme/web/README.md, acme/web, #releases, ENG-7, ENG "
+            "(its issues too); workspace, repositories, user where there is none; * for all.",
         },
         minutes={"type": "integer", "minimum": 1, "maximum": 480, "default": 60},
     ),
@@ -147,6 +148,7 @@ class OwnTools:
 
 def _told(running: Running) -> dict[str, Any]:
     """A task as it was agreed, so that the agent plans with that and not with what it proposed."""
+    resources = list(dict.fromkeys(one for part in running.left for one in part.resources))
     return {
         "task": running.task.id,
         "purpose": running.task.purpose,
@@ -154,9 +156,10 @@ def _told(running: Running) -> dict[str, Any]:
         "operations": [
             {"tool": part.operations[0], "calls_left": part.uses_left}
             | ({"arguments": dict(part.fixed)} if part.fixed else {})
+            | ({"resources": list(part.resources)} if set(part.resources) != set(resources) else {})
             for part in running.left
         ],
-        "resources": list(running.left[0].resources) if running.left else [],
+        "resources": resources,
     }
 
 
