@@ -11,8 +11,8 @@ from typing import Any
 
 from loaner.catalog.provider import Provider
 from loaner.consent.device import Body
-from loaner.consent.token_endpoint import ask
 from loaner.provider_call import ProviderTransport, Unanswered
+from loaner.provider_call.token_endpoint import ask
 from loaner.secret import Secret
 from loaner.settings import Connector
 

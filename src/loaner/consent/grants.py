@@ -18,6 +18,7 @@ from loaner.caller import Caller
 from loaner.catalog.provider import Provider
 from loaner.clock import Now
 from loaner.errors import GrantBroken, LoanerError
+from loaner.provider_call.token_endpoint import TokenSet
 from loaner.secret import Secret
 from loaner.settings import Connector
 from loaner.store import Store, Unsealable, WrongKey
@@ -34,21 +35,6 @@ class GrantUnreadable(GrantBroken):
     """A stored grant that does not open. ``altered``: whatever key is configured, it never will."""
 
     altered = False
-
-
-@dataclass(frozen=True)
-class TokenSet:
-    """What a token endpoint answered. Lifetimes in seconds."""
-
-    access: Secret
-    refresh: Secret | None
-    expires_in: float | None
-    refresh_expires_in: float | None
-    permissions: frozenset[str]
-
-    def as_secret(self) -> Secret:
-        refresh = self.refresh.reveal() if self.refresh else None
-        return Secret(json.dumps({"access": self.access.reveal(), "refresh": refresh}))
 
 
 @dataclass(frozen=True)

@@ -16,13 +16,13 @@ from loaner.consent.approvals import Call
 from loaner.consent.device import Body
 from loaner.consent.envelope import Envelope
 from loaner.consent.exchange import ExchangeFailed
-from loaner.consent.grants import DifferentAccount, Grants, TokenSet
+from loaner.consent.grants import DifferentAccount, Grants
 from loaner.consent.pending import Pending, Remember
-from loaner.consent.token_endpoint import NoTokens, token_set
 from loaner.consent.waiting import Bell
 from loaner.errors import StoreUnusable
 from loaner.failpoints import reached
 from loaner.provider_call import ProviderTransport
+from loaner.provider_call.token_endpoint import NoTokens, TokenSet, token_set
 from loaner.settings import Connector
 from loaner.store import Store, pairs
 

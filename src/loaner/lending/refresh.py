@@ -18,12 +18,12 @@ from sqlalchemy import Connection, or_, select, update
 
 from loaner.catalog.provider import Provider
 from loaner.clock import Now
-from loaner.consent.grants import Grant, Grants, GrantUnreadable, TokenSet
-from loaner.consent.token_endpoint import NoTokens, ask, error_word, token_set
+from loaner.consent.grants import Grant, Grants, GrantUnreadable
 from loaner.errors import GrantBroken, ProviderUnavailable
 from loaner.failpoints import reached
 from loaner.lending import journal
 from loaner.provider_call import Answer, ProviderTransport, Unanswered
+from loaner.provider_call.token_endpoint import NoTokens, TokenSet, ask, error_word, token_set
 from loaner.secret import Secret
 from loaner.settings import Connector
 from loaner.store.owner import is_gone, this_process

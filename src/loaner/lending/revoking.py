@@ -13,11 +13,11 @@ from loaner.catalog.provider import Provider
 from loaner.clock import Now
 from loaner.connectors import Connectors
 from loaner.consent.grants import Grant, Grants
-from loaner.consent.token_endpoint import error_word
 from loaner.errors import GrantBroken, LoanerError, ProviderUnavailable, SettingsInvalid
 from loaner.lending import journal
 from loaner.lending.refresh import EARLY, Refresher
 from loaner.provider_call import Answer, ProviderTransport, Unanswered
+from loaner.provider_call.token_endpoint import error_word
 from loaner.secret import Secret
 from loaner.settings import Connector
 from loaner.store import pairs

@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from loaner.catalog.provider import Provider
-from loaner.consent.grants import TokenSet
-from loaner.provider_call import Answer, ProviderTransport
+from loaner.provider_call.transport import Answer, ProviderTransport
 from loaner.secret import Secret
 from loaner.settings import Connector
+
+
+@dataclass(frozen=True)
+class TokenSet:
+    """What a token endpoint granted. Lifetimes in seconds."""
+
+    access: Secret
+    refresh: Secret | None
+    expires_in: float | None
+    refresh_expires_in: float | None
+    permissions: frozenset[str]
+
+    def as_secret(self) -> Secret:
+        refresh = self.refresh.reveal() if self.refresh else None
+        return Secret(json.dumps({"access": self.access.reveal(), "refresh": refresh}))
 
 
 class NoTokens(Exception):
