@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import anyio
 import structlog
@@ -54,6 +54,8 @@ class Standing:
     approved: list[Approval]
     pending: list[Pending]
     tasks: list[Running]
+    denied: list[Pending] = field(default_factory=list)
+    """What was refused a moment ago and answers its agent's repeats; a person's own view has it."""
 
 
 class Consents:
@@ -198,6 +200,11 @@ class Consents:
     async def deny(self, asked: Pending, *, proven_by: str) -> None:
         await self._settling.deny(asked.handle, proven_by=proven_by)
 
+    async def ask_again(self, asked: Pending) -> bool:
+        """The person takes a "no" back, and will answer anew. Raises :class:`PolicyDenied` behind a fence."""
+        at = self.now()
+        return await self.store.write(lambda c: pending.ask_again(c, asked, at))
+
     async def approve(self, asked: Pending, *, remember: Remember, proven_by: str, session: str) -> str | None:
         """A yes. Returns the provider's page to go on to, where there is one.
 
@@ -231,7 +238,8 @@ class Consents:
         grants = await self.grants.all_of(subject.key)
         approved = await self.store.read(lambda c: approvals.all_of(c, subject.key, at))
         waiting = await self.store.read(lambda c: pending.open_of(c, subject, at))
-        return Standing(grants, approved, waiting, await self.tasks.of_person(subject))
+        denied = await self.store.read(lambda c: pending.denied_of(c, subject, at))
+        return Standing(grants, approved, waiting, await self.tasks.of_person(subject), denied)
 
     async def end_approval(self, approval_id: str, subject: Subject) -> bool:
         at = self.now()

@@ -167,6 +167,31 @@ def move(connection: Connection, handle: str, *, to: State, at: datetime, **colu
     )
 
 
+def ask_again(connection: Connection, asked: Pending, at: datetime) -> bool:
+    """Take a "no" back: the question is open again as it was, until it would have ended; whether it is.
+
+    Only its person does that, on its page: for the agent a "no" stays one. Raises :class:`PolicyDenied` behind a fence.
+    """
+    fences.refuse(connection, Party(asked.subject, asked.asked_by.key, asked.environment, asked.connector))
+    return _changed(
+        connection,
+        and_(consents.c.handle == asked.handle, *_denied(at)),
+        state="pending",
+        told=False,
+        decided_at=None,
+        proven_by=None,
+        failure=None,
+    )
+
+
+def denied_of(connection: Connection, subject: Subject, at: datetime) -> list[Pending]:
+    """What this person refused and could still be asked about, the newest first."""
+    rows = connection.execute(
+        select(consents).where(consents.c.subject == subject.key, *_denied(at)).order_by(consents.c.decided_at.desc())
+    )
+    return [found for row in rows if (found := _pending(row))]
+
+
 def claim_linking(connection: Connection, handle: str, *, at: datetime, again: bool, **columns: Any) -> bool:
     """Win the right to start the provider's flow; one of any number of simultaneous submits does.
 
@@ -223,6 +248,11 @@ def count_open(connection: Connection, subject: Subject, at: datetime) -> int:
 
 def _open(at: datetime) -> tuple[ColumnElement[bool], ...]:
     return (consents.c.state.in_(OPEN), consents.c.expires_at > at)
+
+
+def _denied(at: datetime) -> tuple[ColumnElement[bool], ...]:
+    # What went on to a provider is over there too, and begins anew with a new question.
+    return (consents.c.state == "denied", consents.c.flow.is_(None), consents.c.expires_at > at)
 
 
 def _pollable(at: datetime) -> ColumnElement[bool]:

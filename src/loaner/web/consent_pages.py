@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from loaner.consent import Pending, codes
 from loaner.consent.pending import Remember
+from loaner.errors import PolicyDenied
 from loaner.web import pages, throttle, words
 from loaner.web.guard import Guard, Refused, Visit, form_targets
 from loaner.web.site import Site
@@ -63,12 +64,11 @@ class ConsentPages:
         if asked is None or "task" in asked.shown:
             return nobody()
         here = f"/consent/{asked.handle}"
+        decision = visit.form.get("decision")
+        if decision in {"deny", "again"}:
+            return await said_no(self.site, visit, asked, here)
         if asked.state_at(self.site.now()) not in {"pending", "linking"}:
             return pages.see_other(here)  # answered before: the page says how
-        decision = visit.form.get("decision")
-        if decision == "deny":  # a no needs no proof beyond the session
-            await self.site.consents.deny(asked, proven_by=visit.session.proven_by)
-            return pages.see_other(here)
         if decision != "approve":
             raise Refused(HTTPStatus.BAD_REQUEST, "Choose one of the two answers.")
         proof = await self.site.presence.proven(visit, asked, form_action=self._form_action(asked))
@@ -111,6 +111,7 @@ class ConsentPages:
             code=self.site.consents.code_of(asked),
             provider_code=self.site.consents.provider_code_of(asked) if state == "provider" else None,
             lines=words.limits(asked, provider),
+            now=now,
             since=words.ago(asked.created_at, now),
             until=words.left(asked.expires_at, now),
             afterwards=words.afterwards(asked),
@@ -152,6 +153,19 @@ _OPEN = frozenset({"confirm", "pending", "provider"})
 def _is_typed(asked: Pending, typed: str) -> bool:
     """Did the person type what would be destroyed? True where nothing is. A button alone is pressed by habit."""
     return typed.strip() == asked.shown.get("target", "") or not asked.shown.get("target")
+
+
+async def said_no(site: Site, visit: Visit, asked: Pending, here: str) -> Response:
+    """A no, or one taken back: then the yes is still to be given, and proven, as ever. Neither needs more than the
+    session, and neither does anything to a question in another state."""
+    try:
+        if visit.form.get("decision") == "deny":
+            await site.consents.deny(asked, proven_by=visit.session.proven_by)
+        else:
+            await site.consents.ask_again(asked)
+    except PolicyDenied as fenced:
+        raise Refused(HTTPStatus.FORBIDDEN, fenced.told()) from None
+    return pages.see_other(here)
 
 
 def nobody() -> Response:

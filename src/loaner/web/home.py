@@ -1,4 +1,4 @@
-"""What is allowed, and what happened: a person's own grants, approvals and records, each with a way to end it."""
+"""What is allowed: a person's own grants, tasks and approvals, each with a way to end it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ class HomePages:
     def routes(self, guard: Guard) -> list[Route]:
         return [
             guard.page("/", self.allowed),
-            guard.page("/activity", self.activity),
             guard.page("/grants/{id}/revoke", self.revoke, method="POST"),
             guard.page("/approvals/{id}/end", self.end_approval, method="POST"),
         ]
@@ -32,13 +31,10 @@ class HomePages:
             grants=[(grant, self.site.providers(grant.provider).title) for grant in standing.connected],
             approvals=standing.approved,
             tasks=standing.tasks,
+            denied=[(asked, words.title(asked)) for asked in standing.denied],
             waiting=[(asked, words.title(asked)) for asked in standing.pending],
             **who(self.site, visit),
         )
-
-    async def activity(self, visit: Visit) -> Response:
-        happened = await self.site.happened(visit.subject)
-        return pages.render("activity.html", happened=happened, **who(self.site, visit))
 
     async def revoke(self, visit: Visit) -> Response:
         mine = (await self.site.consents.standing(visit.subject)).connected

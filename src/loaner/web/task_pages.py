@@ -12,7 +12,7 @@ from starlette.routing import Route
 from loaner.consent import Pending
 from loaner.consent.envelope import ANYTHING, Envelope
 from loaner.web import pages, words
-from loaner.web.consent_pages import nobody, who
+from loaner.web.consent_pages import nobody, said_no, who
 from loaner.web.guard import Guard, Refused, Visit
 from loaner.web.site import Site
 
@@ -39,11 +39,10 @@ class TaskPages:
         if asked is None:
             return nobody()
         here, decision = f"/task/{asked.handle}", visit.form.get("decision")
+        if decision in {"deny", "again"}:
+            return await said_no(self.site, visit, asked, here)
         if asked.state_at(self.site.now()) != "pending":
             return pages.see_other(here)  # answered before: the page says how
-        if decision == "deny":  # a no needs no proof beyond the session
-            await self.site.consents.deny(asked, proven_by=visit.session.proven_by)
-            return pages.see_other(here)
         if decision != "approve":
             raise Refused(HTTPStatus.BAD_REQUEST, "Choose one of the two answers.")
         proof = await self.site.presence.proven(visit, asked)
@@ -83,6 +82,7 @@ class TaskPages:
             envelope=envelope,
             anything=ANYTHING,
             running=running[0] if running else None,
+            now=now,
             since=words.ago(asked.created_at, now),
             until=words.left(asked.expires_at, now),
             afterwards=words.afterwards(asked),
