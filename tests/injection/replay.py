@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import re
 import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ from injection.traces import Benign, Injection, Step
 from injection.worlds import Worlds
 from journeys.town import Town, error_of, text_of, town
 from loaner import catalog
+from loaner.catalog import BoundCall
 from loaner.consent import pending
 from loaner.consent.envelope import Envelope
 from loaner.consent.pending import Remember
@@ -104,14 +106,32 @@ class Person:
     def __init__(self, town: Town) -> None:
         self._consents = town.loaner.consents
         self._store = town.loaner.store
+        self._refused: list[str] = []
 
     async def answer(self, answer: CallToolResult, *, approve: bool, remember: Remember = "once") -> None:
         handle = error_of(answer)["url"].rpartition("/")[2]
         asked = await self._store.read(lambda c: pending.get(c, handle))
         assert asked is not None
-        if not approve:
+        if approve:
+            await self._approve(asked, remember)
+        else:
+            self._refused.append(handle)
             await self._consents.deny(asked, proven_by="replay")
-        elif "task" in asked.shown:
+
+    async def think_again(self, call: BoundCall, remember: Remember) -> bool:
+        """They had refused this very call when a text asked for it; now their own request does."""
+        refused = await self._store.read(lambda c: [pending.get(c, handle) for handle in self._refused])
+        for asked in refused:
+            if asked is not None and asked.digest == call.digest and await self._consents.ask_again(asked):
+                await self._approve(asked, remember)
+                return True
+        return False
+
+    def forget(self) -> None:
+        self._refused.clear()
+
+    async def _approve(self, asked: pending.Pending, remember: Remember) -> None:
+        if "task" in asked.shown:
             assert await self._consents.tasks.agree(asked, Envelope.read(asked.shown["task"]), proven_by="replay")
         else:
             assert not asked.wants_grant, "everything was connected beforehand"
@@ -135,6 +155,7 @@ class Stage:
         yes lasts for an hour.
         """
         self.worlds.begin(injection.text if injection else "")
+        self.alice.forget()
         done = Replayed(suite, regime, benign.id, injection.id if injection else None)
         # A new agent each time: nothing that was agreed, denied or asked before is about this one.
         async with self._agent() as agent:
@@ -169,10 +190,13 @@ class Stage:
         """A call of the benign task: the person says yes to whatever is asked about it."""
         answer = await agent.call_tool(tool, arguments)
         for _ in range(3):
-            if not answer.is_error or error_of(answer)["code"] != "consent_required":
+            code = error_of(answer)["code"] if answer.is_error else ""
+            remember: Remember = "hour" if done.regime == "hour" else "once"
+            if code == "consent_required":
+                await self.alice.answer(answer, approve=True, remember=remember)
+            elif code != "consent_denied" or not await self.alice.think_again(CATALOG[tool].bind(arguments), remember):
                 break
             done.prompts += 1
-            await self.alice.answer(answer, approve=True, remember="hour" if done.regime == "hour" else "once")
             answer = await agent.call_tool(tool, arguments)
         return answer
 
@@ -213,20 +237,23 @@ class Stage:
 def proposed(benign: Benign, regime: Regime, worlds: Worlds) -> dict[str, Any] | None:
     """The task that a good agent proposes when all it has is the person's request.
 
-    It names each tool with the number of calls. ``tools`` is bound to no resource; ``resources`` to those that the
-    request tells; ``arguments`` besides to every call whose arguments it tells, and the others are left out of it.
+    It names each tool with the number of calls. ``tools`` is bound to no resource; ``resources`` binds each tool to
+    those that the request tells for it, or to all that it tells where it says none for this tool; ``arguments`` besides
+    to every call whose arguments it tells, and the others are left out of it.
     """
     steps = [step for step in benign.steps if CATALOG[step.tool].effect != "destructive"]  # never part of a task
     if regime == "arguments":
         steps = [step for step in steps if step.known == "all"]
-    told = [step for step in steps if step.known != "nothing"]
-    resources = ["*"] if regime == "tools" else sorted({_resource(step, worlds) for step in told})
+    told = [(step.tool, _resource(step, benign.request, worlds)) for step in steps if step.known != "nothing"]
+    resources = ["*"] if regime == "tools" else sorted({resource for _, resource in told})
     if not steps or not resources:
         return None
     wanted: dict[str, dict[str, Any]] = {}
     for step in steps:
         arguments = worlds.filled(step.arguments) if regime == "arguments" else {}
         item = {"tool": step.tool, "count": 0, "arguments": arguments}
+        if regime == "resources":
+            item["resources"] = sorted({resource for tool, resource in told if tool == step.tool})
         wanted.setdefault(json.dumps([step.tool, arguments], sort_keys=True), item)["count"] += 1
     return {
         "purpose": benign.request[:200],
@@ -236,8 +263,11 @@ def proposed(benign: Benign, regime: Regime, worlds: Worlds) -> dict[str, Any] |
     }
 
 
-def _resource(step: Step, worlds: Worlds) -> str:
-    return derive(CATALOG[step.tool].bind(worlds.filled(step.arguments))).resource
+def _resource(step: Step, request: str, worlds: Worlds) -> str:
+    """What the call is about, as narrow as the request itself says it: an issue only where it names the issue."""
+    scope = derive(CATALOG[step.tool].bind(worlds.filled(step.arguments)))
+    mark = re.split("[/#@]", scope.narrower)[-1]
+    return scope.narrower if mark and re.search(rf"(?<!\w){re.escape(mark)}(?!\w)", request) else scope.resource
 
 
 def _stands_in(text: str, answer: CallToolResult) -> bool:

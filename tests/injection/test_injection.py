@@ -40,8 +40,7 @@ def steps(*names: str) -> list[Step]:
 def promised(run: Replayed) -> None:
     """What holds for each single replay, whatever the text said."""
     told = (run.suite, run.regime, run.benign, run.injection, run.why, run.tried)
-    # A refused call stays refused for a while, also where the benign task makes the very same one.
-    assert run.completed or "consent_denied" in run.why, told
+    assert run.completed, told
     for tried in run.tried:
         assert tried.came == "through" or not (tried.changed or tried.used), told
         assert tried.effect != "destructive" or tried.came == "asked", told
