@@ -16,8 +16,9 @@ import httpx2
 from sqlalchemy import Table, select
 from starlette.applications import Starlette
 
+from databases import with_store
 from loaner import catalog, web
-from loaner.audit import event
+from loaner.audit import Audit, event
 from loaner.caller import Agent, Caller, Subject
 from loaner.catalog import Catalog
 from loaner.clock import Now
@@ -208,7 +209,7 @@ async def house(folder: Path, *, signs_in: bool = False, store_url: str | None =
     now = sandbox.clock.now
     everything = tools()
     async with (
-        open_store(store_url or f"sqlite:///{folder / 'loaner.db'}", LocalKey(bytes(32))) as store,
+        open_store(store_url or f"sqlite:///{with_store(folder)}/loaner.db", LocalKey(bytes(32))) as store,
         ProviderTransport(wire) as transport,
         IssuerKeys(ISSUER, now=now, transport=wire) as keys,
     ):
@@ -219,9 +220,6 @@ async def house(folder: Path, *, signs_in: bool = False, store_url: str | None =
         async def revoke(grant_id: str) -> None:
             made[0].revoked.append(grant_id)
 
-        async def happened(who: Subject) -> list[web.Happening]:
-            return [web.Happening("2026-11-22 12:00", "claude-code", f"slack_read_channel for {who.sub}", "ok")]
-
         site = web.Site(
             consents=consents,
             store=store,
@@ -231,7 +229,7 @@ async def house(folder: Path, *, signs_in: bool = False, store_url: str | None =
             identity=oidc if signs_in else web.LocalIdentity(LOCAL),
             presence=web.SessionPresence(),
             revoke_grant=revoke,
-            happened=happened,
+            records=Audit(store, now),
             allowed_hosts=frozenset(),
             sandbox=PROVIDERS,
             version="0.1.0",

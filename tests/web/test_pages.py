@@ -154,12 +154,6 @@ async def test_nobody_takes_back_what_is_anothers(shared_house: House) -> None:
     await shared_house.obtain(POST, alices)
 
 
-async def test_what_happened_is_ones_own(local: House) -> None:
-    browser = local.browser()
-    await browser.open("/activity")
-    assert "slack_read_channel for ada" in browser.text
-
-
 async def test_tools_for_the_sandbox_can_tell_a_real_loaner(local: House) -> None:
     answer = await local.browser().open("/.well-known/loaner")
     assert answer.json() == {"name": "loaner", "version": "0.1.0", "sandbox": "http://127.0.0.1:9"}

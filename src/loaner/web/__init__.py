@@ -4,10 +4,9 @@ from loaner.web.app import create_app, routes
 from loaner.web.assembled import local_site, local_url, signed_in_site
 from loaner.web.identity import LocalIdentity, OidcIdentity
 from loaner.web.presence import PasskeyPresence, SessionPresence, SignInPresence
-from loaner.web.site import Happening, Identity, Presence, Site
+from loaner.web.site import Identity, Presence, Site
 
 __all__ = [
-    "Happening",
     "Identity",
     "LocalIdentity",
     "OidcIdentity",

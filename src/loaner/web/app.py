@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from loaner.web import pages
+from loaner.web.activity import ActivityPages
 from loaner.web.consent_pages import ConsentPages
 from loaner.web.guard import Guard, with_headers
 from loaner.web.home import HomePages
@@ -47,6 +48,7 @@ def routes(site: Site) -> list[Route]:
         *ConsentPages(site).routes(guard),
         *TaskPages(site).routes(guard),
         *HomePages(site).routes(guard),
+        *ActivityPages(site).routes(guard),
         *SignInPages(site, sessions).routes(guard),
         *(PasskeyPages(site, site.passkeys).routes(guard) if site.passkeys else ()),
         *(guard.open_page(path, static) for path in _STATIC),

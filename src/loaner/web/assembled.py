@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 import loaner
 from loaner.assembly import Loaner
-from loaner.audit import Record
-from loaner.caller import Subject, local_subject
+from loaner.caller import local_subject
 from loaner.errors import SettingsInvalid
 from loaner.jwks import IssuerKeys
 from loaner.settings import IdentitySettings, Settings
 from loaner.web.identity import LocalIdentity, OidcIdentity, SignedInHere
 from loaner.web.presence import PasskeyPresence, SessionPresence, SignInPresence
-from loaner.web.site import Happening, Identity, Presence, Site
-
-_SHOWN = 100
+from loaner.web.site import Identity, Presence, Site
 
 
 def local_url(url: str, settings: Settings) -> str:
@@ -64,10 +60,6 @@ def _site(served: Loaner, identity: Identity) -> Site:
         case "sign-in":
             presence = SignInPresence()
 
-    async def happened(subject: Subject) -> Sequence[Happening]:
-        records = await served.audit.tail(_SHOWN, subject=subject.key)
-        return [_happening(record) for record in reversed(records)]
-
     return Site(
         consents=served.consents,
         store=served.store,
@@ -77,7 +69,7 @@ def _site(served: Loaner, identity: Identity) -> Site:
         identity=identity,
         presence=presence,
         revoke_grant=served.stopper.end_grant,
-        happened=happened,
+        records=served.audit,
         allowed_hosts=frozenset(served.settings.http.allowed_hosts),
         sandbox=served.settings.sandbox,
         version=loaner.__version__,
@@ -92,15 +84,3 @@ def _refuse_numbers(base_url: str) -> None:
         raise SettingsInvalid(
             f"a passkey belongs to a name, and {host} is none.", do="Set http.public_url to the name people use."
         )
-
-
-def _happening(record: Record) -> Happening:
-    body = record.body
-    on = f" on {body['resource'].partition(':')[2]}" if ":" in body.get("resource", "") else ""
-    outcome = body["outcome"] if not body.get("code") else f"{body['outcome']} ({body['code']})"
-    return Happening(
-        at=body["at"],
-        agent=body.get("agent", "loaner"),
-        what=f"{body.get('tool') or body['kind'].replace('_', ' ')}{on}",
-        outcome=outcome,
-    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from starlette.requests import Request
 from starlette.responses import Response
 
-from loaner.caller import Subject
+from loaner.audit import Record
 from loaner.catalog.provider import Provider
 from loaner.clock import Now
 from loaner.consent import Consents, Pending
@@ -55,14 +55,14 @@ class Presence(Protocol):
         """
 
 
-@dataclass(frozen=True)
-class Happening:
-    """One line of "what happened", for the person whose record it is."""
+class Records(Protocol):
+    """The audit, as far as a person reads their own."""
 
-    at: str
-    agent: str
-    what: str
-    outcome: str
+    async def tail(self, count: int = ..., *, subject: str | None = None) -> list[Record]:
+        """The newest records, the oldest of them first."""
+
+    async def show(self, which: int, *, subject: str | None = None) -> Record | None:
+        """One record; ``None`` where there is none, or only someone else's."""
 
 
 @dataclass(frozen=True)
@@ -78,8 +78,7 @@ class Site:
     presence: Presence
     revoke_grant: Callable[[str], Awaitable[object]]
     """Ends a grant here and at its provider. The pages check first whose it is."""
-    happened: Callable[[Subject], Awaitable[Sequence[Happening]]]
-    """The newest records of one person, the newest first."""
+    records: Records
     allowed_hosts: frozenset[str]
     """``host:port`` that a browser may ask for besides that of ``base_url``."""
     sandbox: str | None
