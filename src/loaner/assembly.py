@@ -33,6 +33,7 @@ from loaner.lending.refresh import Refresher
 from loaner.lending.returning import Returns
 from loaner.lending.revoking import Revoker
 from loaner.lending.running import Running
+from loaner.lending.sharing import Sharing
 from loaner.lending.stopping import Stopper
 from loaner.lending.token_scoped import TokenScoped
 from loaner.policy import Policy
@@ -149,7 +150,6 @@ def _assemble(
     returns = Returns(store, styles, catalog.providers, connectors, closing.close, settings.environment, now)
     budgets, drifts = Budgets(store, now, settings.budget), Drifts(store, now)
     running = Running(store)
-    lender = Lender(store, styles, Refresher(grants, transport, now), returns, now, budgets, running)
     revoker = Revoker(grants, catalog.providers, connectors, transport, now)
     loaner: Loaner
     consents = Consents(
@@ -165,6 +165,8 @@ def _assemble(
         host_task=host_task,
         note=event.note,
     )
+    sharing = Sharing(budgets, returns, running, consents.tasks.lasting, now)
+    lender = Lender(store, styles, Refresher(grants, transport, now), returns, now, budgets, running, sharing)
     cursors = Cursors(store.sealed.holder.derive("cursors"))
     journey = Journey(audit, catalog, policy, connectors, consents, lender, transport, cursors, budgets, drifts, now)
     loaner = Loaner(

@@ -22,7 +22,8 @@ from loaner.consent import Consent, Consents
 from loaner.cursors import Cursors
 from loaner.errors import PolicyDenied
 from loaner.lending import Lender, Need
-from loaner.lending.budget import Account, Budgets
+from loaner.lending.account import Account
+from loaner.lending.budget import Budgets
 from loaner.policy import Policy, Ruling
 from loaner.provider_call import Answer, ProviderTransport, Reply, send_patiently
 from loaner.scope import Scope, derive
@@ -82,8 +83,8 @@ class Journey:
             consent = await self.consents.obtain(caller, bound, scope, ruling, connector)  # or ConsentNeeded
             record.consented(consent)
             record.task = consent.task
-            need = Need(call.id, caller, connector, consent.grant.id)
             account = Account.of(operation.provider, consent.grant)
+            need = Need(call.id, caller, connector, consent.grant.id, account, consent.task)
             try:
                 async with (
                     self.consents.tasks.during(consent.task, changes=operation.effect != "read"),

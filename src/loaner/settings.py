@@ -111,6 +111,10 @@ class BudgetSettings(_Section):
     """Times what the provider documents: less than 1 leaves room for the person's other apps; 0 keeps no budget."""
     wait_seconds: float = Field(default=3, ge=0, le=20)
     """How long one call waits for its turn before it says "retry after"."""
+    share_below: float = Field(default=0.25, ge=0, le=1)
+    """With this part of the credentials left, or less, identical reads of one task share a loan. 0: never."""
+    share_seconds: float = Field(default=5, gt=0, le=15)
+    """How long after its mint a shared loan may be taken by another call."""
 
 
 class VaultSettings(_Section):

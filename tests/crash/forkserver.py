@@ -75,6 +75,7 @@ def child(job: dict[str, Any]) -> None:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         os.environ |= {"LOANER_HOME": job["home"], "LOANER_SANDBOX": job["sandbox"], "LOANER_STORE": job["store"]}
+        os.environ |= job.get("settings", {})
         log = os.open(Path(job["home"]) / "stderr.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         os.dup2(log, 2)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)

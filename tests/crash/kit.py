@@ -115,9 +115,9 @@ class Shop:
         there = {"home": str(self.home), "sandbox": self.running.base_url, "store": self.store, "port": self.port}
         return {"do": do} | there | more
 
-    async def serve(self, point: str | None = None, *, passes: int = 0) -> Child:
-        """A server, doomed to die at ``point``. Returns once it listens."""
-        child = await self.forks.start(**self._job("serve", point=point, passes=passes))
+    async def serve(self, point: str | None = None, *, passes: int = 0, **settings: str) -> Child:
+        """A server, doomed to die at ``point``, with ``settings`` in its environment. Returns once it listens."""
+        child = await self.forks.start(**self._job("serve", point=point, passes=passes, settings=settings))
         with anyio.fail_after(20):
             while not child.ended.is_set():
                 with contextlib.suppress(OSError):

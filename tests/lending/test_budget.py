@@ -15,7 +15,8 @@ from journeys.town import Town, error_of, text_of, town
 from loaner import catalog
 from loaner.catalog import BoundCall
 from loaner.errors import RateLimited
-from loaner.lending.budget import Account, Budgets, NothingLeft
+from loaner.lending.account import Account
+from loaner.lending.budget import Budgets, NothingLeft
 from loaner.lending.costs import costs
 from loaner.provider_call import Answer
 from loaner.settings import BudgetSettings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 import anyio
@@ -25,6 +25,9 @@ from loaner.errors import InvalidArguments, LoanerError, OutcomeUnknown, PolicyD
 from loaner.scope import Scope
 from loaner.settings import ConsentSettings
 from loaner.store import Store
+
+LOOK_AGAIN = 0.1
+"""Seconds between two looks whether another process ended a task."""
 
 
 @dataclass(frozen=True)
@@ -175,6 +178,17 @@ class Tasks:
                     del self._calls[task_id]
         if scope.cancelled_caught:
             raise _stopped(changes=changes)
+
+    async def lasting(self, task_id: str, seconds: float) -> None:
+        """Return once a task is over, wherever it was ended, and after so many seconds in any case."""
+
+        def goes_on(connection: Connection) -> bool:
+            return tasks.is_running(connection, task_id, self.now())
+
+        with anyio.move_on_after(seconds), suppress(PolicyDenied):
+            async with self.during(task_id, changes=False):
+                while await self.store.read(goes_on):  # noqa: ASYNC110 - another process rings no bell
+                    await anyio.sleep(LOOK_AGAIN)
 
     def holder(self, caller: Caller) -> Holder:
         return Holder(caller.subject.key, caller.agent.key, caller.environment, self.policy_version)

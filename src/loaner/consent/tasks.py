@@ -117,6 +117,10 @@ def end(connection: Connection, task_id: str, subject: str, why: str, at: dateti
     return True
 
 
+def is_running(connection: Connection, task_id: str, at: datetime) -> bool:
+    return connection.execute(select(tasks.c.id).where(tasks.c.id == task_id, *_running(at))).first() is not None
+
+
 def outside(connection: Connection, running: list[Task], call: Call) -> str:
     """Why a call is not inside any running task, in words; of the newest task where there are several."""
     task = running[0]

@@ -15,7 +15,8 @@ from loaner.store.tables import budgets
 
 # Built once: they run in every call.
 _MINE = budgets.c.key == bindparam("of")
-_READ = select(budgets.c.spent, budgets.c.asleep_until).where(_MINE).with_for_update()
+_LOOK = select(budgets.c.spent, budgets.c.asleep_until).where(_MINE)
+_READ = _LOOK.with_for_update()
 _CHANGE = update(budgets).where(_MINE).values(spent=bindparam("spent"), asleep_until=bindparam("asleep_until"))
 
 
@@ -90,8 +91,8 @@ class Kept:
         self.spent[bucket.budget.name] = [round(bucket.level, 3), bucket.learned, bucket.at.timestamp()]
 
 
-def read(connection: Connection, key: str, factor: float) -> Kept:
-    row = connection.execute(_READ, {"of": key}).first()
+def read(connection: Connection, key: str, factor: float, *, to_change: bool = True) -> Kept:
+    row = connection.execute(_READ if to_change else _LOOK, {"of": key}).first()
     return Kept(factor, dict(row.spent), row.asleep_until) if row else Kept(factor, {}, None)
 
 

@@ -20,9 +20,9 @@ from sqlalchemy import Connection
 from loaner.catalog import BoundCall
 from loaner.catalog.provider import Budget, Provider
 from loaner.clock import Now
-from loaner.consent.grants import Grant
 from loaner.errors import RateLimited
 from loaner.lending import buckets
+from loaner.lending.account import Account
 from loaner.lending.buckets import Heard
 from loaner.lending.costs import costs, known, of_methods
 from loaner.provider_call import Answer
@@ -32,23 +32,6 @@ from loaner.store import Store
 
 _SAFETY = 0.01
 """Seconds more than reckoned, so that the next look finds enough."""
-
-
-@dataclass(frozen=True)
-class Account:
-    """Whose limits a call spends: an account at a provider, through one connector."""
-
-    provider: Provider
-    connector: str
-    account_id: str
-
-    @classmethod
-    def of(cls, provider: Provider, grant: Grant) -> Account:
-        return cls(provider, grant.connector, grant.account_id)
-
-    @property
-    def key(self) -> str:
-        return f"{self.provider.name} {self.connector} {self.account_id}"
 
 
 class NothingLeft(Exception):
@@ -92,18 +75,29 @@ class Budgets:
         self.settings = settings
         self._heard: dict[str, dict[str, Heard]] = {}
 
-    async def granted(self, account: Account, bound: BoundCall, work: Callable[[Connection], object]) -> str | None:
+    async def is_low(self, account: Account) -> bool:
+        """Is little left of a limit on minting credentials?"""
+        if not (self.settings.factor and self.settings.share_below):
+            return False
+        kept = await self.store.read(lambda c: buckets.read(c, account.key, self.settings.factor, to_change=False))
+        mints = (kept.bucket(budget, self.now()) for budget in account.provider.rate.budgets if budget.mint)
+        return any(bucket.limit - bucket.level <= bucket.limit * self.settings.share_below for bucket in mints)
+
+    async def granted(
+        self, account: Account, bound: BoundCall, work: Callable[[Connection], object], *, minting: bool = True
+    ) -> str | None:
         """Run ``work`` in the store together with taking what the call costs, and say whether it had to wait.
 
-        The ladder: a credential of its own for each call; then a short wait; then :class:`RateLimited`, with ``work``
-        not done. What ``work`` raises passes through, and then nothing is taken.
+        The ladder: a credential of its own for each call; one shared by identical reads of a task, when ``minting``
+        gets scarce (:mod:`loaner.lending.sharing`); then a short wait; then :class:`RateLimited`, with ``work`` not
+        done. What ``work`` raises passes through, and then nothing is taken.
         """
         waited = 0.0
         while True:
             at = self.now()
 
             def both(connection: Connection, at: datetime = at) -> None:
-                self.spend(connection, account, bound, at)
+                self.spend(connection, account, bound, at, minting=minting)
                 work(connection)
 
             try:
@@ -118,7 +112,9 @@ class Budgets:
             else:
                 return "waited" if waited else None
 
-    def spend(self, connection: Connection, account: Account, bound: BoundCall, at: datetime) -> None:
+    def spend(
+        self, connection: Connection, account: Account, bound: BoundCall, at: datetime, *, minting: bool = True
+    ) -> None:
         """Take what the call will cost, inside the transaction. Raises :class:`NothingLeft`, taking nothing."""
         if not self.settings.factor:
             return
@@ -127,7 +123,7 @@ class Budgets:
             raise NothingLeft((kept.asleep_until - at).total_seconds() + _SAFETY, "")
         heard = self._heard.get(account.key, {})
         longest, what = 0.0, ""
-        for budget, amount in costs(bound):
+        for budget, amount in costs(bound, minting=minting):
             bucket = kept.bucket(budget, at)
             if said := heard.get(budget.name):
                 bucket.learn(said)

@@ -8,11 +8,11 @@ from loaner.catalog import BoundCall
 from loaner.catalog.provider import Budget, Provider
 
 
-def costs(bound: BoundCall) -> Iterator[tuple[Budget, int]]:
-    """What one call takes of each limit, its credential included."""
+def costs(bound: BoundCall, *, minting: bool = True) -> Iterator[tuple[Budget, int]]:
+    """What one call takes of each limit; its credential included, where it is ``minting`` one."""
     rate, requests = bound.operation.provider.rate, list(_requests(bound))
     for budget in rate.budgets:
-        amount = budget.mint + sum(
+        amount = budget.mint * minting + sum(
             budget.write if changes else budget.read
             for path, changes in requests
             if not budget.paths or path.startswith(budget.paths)

@@ -25,12 +25,15 @@ from loaner.store.owner import is_gone, is_here, this_process
 from loaner.store.tables import grants, loans
 
 OPEN = ("intent", "lent", "returning")
+SHARED = "shared"
+"""The style of the row of a call that uses another call's loan. It has no credential of its own, and ends with it."""
 CALL_DEADLINE = timedelta(minutes=2)
 """No call takes longer; after it, another process may take a loan's return over."""
 UNKNOWN_LIFETIME = timedelta(hours=8)
 """The longest that a credential lives whose expiry we were never told (GitHub's user tokens)."""
 CLOCK_SKEW = timedelta(minutes=15)
 """How far the clocks of two machines, or of a provider and us, may be apart."""
+_OPEN = (loans.c.state.in_(OPEN), loans.c.style != SHARED)
 _BACKOFF = (1, 2, 5, 15, 30, 60, 300)
 
 
@@ -75,6 +78,25 @@ def intend(
     Raises :class:`GrantBroken` when the grant has just ended, :class:`TokenMoved` when its token is being replaced,
     :class:`PolicyDenied` behind a fence.
     """
+    admit(connection, ask, caller, at)
+    held = ask.provider.lending.style == "held"
+    insert_row(
+        connection,
+        loan_id,
+        ask,
+        caller,
+        call_id=call_id,
+        style=ask.provider.lending.style,
+        state="intent",
+        intent_at=at,
+        latest_expiry=(ask.grant.expires_at if held else None) or at + CALL_DEADLINE + UNKNOWN_LIFETIME,
+        next_attempt_at=at + CALL_DEADLINE,
+        record=record,
+    )
+
+
+def admit(connection: Connection, ask: Ask, caller: Caller, at: datetime) -> None:
+    """Nothing stands in the way of a call on this grant, now and until the commit. Raises as :func:`intend` does."""
     party = Party(caller.subject.key, caller.agent.key, caller.environment, ask.connector.name, ask.grant.id)
     fences.refuse(connection, party)
     # One statement, so that no refresh can take its turn between the look and the loan that it would break.
@@ -85,26 +107,26 @@ def intend(
         if connection.execute(select(grants.c.id).where(mine)).first():
             raise TokenMoved
         raise GrantBroken("the user's grant has ended.", do="Repeat the call: the user will be asked again.")
-    held = ask.provider.lending.style == "held"
+
+
+def insert_row(
+    connection: Connection, row_id: str, ask: Ask, caller: Caller, *, record: dict[str, Any], **values: object
+) -> None:
+    """One row, as far as it says whose it is and what it is about; ``values`` say the rest."""
     connection.execute(
         loans.insert().values(
-            id=loan_id,
-            call_id=call_id,
+            id=row_id,
             subject=caller.subject.key,
             agent=caller.agent.key,
             environment=caller.environment,
             provider=ask.provider.name,
             connector=ask.connector.name,
             grant_id=ask.grant.id,
-            style=ask.provider.lending.style,
-            state="intent",
             owner=this_process(),
             permissions=sorted(ask.scope.permissions),
             resource=ask.scope.resource,
-            intent_at=at,
-            latest_expiry=(ask.grant.expires_at if held else None) or at + CALL_DEADLINE + UNKNOWN_LIFETIME,
-            next_attempt_at=at + CALL_DEADLINE,
             record=record,
+            **values,
         )
     )
 
@@ -167,6 +189,11 @@ def returning(connection: Connection, loan_id: str, *, record: dict[str, Any]) -
     _change(connection, loan_id, state="returning", record=record)
 
 
+def noted(connection: Connection, row_id: str, *, record: dict[str, Any]) -> None:
+    """A call is over while its credential stays out for others."""
+    _change(connection, row_id, record=record)
+
+
 def never_lent(connection: Connection, loan_id: str, *, how: str, at: datetime) -> None:
     """The provider certainly minted nothing."""
     _change(connection, loan_id, state="failed", sealed=None, returned_at=at, returned_how=how)
@@ -198,7 +225,7 @@ def unknown(connection: Connection, loan_id: str, *, reason: str) -> None:
 
 def open_loans(connection: Connection) -> list[OpenLoan]:
     """Every loan that is not known to be dead, the oldest first."""
-    rows = connection.execute(select(loans).where(loans.c.state.in_(OPEN)).order_by(loans.c.intent_at)).all()
+    rows = connection.execute(select(loans).where(*_OPEN).order_by(loans.c.intent_at)).all()
     return [_open(row) for row in rows]
 
 
@@ -208,7 +235,7 @@ def claim_due(connection: Connection, environment: str, *, at: datetime, busy: C
     ``busy`` are those that this process is using, or giving back, right now.
     """
     due = select(loans).where(
-        loans.c.state.in_(OPEN),
+        *_OPEN,
         loans.c.environment == environment,
         or_(loans.c.next_attempt_at <= at, loans.c.owner != this_process()),
     )
@@ -223,9 +250,7 @@ def claim_due(connection: Connection, environment: str, *, at: datetime, busy: C
 def anything_to_claim(connection: Connection, environment: str, *, at: datetime) -> bool:
     """Would :func:`claim_due` find something? A look, so that an idle server takes no lock for it."""
     rows = connection.execute(
-        select(loans.c.owner, loans.c.next_attempt_at).where(
-            loans.c.state.in_(OPEN), loans.c.environment == environment
-        )
+        select(loans.c.owner, loans.c.next_attempt_at).where(*_OPEN, loans.c.environment == environment)
     )
     return any(_is_ours(row.owner, row.next_attempt_at, at) for row in rows)
 

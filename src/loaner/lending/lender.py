@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from contextlib import asynccontextmanager, nullcontext
+from dataclasses import replace
 from functools import partial
-from typing import Any, Protocol
 
 import anyio
 
-from loaner.caller import Caller
 from loaner.catalog import BoundCall
 from loaner.clock import Now
 from loaner.errors import (
@@ -29,45 +27,16 @@ from loaner.errors import (
 from loaner.failpoints import reached
 from loaner.fences import Party
 from loaner.lending import journal
-from loaner.lending.budget import Account, Budgets
-from loaner.lending.loan import Ask, Handback, Loan, Minted, Style
+from loaner.lending.budget import Budgets
+from loaner.lending.journal import SHARED
+from loaner.lending.loan import Ask, Handback, Loan, Minted, Need, OpenRecord, Style
 from loaner.lending.refresh import Refresher
 from loaner.lending.returning import Returns
 from loaner.lending.running import Running
+from loaner.lending.sharing import Place, Sharing, limits_when_shared
 from loaner.provider_call import Unanswered
 from loaner.scope import Scope
-from loaner.settings import Connector
 from loaner.store import Store
-
-
-class OpenRecord(Protocol):
-    """The record of the call, as far as lending fills it in."""
-
-    handed_over: bool
-
-    def needed(self, scope: Scope) -> object: ...
-
-    def lent(self, loan: Loan, *, rung: str | None = None) -> object: ...
-
-    def failed(self, error: BaseException) -> object: ...
-
-    def body(self) -> dict[str, Any]: ...
-
-
-@dataclass(frozen=True)
-class Need:
-    """Who borrows, for which call, on the strength of which grant."""
-
-    call_id: str
-    caller: Caller
-    connector: Connector
-    grant_id: str
-
-    @property
-    def party(self) -> Party:
-        """Whom a fence would stop."""
-        who = self.caller
-        return Party(who.subject.key, who.agent.key, who.environment, self.connector.name, self.grant_id)
 
 
 class Lender:
@@ -80,6 +49,7 @@ class Lender:
         now: Now,
         budgets: Budgets,
         running: Running,
+        sharing: Sharing,
     ) -> None:
         self.store = store
         self.styles = styles
@@ -88,15 +58,16 @@ class Lender:
         self.now = now
         self.budgets = budgets
         self.running = running
+        self.sharing = sharing
 
     @asynccontextmanager
     async def lend(self, need: Need, bound: BoundCall, scope: Scope, record: OpenRecord) -> AsyncIterator[Loan]:
-        """Lend one credential for one call. Leaving the block starts giving it back, whatever happened inside."""
-        ask, loan_id, rung = await self._intend(need, bound, scope, record)
-        record.handed_over = True  # from here on, the record is closed together with the loan
-        # A caller who goes away must not leave a mint under way that nobody waits for.
-        with anyio.CancelScope(shield=True):
-            loan = await self._minted(ask, loan_id, record, rung, need.party)
+        """Lend one credential for one call. Leaving the block starts giving it back, whatever happened inside.
+
+        Where credentials run low, a read inside a task may get one that others use as well (:mod:`.sharing`).
+        """
+        place = await self.sharing.place(need, bound, scope, record)
+        loan, ask, loan_id = (place and place.taken) or await self._own(need, bound, scope, record, place)
         try:
             _refuse_other_width(loan, ask)
             reached("call.before")
@@ -123,7 +94,24 @@ class Lender:
                     if bound.operation.effect != "read":
                         await self._write_outcome(loan_id, record)
                 finally:
-                    self._begin_return(loan, ask, record)
+                    if place:
+                        await place.leave(record)
+                    else:
+                        self._begin_return(loan, ask, record)
+
+    async def _own(
+        self, need: Need, bound: BoundCall, scope: Scope, record: OpenRecord, place: Place | None
+    ) -> tuple[Loan, Ask, str]:
+        """A credential that is minted for this call."""
+        with place.filling() if place else nullcontext() as fill:
+            ask, loan_id, rung = await self._intend(need, bound, scope, record)
+            record.handed_over = True  # from here on, the record is closed together with the loan
+            # A caller who goes away must not leave a mint under way that nobody waits for.
+            with anyio.CancelScope(shield=True):
+                loan = await self._minted(ask, loan_id, record, SHARED if place else rung, need.party)
+            if fill:
+                fill(loan, ask)
+        return loan, ask, loan_id
 
     async def _intend(
         self, need: Need, bound: BoundCall, scope: Scope, record: OpenRecord
@@ -142,7 +130,7 @@ class Lender:
             reached("intent.before")
             self.returns.use(loan_id)
             try:
-                rung = await self.budgets.granted(Account.of(provider, grant), bound, intend)
+                rung = await self.budgets.granted(need.account, bound, intend)
             except journal.TokenMoved:
                 continue  # another process is replacing it; fresh() waits for that
             except BaseException:
@@ -173,6 +161,8 @@ class Lender:
             await self.returns.not_lent(loan_id, record.body())
             raise
         loan = self._loan(loan_id, ask, minted)
+        if rung == SHARED:
+            loan = replace(loan, limits=limits_when_shared(loan.limits))
         record.needed(ask.scope)
         record.lent(loan, rung=rung)
         body, keep = record.body(), loan.style != "held"

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from loaner.caller import Caller
 from loaner.catalog.provider import Provider
 from loaner.consent.grants import Grant
+from loaner.fences import Party
+from loaner.lending.account import Account
 from loaner.scope import Limit, Scope
 from loaner.secret import Secret
 from loaner.settings import Connector
@@ -64,6 +67,40 @@ class Handback:
     connector: str
     record: dict[str, Any]
     attempts: int = 0
+
+
+class OpenRecord(Protocol):
+    """The record of the call, as far as lending fills it in."""
+
+    handed_over: bool
+
+    def needed(self, scope: Scope) -> object: ...
+
+    def lent(self, loan: Loan, *, rung: str | None = None) -> object: ...
+
+    def failed(self, error: BaseException) -> object: ...
+
+    def body(self) -> dict[str, Any]: ...
+
+
+@dataclass(frozen=True)
+class Need:
+    """Who borrows, for which call, on the strength of which grant."""
+
+    call_id: str
+    caller: Caller
+    connector: Connector
+    grant_id: str
+    account: Account
+    """Whose limits it spends."""
+    task: str | None = None
+    """The approved task that the call is counted against."""
+
+    @property
+    def party(self) -> Party:
+        """Whom a fence would stop."""
+        who = self.caller
+        return Party(who.subject.key, who.agent.key, who.environment, self.connector.name, self.grant_id)
 
 
 class NotReturned(Exception):

@@ -6,8 +6,9 @@ lived past its latest possible expiry. Until then ``open_loans`` lists it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any, Protocol
 
 import anyio
@@ -20,7 +21,7 @@ from loaner.clock import Now
 from loaner.connectors import Connectors
 from loaner.errors import LoanerError, StoreUnusable
 from loaner.failpoints import reached
-from loaner.lending import journal
+from loaner.lending import journal, sharers
 from loaner.lending.journal import OpenLoan
 from loaner.lending.loan import Handback, NotReturned, Style
 from loaner.secret import Secret
@@ -106,10 +107,14 @@ class Returns:
     def begin(self, loan: Handback) -> None:
         """Give a loan back beside whatever comes next."""
         self._in_use.discard(loan.loan_id)
+        self._busy.add(loan.loan_id)
+        self.beside(partial(self._end, loan))
+
+    def beside(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Start something that ends in a loan's return, and is waited for at the end."""
         if self._tasks is None:
             raise RuntimeError("nobody is running the returns")
-        self._busy.add(loan.loan_id)
-        self._tasks.start_soon(self._end, loan)
+        self._tasks.start_soon(work)
 
     async def not_lent(self, loan_id: str, record: dict[str, Any]) -> None:
         """The provider certainly minted nothing: close the loan and its record."""
@@ -220,8 +225,9 @@ class Returns:
         at = self.now()
 
         def work(connection: Connection) -> None:
-            end(connection, loan_id, how=how, at=at)
-            self._recorded(connection, record, how=how, confirmed=confirmed, at=at)
+            for row_id, its in _together(connection, loan_id, record):
+                end(connection, row_id, how=how, at=at)
+                self._recorded(connection, its, how=how, confirmed=confirmed, at=at)
 
         await self.store.write(work)
         reached("return.written")
@@ -230,8 +236,9 @@ class Returns:
         at = self.now()
 
         def work(connection: Connection) -> None:
-            journal.not_returned(connection, loan_id, attempts=attempts + 1, reason=reason, at=at)
-            self._recorded(connection, record, how=f"not confirmed: {reason}", confirmed=False, at=at)
+            for row_id, its in _together(connection, loan_id, record):
+                journal.not_returned(connection, row_id, attempts=attempts + 1, reason=reason, at=at)
+                self._recorded(connection, its, how=f"not confirmed: {reason}", confirmed=False, at=at)
 
         await self.store.write(work)
 
@@ -239,8 +246,9 @@ class Returns:
         at = self.now()
 
         def work(connection: Connection) -> None:
-            journal.unknown(connection, loan_id, reason=reason)
-            self._recorded(connection, record, how=f"not confirmed: {reason}", confirmed=False, at=at)
+            for row_id, its in _together(connection, loan_id, record):
+                journal.unknown(connection, row_id, reason=reason)
+                self._recorded(connection, its, how=f"not confirmed: {reason}", confirmed=False, at=at)
 
         await self.store.write(work)
 
@@ -249,3 +257,9 @@ class Returns:
     ) -> None:
         if record:  # a pair that a refresh lost belongs to no call
             self.close_record(connection, record, how=how, confirmed=confirmed, at=at)
+
+
+def _together(connection: Connection, loan_id: str, record: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """The loan's row and, where other calls used it too, theirs: their records close with it."""
+    others = sharers.of(connection, loan_id) if record.get("rung") == journal.SHARED else []
+    return [(loan_id, record), *others]

@@ -288,5 +288,6 @@ def _covered_grants(connection: Connection, fence: Fence) -> list[str]:
 
 def _out(connection: Connection, fence: Fence) -> list[Row[Any]]:
     """Loans that may be in use, or not be given back yet."""
-    rows = connection.execute(select(loans).where(loans.c.state.in_(journal.OPEN), loans.c.style != pairs.PAIR)).all()
+    lent = loans.c.style.not_in((pairs.PAIR, journal.SHARED))  # what is shared ends with the loan itself
+    rows = connection.execute(select(loans).where(loans.c.state.in_(journal.OPEN), lent)).all()
     return [row for row in rows if fence.covers(row)]
