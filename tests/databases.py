@@ -16,6 +16,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -110,12 +111,21 @@ def _brought_up(url: str) -> None:
     engine.dispose()
 
 
-@pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty store in one file, brought up to date once and copied for each test."""
-    file = tmp_path_factory.mktemp("template") / "loaner.db"
-    _brought_up(f"sqlite:///{file}")
-    return file
+@cache
+def _empty() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        _brought_up(f"sqlite:///{folder}/loaner.db")
+        return (Path(folder) / "loaner.db").read_bytes()
+
+
+def with_store(home: Path) -> Path:
+    """``home`` with an empty store as the first start leaves it: a copy of one that was brought up to date once."""
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    file = home / "loaner.db"
+    if not file.exists():
+        file.touch(mode=0o600)
+        file.write_bytes(_empty())
+    return home
 
 
 @pytest.fixture(scope="session")
@@ -132,4 +142,4 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "postgresql":
         server: Server = request.getfixturevalue("postgresql")
         return server.database(request.getfixturevalue("postgresql_template"))
-    return f"sqlite:///{shutil.copy(request.getfixturevalue('template'), tmp_path / 'loaner.db')}"
+    return f"sqlite:///{with_store(tmp_path)}/loaner.db"

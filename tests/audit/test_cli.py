@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import shutil
 import stat
 import subprocess
 import sys
@@ -17,6 +16,7 @@ import pytest
 from audit_parts import ALICE, Call, Clock, body
 from sqlalchemy import delete, update
 
+from databases import with_store
 from loaner.audit import Audit, append
 from loaner.audit.chain import canonical
 from loaner.audit.record import FIELDS
@@ -30,14 +30,13 @@ from loaner.store.tables import records
 
 
 @pytest.fixture
-def home(tmp_path: Path, template: Path, monkeypatch: pytest.MonkeyPatch, now: Clock) -> Iterator[Path]:
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, now: Clock) -> Iterator[Path]:
     """A home with three records in it."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LOANER_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
 
-    (tmp_path / "home").mkdir(mode=0o700)
-    shutil.copy(template, tmp_path / "home" / "loaner.db")
+    with_store(tmp_path / "home")
 
     async def fill() -> None:
         async with open_store(load().store_url, LocalKey(bytes(32))) as store:

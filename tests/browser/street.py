@@ -11,6 +11,7 @@ from typing import Any
 
 from playwright.async_api import Browser, BrowserContext, CDPSession, ConsoleMessage, Page
 
+from databases import with_store
 from loaner import settings as settings_module
 from loaner import web
 from loaner.assembly import Loaner, open_loaner
@@ -94,7 +95,7 @@ class Place:
 async def place(home: Path, *, signs_in: bool = False, **settings: Any) -> AsyncIterator[Place]:
     async with serving(home=home) as running:
         running.sandbox.switches.github_device_interval = 1
-        chosen = _sandboxed.on_sandbox(settings_module.load(home=home, **settings), running.base_url)
+        chosen = _sandboxed.on_sandbox(settings_module.load(home=with_store(home), **settings), running.base_url)
         listener = _listening.loopback(0)
         chosen = chosen.model_copy(update={"http": chosen.http.model_copy(update={"port": listener.getsockname()[1]})})
         async with (

@@ -22,6 +22,7 @@ from mcp import Client, StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types import CallToolResult, Implementation
 
+from databases import with_store
 from loaner import settings as settings_module
 from loaner import web
 from loaner.assembly import Loaner, open_loaner
@@ -147,7 +148,7 @@ async def town(home: Path, **overrides: Any) -> AsyncIterator[Town]:
     """Build a town. ``overrides`` are settings."""
     async with serving(home=home) as running:
         running.sandbox.switches.github_device_interval = 1  # a person's five seconds are a test suite's minutes
-        settings = settings_module.load(home=home, **overrides)
+        settings = settings_module.load(home=with_store(home), **overrides)
         settings = _sandboxed.on_sandbox(settings, running.base_url)
         listener = _listening.loopback(0)
         settings = settings.model_copy(
