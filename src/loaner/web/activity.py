@@ -38,7 +38,8 @@ class Happening:
     resource: str
     scope: str
     outcome: str
-    fine: bool
+    tone: str
+    """``fine``, ``stopped``, or neither."""
     key: str
     chain: str
 
@@ -95,7 +96,7 @@ def happening(record: Record) -> Happening:
         resource=body.get("resource", "").partition(":")[2],
         scope=", ".join(body.get("needed_permissions") or body.get("granted_permissions") or []),
         outcome=_OUTCOMES.get(outcome, outcome) + (f": {code}" if code else ""),
-        fine=outcome in _FINE,
+        tone="fine" if outcome == "ok" else "" if outcome in _FINE else "stopped",
         key=f"{lived}{body['returned_how']}" if "returned_how" in body else "",
         chain=record.hash[:8],
     )
