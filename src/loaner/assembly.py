@@ -117,6 +117,7 @@ async def open_loaner(
                 key = resolve(settings.checkpoint_key).reveal()
                 background.start_soon(loaner.audit.keep_signing, Signer.parse(key, where="checkpoint_key"))
             await background.start(loaner.consents.run)
+            background.start_soon(loaner.consents.tasks.watch)
         try:
             yield loaner
         finally:

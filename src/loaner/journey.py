@@ -87,7 +87,7 @@ class Journey:
             need = Need(call.id, caller, connector, consent.grant.id, account, consent.task)
             try:
                 async with (
-                    self.consents.tasks.during(consent.task, changes=operation.effect != "read"),
+                    self.consents.tasks.calls.during(consent.task, changes=operation.effect != "read"),
                     self.budgets.obeying(account, bound),  # who asks us to wait is not asked again before
                     self.lender.lend(need, bound, scope, record) as loan,  # one key, journalled before minting
                 ):

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import anyio
@@ -20,14 +19,12 @@ from loaner.consent.envelope import Envelope
 from loaner.consent.pending import Pending
 from loaner.consent.proposal import Proposal
 from loaner.consent.settling import Settling
+from loaner.consent.task_calls import CallsInTasks
 from loaner.consent.tasks import Holder, Task
-from loaner.errors import InvalidArguments, LoanerError, OutcomeUnknown, PolicyDenied
+from loaner.errors import InvalidArguments, LoanerError, PolicyDenied
 from loaner.scope import Scope
 from loaner.settings import ConsentSettings
 from loaner.store import Store
-
-LOOK_AGAIN = 0.1
-"""Seconds between two looks whether another process ended a task."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +47,7 @@ class Tasks:
     settling: Settling
     host: Proposal | None = None
     """The task that this server was started with: nothing else is done before the person agreed to it."""
-    _over: set[str] = field(default_factory=set)
-    _calls: dict[str, set[anyio.CancelScope]] = field(default_factory=lambda: defaultdict(set))
+    calls: CallsInTasks = field(default_factory=CallsInTasks)
 
     # What an agent asks.
 
@@ -125,12 +121,19 @@ class Tasks:
         at = self.now()
         ended = await self.store.write(lambda c: tasks.end(c, task_id, subject.key, why, at))
         if ended:
-            self._over.add(task_id)
-        for scope in self._calls.pop(task_id, set()) if ended else ():
-            scope.cancel()
+            self.calls.stop(task_id)
         return ended
 
     # What a call asks.
+
+    async def watch(self) -> None:
+        """Stop calls whose task ended elsewhere: in another process, behind a fence, by the clock. Until cancelled."""
+
+        async def over(ids: Collection[str]) -> set[str]:
+            at = self.now()
+            return await self.store.read(lambda c: tasks.over(c, ids, at))
+
+        await self.calls.watch(over)
 
     async def inside(self, caller: Caller, bound: BoundCall, scope: Scope) -> str | None:
         """The running task that has this call's tool and resource, for the rules to see; nothing is counted."""
@@ -157,38 +160,11 @@ class Tasks:
 
         return await self.store.read(look)
 
-    @asynccontextmanager
-    async def during(self, task_id: str | None, *, changes: bool) -> AsyncIterator[None]:
-        """A call that stops when its task ends in this process. ``changes``: it may have been carried out by then.
-
-        Raises :class:`PolicyDenied` or :class:`OutcomeUnknown` when it was stopped.
-        """
-        if task_id is None:
-            yield
-            return
-        with anyio.CancelScope() as scope:
-            self._calls[task_id].add(scope)
-            if task_id in self._over:  # it ended between the count that was taken and here
-                scope.cancel()
-            try:
-                yield
-            finally:
-                self._calls[task_id].discard(scope)
-                if not self._calls[task_id]:
-                    del self._calls[task_id]
-        if scope.cancelled_caught:
-            raise _stopped(changes=changes)
-
     async def lasting(self, task_id: str, seconds: float) -> None:
         """Return once a task is over, wherever it was ended, and after so many seconds in any case."""
-
-        def goes_on(connection: Connection) -> bool:
-            return tasks.is_running(connection, task_id, self.now())
-
         with anyio.move_on_after(seconds), suppress(PolicyDenied):
-            async with self.during(task_id, changes=False):
-                while await self.store.read(goes_on):  # noqa: ASYNC110 - another process rings no bell
-                    await anyio.sleep(LOOK_AGAIN)
+            async with self.calls.during(task_id, changes=False):
+                await anyio.sleep_forever()
 
     def holder(self, caller: Caller) -> Holder:
         return Holder(caller.subject.key, caller.agent.key, caller.environment, self.policy_version)
@@ -196,12 +172,3 @@ class Tasks:
     async def _running(self, task: Task) -> Running:
         at = self.now()
         return Running(task, await self.store.read(lambda c: tasks.items(c, task.id, at)))
-
-
-def _stopped(*, changes: bool) -> LoanerError:
-    words = "the task that this call was a part of ended while it ran"
-    if not changes:
-        return PolicyDenied(f"{words}.", rule="task-ended", do="Call it again if it is still wanted.")
-    return OutcomeUnknown(
-        f"{words}, and it may have been carried out.", do="Check whether it happened.", dont="Don't repeat the call."
-    )

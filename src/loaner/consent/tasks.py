@@ -6,6 +6,7 @@ scope like any other, and only what was agreed beforehand tells it apart.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -117,8 +118,10 @@ def end(connection: Connection, task_id: str, subject: str, why: str, at: dateti
     return True
 
 
-def is_running(connection: Connection, task_id: str, at: datetime) -> bool:
-    return connection.execute(select(tasks.c.id).where(tasks.c.id == task_id, *_running(at))).first() is not None
+def over(connection: Connection, ids: Collection[str], at: datetime) -> set[str]:
+    """Which of these tasks do not run any more, whoever or whatever ended them."""
+    query = select(tasks.c.id).where(tasks.c.id.in_(ids), *_running(at))
+    return set(ids) - set(connection.execute(query).scalars())
 
 
 def outside(connection: Connection, running: list[Task], call: Call) -> str:
