@@ -100,6 +100,9 @@ class ConsentSettings(_Section):
     pending_per_person: int = Field(default=3, ge=1, le=10)
     hold_seconds: float = Field(default=25, ge=0, le=50)
     """How long a repeated call waits for an answer before it says "not yet"."""
+    outside_task: Literal["ask", "refuse"] | None = None
+    """What becomes of a call outside the task that runs: the person is asked, or it is refused. When not set, asked
+    where the agent proposed the task and refused where its host brought it."""
     idle_grant_days: int = Field(default=90, ge=1, le=3650)
     """A grant that was not used for so many days is ended at the provider."""
 

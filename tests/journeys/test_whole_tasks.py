@@ -229,7 +229,30 @@ async def test_a_task_of_the_host_comes_before_any_call_and_bounds_them_all(tmp_
         assert (await hosted.decide(asked)).state == "approved"
         assert not (await hosted.call(agent, "github_issue_read", ISSUE)).is_error
         outside = await agent.call_tool("github_get_me", {})
+        assert error_of(outside)["code"] == "policy_denied", "nobody is asked about what is outside of it"
+        assert error_of(outside)["rule"] == "outside-task"
         assert "github_get_me is none of its tools" in text_of(outside)
+        for _ in range(2):
+            assert not (await agent.call_tool("github_issue_read", ISSUE)).is_error
+        spent = await agent.call_tool("github_issue_read", ISSUE)
+        assert error_of(spent)["code"] == "policy_denied"
+        assert "used up" in text_of(spent)
+
+
+@pytest.mark.parametrize(("setting", "code"), [("refuse", "policy_denied"), ("ask", "consent_required")])
+async def test_a_setting_says_what_becomes_of_what_is_outside(tmp_path: Path, setting: str, code: str) -> None:
+    file = tmp_path / "task.toml"
+    file.write_text(HOSTED)
+    consent = {"outside_task": setting}
+    async with town(tmp_path / "home", task=file, consent=consent) as hosted, hosted.agent() as agent:
+        assert (await hosted.decide(await agent.call_tool("github_get_me", {}))).state == "approved"
+        assert not (await hosted.call(agent, "github_issue_read", ISSUE)).is_error
+        outside = await agent.call_tool("github_get_me", {})
+        assert error_of(outside)["code"] == code
+    async with town(tmp_path / "another", consent=consent) as proposed, proposed.agent() as agent:
+        await agreed(proposed, agent)
+        outside = await agent.call_tool("github_get_me", {})
+        assert error_of(outside)["code"] == code
 
 
 async def test_a_task_file_that_is_none_stops_the_start(tmp_path: Path) -> None:
@@ -239,29 +262,6 @@ async def test_a_task_file_that_is_none_stops_the_start(tmp_path: Path) -> None:
         with pytest.raises(SettingsInvalid, match=r"the task .*task\.toml"):
             async with open_loaner(load(home=tmp_path / "home", task=file), serving=False):
                 pass
-
-
-async def test_the_end_of_a_task_stops_its_calls_and_returns_what_was_lent(acme: Town) -> None:
-    """A call that hangs at the provider ends with its task; its key is dead at once."""
-    async with acme.agent() as agent, acme.agent() as same:
-        await agreed(acme, agent)
-        assert not (await acme.call(agent, "github_issue_read", ISSUE)).is_error
-        acme.fault("github", "hang", path="/issues/1", count=1)
-        answers: list[Any] = []
-
-        async def read() -> None:
-            answers.append(await agent.call_tool("github_issue_read", ISSUE))
-
-        async with anyio.create_task_group() as group:
-            group.start_soon(read)
-            with anyio.fail_after(20):
-                while not acme.loaner.consents.tasks._calls or not await acme.open_loans():
-                    await anyio.lowlevel.checkpoint()
-                await same.call_tool("loaner_end_task", {})
-    assert error_of(answers[0])["code"] == "policy_denied"
-    await acme.settled()
-    assert await acme.open_loans() == []
-    assert all(loan["revoked_at"] for loan in acme.ledger(provider="github", kind="scoped"))
 
 
 async def pressed(acme: Town, url: str, **change: str | None) -> str:

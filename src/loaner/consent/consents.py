@@ -16,6 +16,7 @@ from loaner.clock import Now
 from loaner.connectors import Connectors
 from loaner.consent import approvals, asking, codes, pending, tasks
 from loaner.consent.approvals import Approval, Call
+from loaner.consent.connecting import Connecting
 from loaner.consent.grants import Grant, Grants
 from loaner.consent.linking import Linking
 from loaner.consent.pending import Pending, Remember, State
@@ -85,6 +86,7 @@ class Consents:
         self.tasks = Tasks(
             store, catalog, connectors, settings.consent, now, base_url, policy_version, self._settling, host_task
         )
+        self.connecting = Connecting(store, grants, catalog, connectors, settings, now, base_url, policy_version)
         self._linking = Linking(store, transport, catalog.providers, connectors, now, base_url, self._settling)
 
     # What a call asks.
@@ -116,6 +118,10 @@ class Consents:
         at = self.now()
         approved = await self.store.read(lambda c: approvals.matching(c, call, at)) if asks else None
         outside = await self._outside(running, call) if asks and (grant or not approved) else ""
+        if outside and self._refuses(running):
+            raise PolicyDenied(
+                f"it is {outside}.", rule="outside-task", do="Tell the user; only another task allows it."
+            )
         raise await self.store.write(
             lambda c: asking.put(
                 c,
@@ -304,6 +310,11 @@ class Consents:
     async def _tasks_of(self, caller: Caller) -> list[Task]:
         at, holder = self.now(), self.tasks.holder(caller)
         return await self.store.read(lambda c: tasks.held(c, holder, at))
+
+    def _refuses(self, running: list[Task]) -> bool:
+        if self.settings.outside_task:
+            return self.settings.outside_task == "refuse"
+        return any(task.source != "agent" for task in running)
 
     async def _outside(self, running: list[Task], call: Call) -> str:
         """For the person and the agent: what about this call the running task does not cover."""
