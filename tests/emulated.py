@@ -13,6 +13,7 @@ from loaner.provider_call import ProviderTransport
 from loaner.sandbox.app import Sandbox, create_app
 from loaner.sandbox.world import PEOPLE
 from loaner.secret import Secret
+from stand_in import Over
 
 BASE = "http://127.0.0.1"
 BASES = {
@@ -30,7 +31,7 @@ class Emulated:
             mount.path.strip("/"): cast("Any", mount.app) for mount in app.routes if isinstance(mount, Mount)
         }
         self.catalog = catalog.load(bases=BASES)
-        self.transport = ProviderTransport(httpx2.ASGITransport(app=app))
+        self.transport = ProviderTransport(Over(httpx2.ASGITransport(app=app)))
 
     def credential(
         self, provider: str, permissions: Iterable[str], *, login: str = "alice", repositories: Iterable[str] = ()

@@ -36,6 +36,7 @@ from loaner.secret import Secret
 from loaner.settings import Connector, IdentitySettings, Settings
 from loaner.store import LocalKey, Store, open_store
 from loaner.web.passkeys import Passkeys
+from stand_in import Over
 
 PROVIDERS = "http://127.0.0.1:9"
 OURS = "http://127.0.0.1:8787"
@@ -210,7 +211,7 @@ async def house(folder: Path, *, signs_in: bool = False, store_url: str | None =
     everything = tools()
     async with (
         open_store(store_url or f"sqlite:///{with_store(folder)}/loaner.db", LocalKey(bytes(32))) as store,
-        ProviderTransport(wire) as transport,
+        ProviderTransport(Over(wire)) as transport,
         IssuerKeys(ISSUER, now=now, transport=wire) as keys,
     ):
         consents = _consents(store, transport, everything, now)

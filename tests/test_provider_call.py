@@ -25,6 +25,7 @@ from loaner.errors import (
 )
 from loaner.provider_call import Answer, ProviderTransport, Reply, send
 from loaner.secret import Secret
+from stand_in import Over
 
 CATALOG = catalog.load()
 WEB = {"owner": "acme", "repo": "web"}
@@ -43,7 +44,7 @@ Answering = Callable[[httpx2.Request], httpx2.Response]
 
 async def carried(call: tuple[str, dict[str, Any]], answering: Answering, **options: Any) -> Reply:
     tool, arguments = call
-    async with ProviderTransport(httpx2.MockTransport(answering)) as transport:
+    async with ProviderTransport(Over(httpx2.MockTransport(answering))) as transport:
         return await send(CATALOG[tool].bind(arguments), TOKEN, transport, **options)
 
 

@@ -19,6 +19,7 @@ from loaner.catalog.paths import fill
 from loaner.errors import InvalidArguments, LoanerError
 from loaner.provider_call import ProviderTransport, send
 from loaner.secret import Secret
+from stand_in import Over
 
 EXAMPLES = int(os.environ.get("LOANER_EXAMPLES", "1000"))
 CATALOG = catalog.load()
@@ -134,7 +135,7 @@ def test_nothing_but_the_fixed_headers_is_sent(call: tuple[Operation, dict[str, 
         return httpx2.Response(404, json={"ok": False, "error": "channel_not_found"})
 
     async def carry() -> None:
-        async with ProviderTransport(httpx2.MockTransport(answer)) as transport:
+        async with ProviderTransport(Over(httpx2.MockTransport(answer))) as transport:
             with pytest.raises(LoanerError):
                 await send(bound, Secret(TOKEN), transport)
 

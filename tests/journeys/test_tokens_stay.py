@@ -9,6 +9,7 @@ import httpx2
 import pytest
 
 from journeys.town import Town
+from loaner.provider_call.http1 import Incoming, Outgoing
 
 READ = ("github_issue_read", {"owner": "acme", "repo": "web", "issue_number": 1})
 
@@ -16,18 +17,16 @@ READ = ("github_issue_read", {"owner": "acme", "repo": "web", "issue_number": 1}
 async def test_an_agents_own_token_never_reaches_a_provider(acme: Town, monkeypatch: pytest.MonkeyPatch) -> None:
     """MUST 9: neither in a header nor elsewhere in what leaves, and no client's header chooses a credential."""
     left: list[bytes] = []
-    wire = acme.loaner.transport._client._transport
+    ask = acme.loaner.transport.wire.ask
 
-    async def watched(request: httpx2.Request) -> httpx2.Response:
-        await request.aread()
-        head = b"\n".join(name + b": " + value for name, value in request.headers.raw)
-        left.append(b"\n".join((str(request.url).encode(), head, request.content)))
-        return await wire.handle_async_request(request)
+    async def watched(request: Outgoing, *, cut: bool) -> Incoming:
+        left.append(request.encoded())
+        return await ask(request, cut=cut)
 
     token = await acme.token()
     own = {"X-GitHub-Token": "ghp_of_the_client", "X-Upstream-Authorization": "x"}
     with monkeypatch.context() as patch:
-        patch.setattr(acme.loaner.transport._client, "_transport", httpx2.MockTransport(watched))
+        patch.setattr(acme.loaner.transport.wire, "ask", watched)
         async with acme.agent() as agent:
             assert not (await acme.call(agent, *READ)).is_error
         assert (await sent(acme, token, **own)).status_code == 200

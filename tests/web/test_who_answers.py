@@ -250,7 +250,7 @@ async def test_signing_out_ends_the_session(shared_house: House) -> None:
 )
 async def test_a_wrong_id_token_signs_nobody_in(shared_house: House, wrong: dict[str, Any]) -> None:
     """MUST 3-5 at the pages: nonce, audience, issuer, times, subject, algorithm, type and key are all checked."""
-    issuer = shared_house.transport._client._transport
+    issuer = shared_house.transport.wire.transport
 
     async def tampered(request: httpx2.Request) -> httpx2.Response:
         answer = await issuer.handle_async_request(request)
@@ -262,7 +262,7 @@ async def test_a_wrong_id_token_signs_nobody_in(shared_house: House, wrong: dict
         body = json.dumps({"id_token": token.json()["access_token"]}).encode()
         return httpx2.Response(200, stream=httpx2.ByteStream(body), headers={"Content-Type": "application/json"})
 
-    shared_house.transport._client._transport = httpx2.MockTransport(tampered)
+    shared_house.transport.wire.transport = httpx2.MockTransport(tampered)
     browser = shared_house.browser()
     await browser.open("/signin")
     await browser.press("yes", login="alice")

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import AsyncIterator
 from typing import Any
-
-import httpx2
 
 MAX_BYTES = 5_000_000
 """Of a decoded body. 200 kB of gzip can become 200 MB."""
@@ -21,38 +18,37 @@ class TooMuch(Exception):
     """The answer is larger, deeper or stranger than any that we asked for."""
 
 
-async def read(response: httpx2.Response, *, cut: bool = False) -> bytes:
-    """The decoded body. With ``cut``, what fits of it; otherwise raises :class:`TooMuch` when it does not fit.
+class Body:
+    """A body as it comes. With ``cut``, what fits of it; otherwise what does not fit raises :class:`TooMuch`."""
 
-    gzip is decoded here and not by httpx2, which decodes a whole network chunk before anyone can count it.
-    """
-    coding = response.headers.get("content-encoding", "identity").strip().lower()
-    if coding not in {"identity", "gzip", ""}:
-        raise TooMuch(f"content-encoding {coding[:20]!r} was not asked for")
-    decoder = zlib.decompressobj(_GZIP) if coding == "gzip" else None
-    body = bytearray()
-    async for chunk in _chunks(response):
+    def __init__(self, coding: str, *, cut: bool) -> None:
+        coding = coding.strip().lower()
+        if coding not in {"identity", "gzip", ""}:
+            raise TooMuch(f"content-encoding {coding[:20]!r} was not asked for")
+        self._decoder = zlib.decompressobj(_GZIP) if coding == "gzip" else None
+        self._cut = cut
+        self._kept = bytearray()
+        self._began = False
+        self.is_full = False
+        """Nothing more is wanted."""
+
+    def add(self, chunk: bytes) -> None:
+        self._began = True
         # One byte more than fits, so that "exactly full" and "too much" can be told apart.
-        room = MAX_BYTES - len(body) + 1
+        room = MAX_BYTES - len(self._kept) + 1
         try:
-            body += decoder.decompress(chunk, room) if decoder else chunk[:room]
+            self._kept += self._decoder.decompress(chunk, room) if self._decoder else chunk[:room]
         except zlib.error:
             raise TooMuch("not gzip") from None
-        if len(body) > MAX_BYTES:
-            if cut:
-                return bytes(body[:MAX_BYTES])
+        self.is_full = len(self._kept) > MAX_BYTES
+        if self.is_full and not self._cut:
             raise TooMuch(f"more than {MAX_BYTES} bytes")
-    if decoder and not decoder.eof:
-        raise TooMuch("gzip that ends early")
-    return bytes(body)
 
-
-async def _chunks(response: httpx2.Response) -> AsyncIterator[bytes]:
-    if response.is_stream_consumed:  # made by hand, by whoever stands in for the network
-        yield response.content
-        return
-    async for chunk in response.aiter_raw():
-        yield chunk
+    def whole(self) -> bytes:
+        """All of it, decoded."""
+        if self._decoder and self._began and not self._decoder.eof and not self.is_full:
+            raise TooMuch("gzip that ends early")
+        return bytes(self._kept[:MAX_BYTES])
 
 
 def parsed(body: bytes) -> Any:

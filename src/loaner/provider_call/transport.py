@@ -5,29 +5,28 @@ The loan is put into the ``Authorization`` header in this file and nowhere else.
 
 from __future__ import annotations
 
-import logging
+import json as plain_json
+from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from http.cookiejar import CookieJar, DefaultCookiePolicy
+from functools import lru_cache
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import anyio
 import httpx2
 
 from loaner import __version__
 from loaner.provider_call.addresses import resolve_public
-from loaner.provider_call.bounded import TooMuch, parsed, read
+from loaner.provider_call.bounded import TooMuch, parsed
+from loaner.provider_call.http1 import Broken, Incoming, Outgoing, Pool, Wire
 from loaner.secret import Secret
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-_CONNECT = 5.0
-"""Seconds to reach a provider; whatever fails before is certain not to have been sent."""
 _ELSEWHERE = 30.0
 """Seconds for a file from or to a place that an answer named."""
 _FIXED = {"User-Agent": f"loaner/{__version__}", "Accept-Encoding": "gzip"}
-_NEVER_LEFT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol)
 
 
 @dataclass(frozen=True)
@@ -52,25 +51,17 @@ class Unanswered(Exception):
 class ProviderTransport:
     """One pool of connections, opened and closed with ``async with``."""
 
-    def __init__(self, inner: httpx2.AsyncBaseTransport | None = None) -> None:
-        """``inner`` stands in for the network in tests."""
-        # httpx2 tells every URL at INFO, httpcore2 every answer's headers at DEBUG.
-        for name in ("httpx2", "httpcore2"):
-            logging.getLogger(name).setLevel(logging.WARNING)
-        # One pool serves every person: a cookie set in one call must not come along in another.
-        no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
-        self._client = httpx2.AsyncClient(
-            transport=inner, trust_env=False, follow_redirects=False, http2=False, cookies=no_cookies
-        )
+    def __init__(self, wire: Wire | None = None) -> None:
+        """``wire`` stands in for the network in tests."""
+        self.wire = wire or Pool()
 
     async def __aenter__(self) -> Self:
-        await self._client.__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._client.__aexit__(kind, error, trace)
+        await self.wire.aclose()
 
     async def exchange(
         self,
@@ -93,21 +84,21 @@ class ProviderTransport:
         is too large. Raises :class:`Unanswered` when no complete answer came.
         """
         secured = dict(headers or {}) | _FIXED
+        if basic is not None:
+            secured["Authorization"] = f"Basic {b64encode(f'{basic[0]}:{basic[1].reveal()}'.encode()).decode()}"
         if bearer is not None:
             secured["Authorization"] = f"Bearer {bearer.reveal()}"
-        auth = httpx2.BasicAuth(basic[0], basic[1].reveal()) if basic else None
-        return await self._carried(
-            _checked(url),
-            timeout=timeout,
-            cut=cut,
-            method=method,
-            headers=secured,
-            params=dict(query or {}) or None,
-            data=form,
-            json=json,
-            content=content,
-            auth=auth,
-        )
+        if json is not None:
+            secured["Content-Type"] = "application/json"
+            content = plain_json.dumps(json, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+        elif form is not None:
+            secured["Content-Type"] = "application/x-www-form-urlencoded"
+            content = urlencode(form).encode()
+        target = _known(url)
+        asked = target.raw_path.decode()
+        if query:
+            asked = f"{asked.partition('?')[0]}?{urlencode(query)}"
+        return await self._carried(Outgoing(method, target, asked, secured, content or b""), timeout, cut=cut)
 
     async def elsewhere(
         self,
@@ -122,59 +113,27 @@ class ProviderTransport:
         Loopback is reached only over plain http, which no real provider names and the caller has to allow.
         """
         target = _checked(url)
-        if target.host in LOOPBACK:
-            return await self._carried(
-                target, timeout=_ELSEWHERE, cut=cut, method=method, headers=_FIXED, content=content
-            )
-        address = await resolve_public(target.host, target.port or 443)
-        if address is None or target.scheme != "https":
-            raise Unanswered(sent=False, why="not a public https address")
-        return await self._carried(
-            target.copy_with(host=address),
-            timeout=_ELSEWHERE,
-            cut=cut,
-            method=method,
-            content=content,
-            headers=_FIXED | {"Host": target.netloc.decode()},
-            extensions={"sni_hostname": target.host},
-        )
+        address = None
+        if target.host not in LOOPBACK:
+            address = await resolve_public(target.host, target.port or 443)
+            if address is None or target.scheme != "https":
+                raise Unanswered(sent=False, why="not a public https address")
+        outgoing = Outgoing(method, target, target.raw_path.decode(), _FIXED, content or b"", address)
+        return await self._carried(outgoing, _ELSEWHERE, cut=cut)
 
-    async def _carried(self, url: httpx2.URL, *, timeout: float, cut: bool, **request: Any) -> Answer:  # noqa: ASYNC109
-        progress = _Progress()
-        extensions = dict(request.pop("extensions", {})) | {"trace": progress}
+    async def _carried(self, request: Outgoing, timeout: float, *, cut: bool) -> Answer:  # noqa: ASYNC109
         try:
             with anyio.fail_after(timeout):
-                async with self._client.stream(
-                    url=url, timeout=httpx2.Timeout(timeout, connect=_CONNECT), extensions=extensions, **request
-                ) as response:
-                    body = await read(response, cut=cut)
-        except _NEVER_LEFT:
-            raise Unanswered(sent=False, why="no connection") from None
-        # The library's exceptions hold the request, and with it the credential: none of them goes further.
+                answer = await self.wire.ask(request, cut=cut)
+        # The request holds the credential: nothing that might quote it goes further.
         except TimeoutError:
-            raise Unanswered(sent=progress.may_have_left, why="deadline") from None
-        except TooMuch as error:
-            raise Unanswered(sent=True, why=str(error)) from None
-        except httpx2.HTTPError as error:
-            raise Unanswered(sent=progress.may_have_left, why=type(error).__name__) from None
-        return Answer(response.status_code, response.headers, _read_as_told(response, body))
-
-
-class _Progress:
-    """Listens to httpcore2 to learn whether a request began to leave."""
-
-    def __init__(self) -> None:
-        self._heard = False
-        self._left = False
-
-    async def __call__(self, event: str, info: Mapping[str, Any]) -> None:  # noqa: ARG002 - httpcore2's signature
-        self._heard = True
-        self._left = self._left or event.endswith("send_request_headers.started")
-
-    @property
-    def may_have_left(self) -> bool:
-        """True unless it is certain that nothing did."""
-        return self._left or not self._heard
+            raise Unanswered(sent=request.sent, why="deadline" if request.sent else "no connection") from None
+        except (TooMuch, Broken) as failure:
+            raise Unanswered(sent=request.sent, why=str(failure)) from None
+        except (OSError, ValueError) as failure:
+            why = type(failure).__name__ if request.sent else "no connection"
+            raise Unanswered(sent=request.sent, why=why) from None
+        return Answer(answer.status, answer.headers, _read_as_told(answer))
 
 
 def _checked(url: str) -> httpx2.URL:
@@ -189,7 +148,12 @@ def _checked(url: str) -> httpx2.URL:
     return target
 
 
-def _read_as_told(response: httpx2.Response, body: bytes) -> Any:
+_known = lru_cache(256)(_checked)
+"""The same few addresses are asked again and again. None that an answer named is kept."""
+
+
+def _read_as_told(answer: Incoming) -> Any:
+    body = answer.body
     if not body:
         return None
-    return parsed(body) if "json" in response.headers.get("content-type", "") else body.decode(errors="replace")
+    return parsed(body) if "json" in answer.headers.get("content-type", "") else body.decode(errors="replace")
