@@ -135,6 +135,16 @@ async def allowed(place: Place, who: Visitor) -> None:
     await who.open("/")
 
 
+async def connect(place: Place, who: Visitor) -> None:
+    await approved(place, who)
+    await who.open("/connect")
+
+
+async def connect_asked(_: Place, who: Visitor) -> None:
+    await who.open("/connect")
+    await who.press("Connect Slack")
+
+
 async def nothing_allowed(_: Place, who: Visitor) -> None:
     await who.open("/")
 
@@ -197,6 +207,8 @@ WAYS: dict[str, tuple[Way, dict[str, Any], str]] = {
     "device-wrong-code": (wrong_code, {"signs_in": True}, ""),
     "allowed": (allowed, {"signs_in": True}, ""),
     "allowed-nothing": (nothing_allowed, {}, ""),
+    "connect": (connect, {}, ""),
+    "connect-asked": (connect_asked, {}, "confirm"),
     "activity": (activity, {}, ""),
     "no-such-page": (no_such_page, {}, ""),
     "passkey-none": (no_passkey, PASSKEY, "no_passkey"),
@@ -211,7 +223,7 @@ BROAD = {"activity"}
 """Pages with a table, which stands in columns where there is room."""
 PICTURED = {
     *("consent", "consent-github", "consent-destructive", "task", "provider-code", "approved", "denied"),
-    *("wrong-person", "device", "allowed", "activity", "passkeys", "passkey"),
+    *("wrong-person", "device", "allowed", "connect", "activity", "passkeys", "passkey"),
 }
 
 

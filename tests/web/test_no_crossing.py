@@ -97,6 +97,8 @@ TAKES: dict[str, tuple[str, Try]] = {
     "POST /passkeys/{id}/remove": ("name of a passkey", post("/passkeys/{passkey}/remove")),
     "POST /grants/{id}/revoke": ("name of a grant", post("/grants/{grant}/revoke")),
     "POST /passkeys": ("session", post("/passkeys")),
+    "GET /connect": ("session", get("/connect")),
+    "POST /connect/{connector}": ("session", post("/connect/slack-dev")),
     "POST /signout": ("session", post("/signout")),
 }
 
@@ -218,6 +220,7 @@ SEEN_OTHERWISE = {
     "POST /passkeys/{id}/remove",  # answers with a challenge, met in a real browser
     "POST /passkeys",
     "GET /passkeys",
+    "GET /connect",
     "POST /signout",
 }
 """Routes whose service to their owner leaves no trace in the rows and shows no name; other tests are about it."""

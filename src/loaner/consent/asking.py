@@ -165,7 +165,7 @@ def _put(
         return ended
     waiting = pending.open_of(connection, caller.subject, at)
     if len(waiting) >= settings.pending_per_person:
-        return _too_many(waiting, base_url, at)
+        return too_many(waiting, base_url, at)
     asked, code = pending.add(
         connection,
         sealed,
@@ -214,7 +214,7 @@ def _ending(last: Pending, at: datetime) -> LoanerError | None:
     return None
 
 
-def _too_many(waiting: list[Pending], base_url: str, at: datetime) -> LoanerError:
+def too_many(waiting: list[Pending], base_url: str, at: datetime) -> LoanerError:
     """One more question would train the person to press yes (consent fatigue); so none is added."""
     first = min(one.expires_at for one in waiting)
     return RateLimited(

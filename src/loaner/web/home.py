@@ -1,4 +1,4 @@
-"""What is allowed: a person's own grants, tasks and approvals, each with a way to end it."""
+"""What is allowed: a person's own accounts, tasks and approvals, each with a way to end it."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ class HomePages:
     def routes(self, guard: Guard) -> list[Route]:
         return [
             guard.page("/", self.allowed),
+            guard.page("/connect", self.accounts),
+            guard.page("/connect/{connector}", self.connect, method="POST"),
             guard.page("/grants/{id}/revoke", self.revoke, method="POST"),
             guard.page("/approvals/{id}/end", self.end_approval, method="POST"),
         ]
@@ -35,6 +37,14 @@ class HomePages:
             waiting=[(asked, words.title(asked)) for asked in standing.pending],
             **who(self.site, visit),
         )
+
+    async def accounts(self, visit: Visit) -> Response:
+        mine = await self.site.consents.connecting.accounts(visit.subject)
+        return pages.render("connect.html", accounts=mine, **who(self.site, visit))
+
+    async def connect(self, visit: Visit) -> Response:
+        handle = await self.site.consents.connecting.ask(visit.subject, visit.path["connector"])
+        return pages.see_other(f"/consent/{handle}" if handle else "/connect")
 
     async def revoke(self, visit: Visit) -> Response:
         mine = (await self.site.consents.standing(visit.subject)).connected

@@ -1,0 +1,129 @@
+"""Connecting an account before any agent asks: what a person begins on their own page.
+
+It gives reads only, and no approval of anything: a write still asks, and a read that needs more than this asks for it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Connection
+
+from loaner.caller import Agent, Caller, Subject
+from loaner.catalog import Catalog
+from loaner.catalog.provider import Provider
+from loaner.clock import Now
+from loaner.connectors import Connectors
+from loaner.consent import asking, pending
+from loaner.consent.grants import Grant, Grants
+from loaner.settings import Connector, Settings
+from loaner.store import Store
+
+_HERE = Agent("loaner", verified=True)
+
+
+@dataclass(frozen=True)
+class Account:
+    """One registered app, as a person may connect it."""
+
+    connector: Connector
+    provider: Provider
+    permissions: frozenset[str]
+    """What the reading tools shown here need at the least; empty where the app's registration fixes it."""
+    grant: Grant | None
+    """A grant that already covers that."""
+
+
+@dataclass(frozen=True)
+class Connecting:
+    store: Store
+    grants: Grants
+    catalog: Catalog
+    connectors: Connectors
+    settings: Settings
+    now: Now
+    base_url: Callable[[], str]
+    policy_version: str
+
+    async def accounts(self, subject: Subject) -> list[Account]:
+        """Every app that serves this environment, connected or not."""
+        mine = [one for one in await self.grants.all_of(subject.key) if one.environment == self.settings.environment]
+        return [
+            self._account(connector, mine)
+            for connector in self.connectors
+            if not connector.environments or self.settings.environment in connector.environments
+        ]
+
+    async def ask(self, subject: Subject, connector: str) -> str | None:
+        """Put the question to the person who began it; its handle, or ``None`` where there is nothing to connect.
+
+        Raises :class:`RateLimited` while too many questions wait, :class:`PolicyDenied` behind a fence.
+        """
+        wanted = {one.connector.name: one for one in await self.accounts(subject)}.get(connector)
+        if wanted is None or wanted.grant:
+            return None
+        caller = Caller(subject, _HERE, self.settings.environment, "your own page")
+
+        def work(connection: Connection) -> str:
+            return self._put(connection, wanted, caller).handle
+
+        return await self.store.write(work)
+
+    def _put(self, connection: Connection, wanted: Account, caller: Caller) -> pending.Pending:
+        at, name = self.now(), wanted.connector.name
+        need = hashlib.sha256(f"connect {name} {sorted(wanted.permissions)}".encode()).hexdigest()
+        last = pending.newest(connection, caller.key, need)
+        if last and last.state_at(at) in pending.OPEN:
+            return last
+        waiting = pending.open_of(connection, caller.subject, at)
+        if len(waiting) >= self.settings.consent.pending_per_person:
+            raise asking.too_many(waiting, self.base_url(), at)
+        asked, _ = pending.add(
+            connection,
+            self.store.sealed,
+            caller=caller,
+            need=need,
+            at=at,
+            until=at + timedelta(seconds=self.settings.consent.lifetime_seconds),
+            tool="connect",
+            provider=wanted.provider.name,
+            connector=name,
+            wants_grant=True,
+            wants_approval=False,
+            digest="",
+            shown=_shown(wanted),
+            policy_version=self.policy_version,
+        )
+        return asked
+
+    def _account(self, connector: Connector, mine: list[Grant]) -> Account:
+        provider = self.catalog.providers[connector.provider]
+        held = provider.lending.style == "held"
+        reads = (
+            one.scope.permissions
+            for one in self.catalog.operations
+            if one.provider is provider and one.effect == "read"
+        )
+        needed = frozenset[str]().union(*reads) if held else frozenset()
+        of_it = (grant for grant in mine if grant.connector == connector.name)
+        enough = next((grant for grant in of_it if not held or provider.covers(grant.permissions, needed)), None)
+        return Account(connector, provider, needed, enough)
+
+
+def _shown(wanted: Account) -> dict[str, Any]:
+    told = ", ".join(sorted(wanted.permissions))
+    return {
+        "connect": True,
+        "phrase": f"connect to {wanted.provider.title} as you",
+        "permissions": sorted(wanted.permissions),
+        "resource": "",
+        "limits": [{"what": "permissions", "value": told, "by": "grant"}] if told else [],
+        "may_remember": False,
+        "outside": "",
+        "target": "",
+        "payload": [],
+    }
