@@ -25,7 +25,7 @@ async def test_an_account_connected_beforehand_lets_reads_through_and_no_write(l
     await browser.press("allow")
     assert "Slack is connected" in browser.text
     held = (await local.rows(grants))[0]
-    assert {"channels:history"} <= set(held["permissions"])
+    assert {"channels:history", "channels:read"} <= set(held["permissions"])
     assert not {one for one in held["permissions"] if "write" in one}, "what only reads ask for"
     minted = [entry for entry in local.sandbox.ledger if entry.provider == "slack" and entry.kind == "user"]
     assert sorted(minted[0].as_json()["permissions"]) == sorted(held["permissions"])
@@ -86,7 +86,7 @@ async def test_another_site_cannot_begin_it(local: House) -> None:
     await browser.open("/connect")
     token = browser.page.forms[0].fields["form_token"]
     for sent, origin in (
-        ({}, OURS),
+        ({"other": "field"}, OURS),
         ({"form_token": "guessed"}, OURS),
         ({"form_token": token}, "https://evil.example"),
     ):

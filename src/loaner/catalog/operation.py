@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
@@ -18,6 +19,7 @@ from loaner.catalog.request import Outgoing, build
 from loaner.catalog.result import Page, Result
 from loaner.catalog.rule import PLACEHOLDER, CaseTold, ScopeRule
 from loaner.catalog.step import Step
+from loaner.errors import InvalidArguments
 from loaner.scope import Limit, Scope
 
 _LONGEST_NAME = 80
@@ -73,6 +75,16 @@ class OperationScope:
     def permissions(self) -> frozenset[str]:
         """Before any case: what the narrowest call needs. Empty for ``none`` and where only cases give some."""
         return self.rule.permissions if isinstance(self.rule.permissions, frozenset) else frozenset()
+
+    @property
+    def usual(self) -> frozenset[str]:
+        """What a call needs that chooses nothing and goes by names."""
+        defaults = {name: param.default for name, param in self.params.items() if param.default is not None}
+        with contextlib.suppress(InvalidArguments):  # it has no usual case
+            found = self.rule.permissions_for(defaults)
+            lookups = (self.provider.lookups[param.lookup] for param in self.params.values() if param.lookup)
+            return found.union(*(lookup.permissions_for(defaults) for lookup in lookups))
+        return frozenset()
 
     def cases(self) -> tuple[CaseTold, ...]:
         """What adds to the scope and when, lookups included."""

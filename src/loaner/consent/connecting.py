@@ -33,7 +33,7 @@ class Account:
     connector: Connector
     provider: Provider
     permissions: frozenset[str]
-    """What the reading tools shown here need at the least; empty where the app's registration fixes it."""
+    """What the reading tools shown here usually need; empty where the app's registration fixes it."""
     grant: Grant | None
     """A grant that already covers that."""
 
