@@ -81,6 +81,9 @@ class HttpSettings(_Section):
     """How people and agents reach it, when not ``http://host:port``."""
     allowed_hosts: tuple[str, ...] = ()
     allowed_origins: tuple[str, ...] = ()
+    stateless: bool = False
+    """No sessions, so that any of several servers behind a balancer answers any request of the earlier era too.
+    Consent is then asked for in words only, since no server may ask a client of that era anything."""
 
 
 class ToolSettings(_Section):

@@ -73,7 +73,7 @@ LIST = {
 
 
 @asynccontextmanager
-async def open_door(*, stateless: bool = False, **http: Any) -> AsyncIterator[Door]:
+async def open_door(**http: Any) -> AsyncIterator[Door]:
     async def page(_: Request) -> PlainTextResponse:
         return PlainTextResponse("a page")
 
@@ -82,7 +82,7 @@ async def open_door(*, stateless: bool = False, **http: Any) -> AsyncIterator[Do
         listening.bind(("127.0.0.1", 0))
         served.base_url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         keys = IssuerKeys(ISSUER, now=utc_now, transport=issuer.transport)
-        app = create_app(served, [Route("/page", page)], stateless=stateless, keys=keys)
+        app = create_app(served, [Route("/page", page)], keys=keys)
         config = uvicorn.Config(app, log_level="critical", access_log=False, lifespan="on", timeout_graceful_shutdown=1)
         server = uvicorn.Server(config)
         async with anyio.create_task_group() as group:

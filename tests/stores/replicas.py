@@ -102,6 +102,7 @@ async def _started(home: Path, both: Replicas) -> AsyncIterator[None]:
         "KEY": "env:SHARED_KEY",
         "HTTP__PORT": str(both.ports[-1]),
         "HTTP__PUBLIC_URL": both.url,
+        "HTTP__STATELESS": "true",
     }
     environment = {key: value for key, value in os.environ.items() if not key.startswith("LOANER_")}
     environment |= {f"LOANER_{name}": value for name, value in settings.items()}

@@ -68,6 +68,14 @@ async def test_a_dialog_that_one_opened_is_ended_at_the_other(both: Replicas) ->
     assert both.turn == 1
 
 
+async def test_a_client_of_the_earlier_era_is_served_by_both_in_turns(both: Replicas) -> None:
+    both.turn = None
+    async with both.agent(mode="legacy") as agent:
+        for _ in range(4):
+            answer = await agent.call_tool(*ISSUE)
+            assert not answer.is_error, text_of(answer)
+
+
 async def test_one_refresh_among_them(both: Replicas) -> None:
     soon = update(grants).where(grants.c.connector == "linear").values(expires_at=utc_now() + timedelta(seconds=20))
     await both.store.write(lambda c: c.execute(soon) and None)

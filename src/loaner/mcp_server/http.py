@@ -35,14 +35,11 @@ MAX_SESSIONS: Final = 1_000
 _WELL_KNOWN: Final = "/.well-known/oauth-protected-resource"
 
 
-def create_app(
-    served: Served, web_routes: Sequence[BaseRoute] = (), *, stateless: bool = False, keys: IssuerKeys | None = None
-) -> Starlette:
+def create_app(served: Served, web_routes: Sequence[BaseRoute] = (), *, keys: IssuerKeys | None = None) -> Starlette:
     """The whole web server: ``/mcp``, its metadata, and the pages in ``web_routes``.
 
-    ``served.base_url`` must already be the address that clients use. ``stateless`` serves the earlier era without
-    sessions: any replica answers any request, and consent is then asked for in words only. Raises
-    :class:`SettingsInvalid` without an identity provider: this door opens for nobody unknown.
+    ``served.base_url`` must already be the address that clients use. Raises :class:`SettingsInvalid` without an
+    identity provider: this door opens for nobody unknown.
     """
     identity = served.settings.identity
     if identity is None:
@@ -55,7 +52,7 @@ def create_app(
     sessions = StreamableHTTPSessionManager(
         build(served, caller_of),
         json_response=True,
-        stateless=stateless,
+        stateless=served.settings.http.stateless,
         max_request_body_size=MAX_BODY,
         max_sessions=MAX_SESSIONS,
         security_settings=TransportSecuritySettings(
