@@ -1,10 +1,13 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
-from crash.kit import Forks, Shop, forks, shop
+from crash.forks import Forks, forks
+from crash.kit import Shop, shop
 
 
 @pytest.fixture(scope="module")
@@ -19,9 +22,17 @@ async def forkserver(anyio_backend: str) -> AsyncIterator[Forks]:
 
 
 @pytest.fixture(scope="module")
-async def linked(forkserver: Forks, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Shop]:
+def home() -> Iterator[Path]:
+    """A folder in memory where the system has one: what a killed process has written is there, disk or no disk."""
+    memory = Path("/dev/shm")  # noqa: S108 - a folder of our own in it, as in /tmp
+    with tempfile.TemporaryDirectory(prefix="loaner-crash-", dir=memory if memory.is_dir() else None) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(scope="module")
+async def linked(forkserver: Forks, home: Path) -> AsyncIterator[Shop]:
     """A shop where alice has connected GitHub and Linear."""
-    async with shop(tmp_path_factory.mktemp("crash"), forkserver) as one:
+    async with shop(home, forkserver) as one:
         server = await one.serve()
         await one.until_done("github_get_me", {})
         await one.until_done("linear_get_issue", {"id": "ENG-1"})

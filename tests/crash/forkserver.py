@@ -1,7 +1,7 @@
 """A program that has everything imported, and forks a server, or a recovery, for each line on its stdin.
 
 Kept apart from the tests' process, because forking is only safe without threads. Says ``{"pid"}`` for each child it
-made and ``{"pid", "status"}`` when one ended.
+made and ``{"pid", "status"}`` when one ended; a child that stops to be let go on says ``{"pid", "ready"}`` itself.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import select
 import signal
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,18 +27,24 @@ from crash import jobs
 from loaner import assembly, catalog, failpoints, settings, web
 from loaner.cli import _listening, _sandboxed, loans, serve
 from loaner.mcp_server import http, stdio
+from loaner.store import engine as engines
 
 _PRELOADED = (web, _listening, loans, http, stdio)
+_REHEARSED: set[str] = set()
+WHERE = ("LOANER_HOME", "LOANER_SANDBOX", "LOANER_STORE")
 
 
 def main() -> None:
-    # Reading seventy connector files and the machine's certificates takes longer than all the rest of a start, and is
-    # the same each time.
-    load, context = catalog.load, default.create_ssl_context
-    read: dict[str, Any] = {}
-    trusted = context()
-    catalog.load = lambda **where: read.get(str(where)) or read.setdefault(str(where), load(**where))
+    # Reading seventy connector files, the rules and the machine's certificates takes longer than all the rest of a
+    # start, and is the same each time. An engine keeps the statements that it has put together, and no connection.
+    trusted = default.create_ssl_context()
     default.create_ssl_context = lambda *_, **__: trusted
+    remember(
+        settings, "load", lambda: str(sorted(pair for pair in os.environ.items() if pair[0].startswith("LOANER_")))
+    )
+    remember(catalog, "load", lambda **named: str(named))
+    remember(assembly, "read_policy", lambda folder, *_, **named: f"{folder} {named}")
+    remember(engines, "create", str)
     wake, ended = os.pipe()
     os.set_blocking(ended, False)
     signal.set_wakeup_fd(ended, warn_on_full_buffer=False)
@@ -60,9 +67,28 @@ def main() -> None:
                 start(json.loads(line))
 
 
+def remember(module: Any, name: str, key: Callable[..., str]) -> None:
+    """Have a function of a module called once for the same arguments."""
+    function, known = getattr(module, name), dict[str, Any]()
+
+    def again(*args: Any, **named: Any) -> Any:
+        same = key(*args, **named)
+        if same not in known:
+            known[same] = function(*args, **named)
+        return known[same]
+
+    setattr(module, name, again)
+
+
 def start(job: dict[str, Any]) -> None:
-    os.environ["LOANER_HOME"] = job["home"]
+    os.environ |= {name: job[name.removeprefix("LOANER_").lower()] for name in WHERE}
     assembly.read_catalog(_sandboxed.on_sandbox(settings.load(), job["sandbox"]))
+    if job["do"] == "carry" and job["store"] not in _REHEARSED:
+        # The first call of a process puts its SQL together. Here, it is that of all of them.
+        _REHEARSED.add(job["store"])
+        anyio.run(jobs.rehearse, job)
+        gc.collect()
+        gc.freeze()
     pid = os.fork()
     if pid == 0:
         child(job)
@@ -74,15 +100,17 @@ def child(job: dict[str, Any]) -> None:
     try:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        os.environ |= {"LOANER_HOME": job["home"], "LOANER_SANDBOX": job["sandbox"], "LOANER_STORE": job["store"]}
         os.environ |= job.get("settings", {})
+        job["tell"] = os.dup(1)
+        # Blocked before there are threads, so that a child can wait for it in the one that asks.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
         log = os.open(Path(job["home"]) / "stderr.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         os.dup2(log, 2)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(2, 1)
-        if job.get("point"):
-            failpoints.arm(job["point"], passes=job.get("passes", 0))
         if job["do"] == "serve":
+            if job["point"]:
+                failpoints.arm(job["point"], passes=job["passes"])
             chosen = settings.load()
             port = chosen.http.model_copy(update={"port": job["port"]})
             anyio.run(serve._serve, chosen.model_copy(update={"http": port}), True)

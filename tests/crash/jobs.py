@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+import os
+import signal
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import anyio
-from sqlalchemy import select
+from sqlalchemy import select, update
 
-from loaner import settings
+from crash import consenting
+from loaner import failpoints, settings
 from loaner.assembly import Loaner, open_loaner
+from loaner.audit import read
 from loaner.audit.verify import verify
+from loaner.caller import Agent, Caller, Subject
 from loaner.cli import _sandboxed, loans
 from loaner.clock import utc_now
+from loaner.errors import LoanerError
+from loaner.journey import ToolCall
 from loaner.store import Unsealable
 from loaner.store.tables import grants
 
+EPOCH = datetime(1970, 1, 2, tzinfo=UTC)
+TRIES = 6
+
 
 def opened(job: dict[str, Any]) -> Any:
-    """A loaner without servers. ``skew`` in the job: minutes by which its clock is ahead."""
+    """A loaner without a door. ``skew`` in the job: minutes by which its clock is ahead."""
     chosen = settings.load()
     assert chosen.sandbox
     ahead = timedelta(minutes=job.get("skew", 0))
@@ -40,14 +50,92 @@ async def recover(job: dict[str, Any]) -> None:
     """What a start does first: sweep. Then tell all that loaner itself knows."""
     async with opened(job) as loaner:
         await loaner.returns.sweep()
-        records = await loaner.audit.tail(100_000)
-        found = {
-            "chain": verify(records).ok,
-            "records": [record.body for record in records],
-            "held": await _held(loaner),
-            "loans": await loans._open_loans(),
-        }
-    answer(job, found)
+        answer(job, await books(loaner))
+
+
+async def carry(job: dict[str, Any]) -> None:
+    """What a process does that was started after a crash and crashes in turn: sweep, tell, work, and die of a call.
+
+    It stops twice for the one who asked: before it works, so that its books are compared with nothing newer, and
+    before the call, once it is armed.
+    """
+    async with opened(job) as loaner, anyio.create_task_group() as tasks:
+        await loaner.returns.sweep()
+        answer(job, await books(loaner, after=job["after"]))
+        stop(job)
+        await tasks.start(loaner.returns.run)
+        await until_done(loaner, job)
+        await loaner.returns.settled()
+        await PREPARATIONS[job["before"]](loaner, job)
+        if job["point"]:
+            failpoints.arm(job["point"])
+        stop(job)
+        await until_done(loaner, job)
+        tasks.cancel_scope.cancel()
+
+
+async def rehearse(job: dict[str, Any]) -> None:
+    """All of that but the dying, in the process that the others are forked from."""
+    async with opened(job) as loaner, anyio.create_task_group() as tasks:
+        await loaner.returns.sweep()
+        await books(loaner, after=job["after"])
+        await tasks.start(loaner.returns.run)
+        await until_done(loaner, job)
+        tasks.cancel_scope.cancel()
+
+
+def stop(job: dict[str, Any]) -> None:
+    """Say so, and go on at SIGUSR1."""
+    os.write(job["tell"], json.dumps({"pid": os.getpid(), "ready": True}).encode() + b"\n")
+    signal.sigwait({signal.SIGUSR1})
+
+
+async def until_done(loaner: Loaner, job: dict[str, Any]) -> None:
+    """Call, have the person say yes to whatever is asked, call again: never half of it."""
+    issuer, _, sub = job["subject"].rpartition(" ")
+    caller = Caller(Subject(issuer, sub), Agent("test-agent", verified=True), loaner.settings.environment, "a test")
+    for _ in range(TRIES):
+        try:
+            await loaner.journey.carry(ToolCall(job["tool"], job["arguments"]), caller)
+        except LoanerError as failure:
+            print(repr(failure), failure.log, flush=True)  # noqa: T201 - the log of this child
+            if question := getattr(failure, "invitation", None):
+                await consenting.agree(loaner, caller.subject, question.handle, job["sandbox"])
+        else:
+            return
+    raise AssertionError("the call does not work any more")
+
+
+async def expire(loaner: Loaner, job: dict[str, Any]) -> None:
+    """As if the access tokens of this provider's grants had reached their end."""
+    mine = (grants.c.provider == job["provider"]) & (grants.c.state == "active")
+    await loaner.store.write(lambda c: c.execute(update(grants).where(mine).values(expires_at=EPOCH)) and None)
+
+
+async def disconnect(loaner: Loaner, job: dict[str, Any]) -> None:
+    """The person ends the grants of this provider."""
+    mine = (grants.c.provider == job["provider"]) & (grants.c.state == "active")
+    for grant in await loaner.store.read(lambda c: list(c.execute(select(grants.c.id).where(mine)).scalars())):
+        await loaner.stopper.end_grant(grant)
+
+
+async def nothing(_: Loaner, __: dict[str, Any]) -> None:
+    """The call is what it is."""
+
+
+PREPARATIONS = {"": nothing, "expire": expire, "disconnect": disconnect}
+
+
+async def books(loaner: Loaner, *, after: int | None = None) -> dict[str, Any]:
+    """All that loaner itself knows; of the records, those that follow one whose place is known, or all of them."""
+    records = await loaner.store.read(lambda c: list(read.every(c, after or 0)))
+    return {
+        "chain": verify(records).ok if after is None else None,
+        "size": records[-1].seq if records else after or 0,
+        "records": [record.body for record in records],
+        "held": await _held(loaner),
+        "loans": await loans._listed(loaner),
+    }
 
 
 async def refresh(job: dict[str, Any]) -> None:

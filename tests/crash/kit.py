@@ -1,4 +1,4 @@
-"""A sandbox in this process, servers of loaner in forked ones, and the comparison of what each of them knows."""
+"""A shop: a sandbox in this process, and servers of loaner in forked ones, on one home."""
 
 from __future__ import annotations
 
@@ -8,87 +8,28 @@ import os
 import signal
 import socket
 import ssl
-import sys
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import anyio
-import anyio.abc
 import anyio.to_thread
 import httpx2
 from sqlalchemy import Connection, create_engine, delete, update
 
-from loaner.sandbox.ledger import Entry
+from crash.books import Books
+from crash.forks import Child, Forks
+from crash.jobs import EPOCH
+from loaner.sandbox.github import device
 from loaner.sandbox.person import Person
 from loaner.sandbox.run import RunningSandbox, serving
 from loaner.store.tables import consents, grants
 
-ROUNDS = int(os.environ.pop("LOANER_ROUNDS", "5"))
-"""Kills at each point. Taken out of the environment, where loaner itself would refuse it as a misspelt setting."""
+AT_LENGTH = int(os.environ.pop("LOANER_ROUNDS", "200"))
+"""Kills at each point in a soak. Taken out of the environment, where loaner would refuse it as a misspelt setting."""
 MODERN = "2026-07-28"
-EPOCH = datetime(1970, 1, 2, tzinfo=UTC)
-PROGRAM = Path(__file__).with_name("forkserver.py")
-
-
-@dataclass
-class Child:
-    pid: int
-    ended: anyio.Event = field(default_factory=anyio.Event)
-    status: int | None = None
-
-    async def wait(self, seconds: float = 20) -> int:
-        with anyio.fail_after(seconds):
-            await self.ended.wait()
-        assert self.status is not None
-        return self.status
-
-    async def kill(self) -> None:
-        if not self.ended.is_set():
-            os.kill(self.pid, signal.SIGKILL)
-            await self.wait()
-
-
-class Forks:
-    """The other end of ``forkserver.py``."""
-
-    def __init__(self, process: anyio.abc.Process) -> None:
-        self.process = process
-        self.children: dict[int, Child] = {}
-        self._early: dict[int, int] = {}
-        self._started, self._made = anyio.create_memory_object_stream[int](100)
-        self._turn = anyio.Lock()
-
-    async def listen(self) -> None:
-        assert self.process.stdout
-        waiting = b""
-        async for chunk in self.process.stdout:
-            *lines, waiting = (waiting + chunk).split(b"\n")
-            for line in lines:
-                said = json.loads(line)
-                if "status" not in said:
-                    await self._started.send(said["pid"])
-                elif said["pid"] in self.children:
-                    self._over(self.children[said["pid"]], said["status"])
-                else:
-                    self._early[said["pid"]] = said["status"]
-
-    async def start(self, **job: Any) -> Child:
-        assert self.process.stdin
-        async with self._turn:
-            await self.process.stdin.send(json.dumps(job).encode() + b"\n")
-            child = Child(await self._made.receive())
-        self.children[child.pid] = child
-        if child.pid in self._early:
-            self._over(child, self._early.pop(child.pid))
-        return child
-
-    def _over(self, child: Child, status: int) -> None:
-        child.status = status
-        child.ended.set()
-        del self.children[child.pid]
 
 
 @dataclass
@@ -101,6 +42,7 @@ class Shop:
     port: int
     store: str
     client: httpx2.AsyncClient
+    books: Books
     bearer: str = ""
 
     @property
@@ -126,12 +68,28 @@ class Shop:
                 await anyio.sleep(0.01)
         return child
 
+    async def carry(self, tool: str, arguments: dict[str, Any], **more: Any) -> Child:
+        """A process without a door that has swept, and told its books, and waits for :meth:`Child.go`."""
+        job = {"tool": tool, "arguments": arguments, "subject": f"{self.running.base_url}/idp user-alice"}
+        usual = {"point": "", "before": "", "provider": tool.partition("_")[0], "after": self.books.size}
+        child = await self.forks.start(**self._job("carry", **job, **(usual | more)))
+        assert await child.stops(), self.log()
+        return child
+
+    def told(self, answer: str = "answer.json") -> dict[str, Any]:
+        """What a child left as its answer."""
+        said: dict[str, Any] = json.loads((self.home / answer).read_text())
+        return said
+
+    def log(self) -> str:
+        """The end of what the children said."""
+        return (self.home / "stderr.log").read_text()[-3000:]
+
     async def run(self, do: str, **more: Any) -> Any:
         child = await self.forks.start(**self._job(do, **more))
         status = await child.wait(60)
-        assert status == 0, (self.home / "stderr.log").read_text()[-3000:]
-        file = self.home / more.get("answer", "answer.json")
-        return json.loads(file.read_text())
+        assert status == 0, self.log()
+        return self.told(more.get("answer", "answer.json"))
 
     async def token(self, user: str = "alice") -> str:
         wanted = {"user": user, "agent": "test-agent", "audience": f"{self.url}/mcp"}
@@ -234,57 +192,12 @@ class Shop:
             yield connection
         engine.dispose()
 
-    def unaccounted(self, found: dict[str, Any]) -> list[Entry]:
-        """Tokens that are alive at a provider and neither in a usable grant nor listed as an open loan."""
-        held = set(found["held"])
-        listed = {row["fingerprint"] for row in found["loans"] if row["fingerprint"]}
-        unknown = [row for row in found["loans"] if not row["fingerprint"]]
-        missing = []
-        alive = [entry for entry in self.ledger if entry.provider != "idp" and self.ledger.is_alive(entry)]
-        for entry in alive:
-            if entry.fingerprint in held | listed:
-                continue
-            kind = "loan" if entry.kind == "scoped" else entry.kind
-            row = next((row for row in unknown if _may_be(row, entry, kind)), None)
-            if row is None:
-                missing.append(entry)
-            else:  # a row stands for one credential; a pair's row for one access and one refresh token
-                row.setdefault("taken", []).append(kind)
-        return missing
-
-
-def _may_be(row: dict[str, Any], entry: Entry, kind: str) -> bool:
-    shown = entry.as_json()
-    return (
-        row["provider"] == entry.provider
-        and kind not in row.get("taken", [])
-        and (row["resource"].startswith("account:")) == (kind != "loan")
-        and row["since"] <= str(shown["minted_at"])
-        and (shown["expires_at"] is None or row["latest_expiry"] >= str(shown["expires_at"]))
-    )
-
 
 def free_port() -> int:
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         port: int = one.getsockname()[1]
         return port
-
-
-@contextlib.asynccontextmanager
-async def forks() -> AsyncIterator[Forks]:
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("LOANER_")}
-    async with await anyio.open_process(
-        [sys.executable, "-W", "ignore", str(PROGRAM)], stderr=None, env=environment
-    ) as process:
-        server = Forks(process)
-        async with anyio.create_task_group() as tasks, server._started, server._made:
-            tasks.start_soon(server.listen)
-            yield server
-            for child in list(server.children.values()):
-                os.kill(child.pid, signal.SIGKILL)
-            process.terminate()
-            tasks.cancel_scope.cancel()
 
 
 @contextlib.asynccontextmanager
@@ -299,6 +212,15 @@ async def shop(home: Path, server: Forks, store: str | None = None) -> AsyncIter
     ):
         running.sandbox.switches.github_device_interval = 1
         running.sandbox.switches.github_hourly_limit = 1_000_000
-        made = Shop(home, running, server, free_port(), store or f"sqlite:///{home / 'loaner.db'}", client)
+        made = Shop(
+            home,
+            running,
+            server,
+            free_port(),
+            store or f"sqlite:///{home / 'loaner.db'}",
+            client,
+            Books(running.sandbox.ledger),
+        )
         made.bearer = await made.token()
-        yield made
+        with patch.object(device, "SUBMISSIONS_AN_HOUR", 1_000_000):
+            yield made

@@ -8,7 +8,8 @@ import signal
 import anyio
 from sqlalchemy import select, update
 
-from crash.kit import Child, Shop
+from crash.forks import Child
+from crash.kit import Shop
 from loaner.store.tables import grants, loans
 
 PROCESSES = 64

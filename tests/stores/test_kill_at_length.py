@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from crash.kit import Forks, Shop, forks, shop
+from crash.forks import Forks, forks
+from crash.kit import Shop, shop
 from crash.test_kill import *  # noqa: F403 - each is a test
 from databases import Server
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from loaner.assembly import Loaner
 
 
 def loans(as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False) -> None:
@@ -29,23 +32,28 @@ def loans(as_json: Annotated[bool, typer.Option("--json", help="One JSON object 
 
 async def _open_loans() -> list[dict[str, Any]]:
     from loaner.cli import _opened
+
+    async with _opened.loaner_for_a_verb() as loaner:
+        return await _listed(loaner)
+
+
+async def _listed(loaner: Loaner) -> list[dict[str, Any]]:
     from loaner.clock import iso
     from loaner.lending.journal import open_loans
 
-    async with _opened.loaner_for_a_verb() as loaner:
-        return [
-            {
-                "id": loan.id,
-                "fingerprint": loan.fingerprint,
-                "provider": loan.provider,
-                "connector": loan.connector,
-                "state": loan.state,
-                "since": iso(loan.intent_at),
-                "permissions": loan.permissions,
-                "resource": loan.resource,
-                "latest_expiry": iso(loan.latest_expiry),
-                "attempts": loan.attempts,
-                "last_error": loan.last_error,
-            }
-            for loan in await loaner.store.read(open_loans)
-        ]
+    return [
+        {
+            "id": loan.id,
+            "fingerprint": loan.fingerprint,
+            "provider": loan.provider,
+            "connector": loan.connector,
+            "state": loan.state,
+            "since": iso(loan.intent_at),
+            "permissions": loan.permissions,
+            "resource": loan.resource,
+            "latest_expiry": iso(loan.latest_expiry),
+            "attempts": loan.attempts,
+            "last_error": loan.last_error,
+        }
+        for loan in await loaner.store.read(open_loans)
+    ]

@@ -241,7 +241,7 @@ def claim_due(connection: Connection, environment: str, *, at: datetime, busy: C
     )
     claimed = []
     for row in connection.execute(due.with_for_update(skip_locked=True)).all():
-        if row.id not in busy and _is_ours(row.owner, row.next_attempt_at, at):
+        if row.id not in busy and _is_ours(row, at):
             _change(connection, row.id, owner=this_process(), next_attempt_at=at + CALL_DEADLINE)
             claimed.append(_open(row))
     return claimed
@@ -249,10 +249,14 @@ def claim_due(connection: Connection, environment: str, *, at: datetime, busy: C
 
 def anything_to_claim(connection: Connection, environment: str, *, at: datetime) -> bool:
     """Would :func:`claim_due` find something? A look, so that an idle server takes no lock for it."""
-    rows = connection.execute(
-        select(loans.c.owner, loans.c.next_attempt_at).where(*_OPEN, loans.c.environment == environment)
-    )
-    return any(_is_ours(row.owner, row.next_attempt_at, at) for row in rows)
+    needed = (loans.c.owner, loans.c.next_attempt_at, loans.c.state, loans.c.style, loans.c.sealed)
+    rows = connection.execute(select(*needed).where(*_OPEN, loans.c.environment == environment))
+    return any(_is_ours(row, at) for row in rows)
+
+
+def is_lost(row: Any) -> bool:
+    """Does nobody know the credential? Then there is nothing to do but to wait for its end."""
+    return bool(row.state == "returning" and row.sealed is None and row.style != "held")
 
 
 def in_use(connection: Connection, grant_id: str, *, at: datetime, held: bool, before: datetime | None = None) -> int:
@@ -286,10 +290,10 @@ def _open(row: Row[Any]) -> OpenLoan:
     return OpenLoan(**{name: getattr(row, name) for name in OpenLoan.__dataclass_fields__})
 
 
-def _is_ours(owner: str, next_attempt_at: datetime, at: datetime) -> bool:
+def _is_ours(row: Any, at: datetime) -> bool:
     """May this process see to a loan? A process that lives sees to its own, however late it is."""
-    if owner == this_process():
-        return next_attempt_at <= at
-    if is_here(owner):
-        return is_gone(owner)
-    return next_attempt_at + CLOCK_SKEW <= at
+    if row.owner == this_process() or is_lost(row):
+        return bool(row.next_attempt_at <= at)
+    if is_here(row.owner):
+        return is_gone(row.owner)
+    return bool(row.next_attempt_at + CLOCK_SKEW <= at)

@@ -201,7 +201,8 @@ class Stopper:
                 cancelled += self.running.stop([fence])
                 out = await self.store.read(lambda c: _out(c, fence))
                 watched |= dict.fromkeys(row.id for row in out)
-                if not [row for row in out if not row.attempts]:  # those had their turn, and a provider that said no
+                # Those that were tried had their turn, and a provider that said no; of a lost one nobody has the key.
+                if all(row.attempts or journal.is_lost(row) for row in out):
                     break
                 await self.returns.sweep()  # where a process died, nobody else would
                 await anyio.sleep(_LOOK_AGAIN)
