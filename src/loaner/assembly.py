@@ -14,6 +14,7 @@ from loaner import connectors as registered
 from loaner.audit import Audit, closing, event
 from loaner.audit.drift import Drifts
 from loaner.audit.note import Signer
+from loaner.caller import LOCAL
 from loaner.catalog import Catalog
 from loaner.clock import Now, utc_now
 from loaner.connectors import Connectors
@@ -41,6 +42,7 @@ from loaner.policy import load as read_policy
 from loaner.provider_call import ProviderTransport
 from loaner.settings import Settings, resolve
 from loaner.store import Store, open_store
+from loaner.task_tokens import TaskTokens
 
 
 @dataclass
@@ -64,6 +66,7 @@ class Loaner:
     drifts: Drifts
     policy: Policy
     journey: Journey
+    task_tokens: TaskTokens
     base_url: str
     """Where our own pages are reached; set once the listening port is known."""
 
@@ -104,9 +107,15 @@ async def open_loaner(
     async with (
         open_store(settings.store_url, key_holder(settings)) as store,
         ProviderTransport() as transport,
+        TaskTokens(
+            settings.task_issuers,
+            people=settings.identity.issuer if settings.identity else LOCAL,
+            audience=lambda: f"{loaner.base_url}/mcp",
+            now=now,
+        ) as task_tokens,
         anyio.create_task_group() as background,
     ):
-        loaner = _assemble(settings, store, transport, catalog, connectors, policy, host_task, now)
+        loaner = _assemble(settings, store, transport, catalog, connectors, policy, host_task, task_tokens, now)
         if serving:
             await background.start(loaner.returns.run)
             await background.start(loaner.stopper.run)
@@ -143,6 +152,7 @@ def _assemble(
     connectors: Connectors,
     policy: Policy,
     host_task: Proposal | None,
+    task_tokens: TaskTokens,
     now: Now,
 ) -> Loaner:
     grants = Grants(store, now)
@@ -169,7 +179,9 @@ def _assemble(
     sharing = Sharing(budgets, returns, running, consents.tasks.lasting, now)
     lender = Lender(store, styles, Refresher(grants, transport, now), returns, now, budgets, running, sharing)
     cursors = Cursors(store.sealed.holder.derive("cursors"))
-    journey = Journey(audit, catalog, policy, connectors, consents, lender, transport, cursors, budgets, drifts, now)
+    journey = Journey(
+        audit, catalog, policy, connectors, consents, lender, transport, cursors, budgets, drifts, task_tokens, now
+    )
     loaner = Loaner(
         settings=settings,
         now=now,
@@ -196,6 +208,7 @@ def _assemble(
         drifts=drifts,
         policy=policy,
         journey=journey,
+        task_tokens=task_tokens,
         base_url=settings.public_url,
     )
     return loaner

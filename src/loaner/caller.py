@@ -11,7 +11,8 @@ import hashlib
 import os
 import sys
 from collections import OrderedDict
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, NewType
 
@@ -59,6 +60,20 @@ class Agent:
 
 
 @dataclass(frozen=True)
+class SuppliedTask:
+    """What the host of a request signed that it is for; the call is bound to it. ``TaskTokens`` alone makes one."""
+
+    id: str
+    """Of its issuer and ``jti``."""
+    issuer: str
+    wanted: Mapping[str, Any]
+    """As an agent would propose it."""
+    ends: datetime
+    agreed: bool
+    """Its issuer speaks for the person, who is not asked."""
+
+
+@dataclass(frozen=True)
 class Caller:
     subject: Subject
     agent: Agent
@@ -67,6 +82,8 @@ class Caller:
     """Where the call came from, as loaner observed it: ``this computer (stdio, pid 4121)``."""
     display: str = ""
     """A name to show to this same person; nothing is decided by it."""
+    task: SuppliedTask | None = field(default=None, compare=False)
+    """What this one request is bound to; it is no part of who asks."""
 
     @property
     def key(self) -> str:

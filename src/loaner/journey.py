@@ -14,7 +14,7 @@ from typing import Any
 
 from loaner.audit import Audit, Draft
 from loaner.audit.drift import Drifts
-from loaner.caller import Caller
+from loaner.caller import Caller, UnverifiedToken
 from loaner.catalog import BoundCall, Catalog, PlannedRequest
 from loaner.clock import Now
 from loaner.connectors import Connectors
@@ -27,6 +27,7 @@ from loaner.lending.budget import Budgets
 from loaner.policy import Policy, Ruling
 from loaner.provider_call import Answer, ProviderTransport, Reply, send_patiently
 from loaner.scope import Scope, derive
+from loaner.task_tokens import TaskTokens
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class ToolCall:
 
     tool: str
     arguments: Mapping[str, Any]
+    task: UnverifiedToken | None = field(default=None, repr=False)
+    """What its host says that it is for, as it came in."""
     id: str = field(default_factory=lambda: secrets.token_hex(16))
 
 
@@ -63,11 +66,13 @@ class Journey:
     cursors: Cursors
     budgets: Budgets
     drifts: Drifts
+    task_tokens: TaskTokens
     now: Now
 
     async def carry(self, call: ToolCall, caller: Caller) -> Reply:
         """Carry one call from the asking to the key given back. Raises a :class:`loaner.errors.LoanerError`."""
         async with self.audit.opened(call, caller) as record:  # closed on every way out
+            caller = await self.task_tokens.bound(call.task, caller)  # to what its host signed, if it did
             operation = self.catalog[call.tool]  # what is asked
             record.asked(operation)
             arguments = self.cursors.opened(operation.tool, call.arguments, caller)

@@ -184,7 +184,12 @@ def _fits(key: jwt.PyJWK, algorithm: str) -> bool:
         return False
     if "verify" not in declared.get("key_ops", ["verify"]):
         return False
-    match algorithm, key.key:
+    return suits(key.key, algorithm)
+
+
+def suits(key: object, algorithm: str) -> bool:
+    """Whether a public key is of that algorithm's kind, and long enough."""
+    match algorithm, key:
         case "RS256" | "PS256", rsa.RSAPublicKey() as public:
             return public.key_size >= _MIN_RSA_BITS
         case "ES256", ec.EllipticCurvePublicKey() as public:

@@ -74,6 +74,22 @@ class WorkloadSettings(_Section):
     algorithms: tuple[Literal["RS256", "PS256", "ES256", "EdDSA"], ...] = ("RS256", "ES256", "EdDSA")
 
 
+class TaskIssuerSettings(_Section):
+    """A host that signs what its requests are for: ``docs/tasks.md``."""
+
+    issuer: str
+    public_key: str | None = None
+    """PEM; when not set, the keys that the issuer publishes (OpenID Connect Discovery, RFC 8414)."""
+    audience: str | None = None
+    """The one ``aud`` of its tasks; the public URL of ``/mcp`` when not set."""
+    subjects: str | None = None
+    """Whose ``sub`` it names: an issuer, or ``local`` for the person of this computer. When not set,
+    ``identity.issuer``, and ``local`` without one."""
+    agrees: bool = False
+    """It speaks for the person: what it signs is agreed to, and nobody is asked."""
+    algorithms: tuple[Literal["RS256", "PS256", "ES256", "EdDSA"], ...] = ("RS256", "ES256", "EdDSA")
+
+
 class HttpSettings(_Section):
     host: str = "127.0.0.1"
     port: int = Field(default=8787, ge=0, le=65535)
@@ -162,6 +178,7 @@ class Settings(BaseSettings):
     http: HttpSettings = HttpSettings()
     identity: IdentitySettings | None = None
     workloads: tuple[WorkloadSettings, ...] = ()
+    task_issuers: tuple[TaskIssuerSettings, ...] = ()
     tools: ToolSettings = ToolSettings()
     consent: ConsentSettings = ConsentSettings()
     checkpoint_key: Reference | None = None

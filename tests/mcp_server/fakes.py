@@ -15,6 +15,7 @@ from loaner.errors import ConsentNeeded, Invitation, UnknownTool
 from loaner.journey import ToolCall
 from loaner.settings import ConsentSettings, HttpSettings, IdentitySettings, Settings
 from loaner.store import LocalKey, Sealed
+from loaner.task_tokens import TaskTokens
 
 HANDLE = "h" * 32
 CODE = "WDJB-MJHT"
@@ -105,6 +106,7 @@ class FakeLoaner:
     )
     store: Any = field(default_factory=lambda: SimpleNamespace(sealed=Sealed(LocalKey(b"k" * 32))))
     now: Any = utc_now
+    task_tokens: TaskTokens = field(default_factory=lambda: TaskTokens((), people=ISSUER, audience=lambda: PUBLIC, now=utc_now))
     base_url: str = PUBLIC
 
 

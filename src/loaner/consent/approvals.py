@@ -36,6 +36,8 @@ class Call:
     names: tuple[str, ...] = ()
     """All that a task may call the resource by, the narrowest first."""
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    task: str | None = None
+    """The one task that its host bound the call to. Besides it, only a yes to exactly this call counts."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,8 @@ class Approval:
         given = {name: plain_value(value) for name, value in call.arguments.items()}
         fixed = all(name in given and given[name] == value for name, value in (self.fixed or {}).items())
         about = is_about(self.resources, call.names) if self.task else call.resource in self.resources
-        return call.operation in self.operations and about and fixed
+        bound = call.task in {None, self.task} or self.digest == call.digest
+        return call.operation in self.operations and about and fixed and bound
 
 
 def make(

@@ -13,8 +13,9 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from loaner.caller import Caller
+from loaner.caller import Caller, SuppliedTask
 from loaner.catalog import BoundCall
+from loaner.clock import iso
 from loaner.consent import codes, pending
 from loaner.consent.envelope import Envelope
 from loaner.consent.pending import Pending
@@ -114,8 +115,10 @@ def put_task(
     envelope: Envelope,
     source: str,
     policy_version: str,
+    supplied: tuple[SuppliedTask, str] | None = None,
 ) -> LoanerError:
-    """The same for a task that is proposed; it needs no provider yet."""
+    """The same for a task that is proposed; it needs no provider yet. ``supplied``: what its host signed, its id."""
+    signed = {"issuer": supplied[0].issuer, "ends": iso(supplied[0].ends), "task_id": supplied[1]} if supplied else {}
     return _put(
         connection,
         sealed,
@@ -123,7 +126,7 @@ def put_task(
         base_url,
         at,
         caller=caller,
-        need=envelope.need,
+        need=supplied[0].id if supplied else envelope.need,
         said=envelope.phrase,
         tool=TASK_TOOL,
         provider="",
@@ -138,6 +141,7 @@ def put_task(
             "may_remember": False,
             "task": envelope.stored(),
             "source": source,
+            **signed,
         },
         policy_version=policy_version,
     )

@@ -103,9 +103,10 @@ class Consents:
         """
         if not isinstance(ruling, Allowed | Ask):
             raise PolicyDenied(ruling.reason, rule=ruling.rule, do=ruling.do)
-        await self.tasks.require(caller)
-        call = self._call(caller, bound, scope, ruling, connector)
-        running = await self._tasks_of(caller)
+        running = await self.tasks.binding(caller)
+        if caller.task is not None and not running:
+            raise PolicyDenied("the task that came with this call is over.", rule="task-ended")
+        call = self._call(caller, bound, scope, ruling, connector, task=running[0].id if caller.task else None)
         # While a task runs, reads are counted too: what was agreed beforehand is all that tells a call apart.
         asks = isinstance(ruling, Ask) or bool(running)
         grant = await self._covering(caller, bound, scope, connector)
@@ -307,10 +308,6 @@ class Consents:
             for grant in grants
         )
 
-    async def _tasks_of(self, caller: Caller) -> list[Task]:
-        at, holder = self.now(), self.tasks.holder(caller)
-        return await self.store.read(lambda c: tasks.held(c, holder, at))
-
     def _refuses(self, running: list[Task]) -> bool:
         if self.settings.outside_task:
             return self.settings.outside_task == "refuse"
@@ -323,7 +320,16 @@ class Consents:
         why = await self.store.read(lambda c: tasks.outside(c, running, call))
         return f"outside the task “{running[0].purpose}”: {why}"
 
-    def _call(self, caller: Caller, bound: BoundCall, scope: Scope, ruling: Ruling, connector: Connector) -> Call:
+    def _call(
+        self,
+        caller: Caller,
+        bound: BoundCall,
+        scope: Scope,
+        ruling: Ruling,
+        connector: Connector,
+        *,
+        task: str | None = None,
+    ) -> Call:
         return Call(
             subject=caller.subject.key,
             agent=caller.agent.key,
@@ -337,4 +343,5 @@ class Consents:
             # A read that no rule asks about is only asked for where a task runs, and a task may cover it.
             exact=bound.operation.effect == "destructive" or (isinstance(ruling, Ask) and ruling.exact),
             arguments=bound.arguments,
+            task=task,
         )

@@ -9,6 +9,8 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection
 
+from loaner import fences
+from loaner.caller import Caller
 from loaner.catalog.provider import Provider
 from loaner.clock import Now
 from loaner.consent import approvals, exchange, pending, tasks
@@ -18,9 +20,11 @@ from loaner.consent.envelope import Envelope
 from loaner.consent.exchange import ExchangeFailed
 from loaner.consent.grants import DifferentAccount, Grants
 from loaner.consent.pending import Pending, Remember
+from loaner.consent.tasks import Holder
 from loaner.consent.waiting import Bell
 from loaner.errors import StoreUnusable
 from loaner.failpoints import reached
+from loaner.fences import Party
 from loaner.provider_call import ProviderTransport
 from loaner.provider_call.token_endpoint import NoTokens, TokenSet, token_set
 from loaner.settings import Connector
@@ -111,21 +115,59 @@ class Settling:
             at = self.now()
             if not pending.move(connection, asked.handle, to="approved", at=at, proven_by=proven_by):
                 return False
-            task_id = secrets.token_hex(16)
+            task_id = asked.shown.get("task_id") or secrets.token_hex(16)
+            ends = asked.shown.get("ends")
             tasks.make(
                 connection,
                 task_id,
-                tasks.Holder(asked.subject, asked.asked_by.key, asked.environment, asked.policy_version),
+                Holder(asked.subject, asked.asked_by.key, asked.environment, asked.policy_version),
                 envelope,
                 source=asked.shown["source"],
                 proven_by=proven_by,
                 need=asked.need,
                 at=at,
+                no_later=datetime.fromisoformat(ends) if ends else None,
             )
             self._note(connection, "approval_given", asked, at, proven_by, task=task_id)
             return True
 
         return await self._rung(work)
+
+    def agreed_by_issuer(
+        self, connection: Connection, caller: Caller, holder: Holder, envelope: Envelope, task_id: str, at: datetime
+    ) -> None:
+        """A task whose issuer speaks for the person. Inside the caller's transaction; :class:`PolicyDenied` behind a
+        fence."""
+        assert caller.task is not None  # noqa: S101 - what its host signed is what is stored here
+        fences.refuse(connection, Party(caller.subject.key, caller.agent.key, caller.environment, ""))
+        proof = f"signed by {caller.task.issuer}"
+        tasks.make(
+            connection,
+            task_id,
+            holder,
+            envelope,
+            source="issuer",
+            proven_by=proof,
+            need=caller.task.id,
+            at=at,
+            no_later=caller.task.ends,
+        )
+        self.note(
+            connection,
+            "approval_given",
+            subject=caller.subject.key,
+            at=at,
+            agent=caller.agent.name,
+            agent_version=caller.agent.version,
+            agent_verified=caller.agent.verified,
+            environment=caller.environment,
+            origin=caller.origin,
+            reason="a task came with a call",
+            policy_version=holder.policy_version,
+            proven_by=proof,
+            outcome="ok",
+            task=task_id,
+        )
 
     async def deny(self, handle: str, *, proven_by: str | None = None, words: str | None = None) -> bool:
         at = self.now()

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import anyio
 from sqlalchemy import Connection
 
-from loaner.caller import Caller, Subject
+from loaner.caller import Caller, Subject, SuppliedTask
 from loaner.catalog import BoundCall, Catalog
 from loaner.clock import Now
 from loaner.connectors import Connectors
@@ -19,6 +19,7 @@ from loaner.consent.envelope import Envelope
 from loaner.consent.pending import Pending
 from loaner.consent.proposal import Proposal
 from loaner.consent.settling import Settling
+from loaner.consent.supplied import find, id_of
 from loaner.consent.task_calls import CallsInTasks
 from loaner.consent.tasks import Holder, Task
 from loaner.errors import InvalidArguments, LoanerError, PolicyDenied
@@ -81,9 +82,45 @@ class Tasks:
         return await self._running(found)
 
     async def require(self, caller: Caller) -> None:
-        """Where the host brought a task: it has to be agreed to before any call."""
-        if self.host is not None:
+        """Where the host brought a task, with this request or for all: it has to be agreed to before any call."""
+        if caller.task is not None:
+            await self._supplied(caller, caller.task)
+        elif self.host is not None:
             await self.propose(caller, self.host, source="host")
+
+    async def _supplied(self, caller: Caller, supplied: SuppliedTask) -> None:
+        """Raises as :meth:`propose`, and :class:`PolicyDenied` for a task that cannot be."""
+        try:
+            envelope = Proposal.of(dict(supplied.wanted)).envelope(caller, self.catalog, self.connectors)
+        except InvalidArguments as wrong:
+            raise PolicyDenied(f"the task that came with this call is none: {wrong.cause}", rule="task-token") from None
+        task_id = id_of(supplied, envelope, caller)
+
+        def running(connection: Connection) -> bool:
+            return find(connection, supplied, envelope, caller, self.holder(caller), self.now()) is not None
+
+        def work(connection: Connection) -> LoanerError | None:
+            at = self.now()
+            if running(connection):
+                return None
+            if supplied.agreed:
+                self.settling.agreed_by_issuer(connection, caller, self.holder(caller), envelope, task_id, at)
+                return None
+            return asking.put_task(
+                connection,
+                self.store.sealed,
+                self.settings,
+                self.base_url(),
+                at,
+                caller=caller,
+                envelope=envelope,
+                source="issuer",
+                policy_version=self.policy_version,
+                supplied=(supplied, task_id),
+            )
+
+        if not await self.store.read(running) and (answer := await self.store.write(work)) is not None:
+            raise answer
 
     async def end(self, caller: Caller, task_id: str | None) -> list[Task]:
         """End one running task of this agent, or all of them. Raises :class:`InvalidArguments` if there is none."""
@@ -98,11 +135,13 @@ class Tasks:
 
     async def of(self, caller: Caller) -> list[Running]:
         """What binds this agent now."""
-        at = self.now()
-        return [
-            await self._running(task)
-            for task in await self.store.read(lambda c: tasks.held(c, self.holder(caller), at))
-        ]
+        return [await self._running(task) for task in await self.binding(caller)]
+
+    async def binding(self, caller: Caller) -> list[Task]:
+        """The tasks that a call of this caller may be a part of: one alone, where its host brought one with it."""
+        at, name = self.now(), caller.task.id if caller.task else None
+        held = await self.store.read(lambda c: tasks.held(c, self.holder(caller), at))
+        return [task for task in held if name in {None, task.need}]
 
     # What a person's browser asks.
 
@@ -137,7 +176,9 @@ class Tasks:
 
     async def inside(self, caller: Caller, bound: BoundCall, scope: Scope) -> str | None:
         """The running task that has this call's tool and resource, for the rules to see; nothing is counted."""
+        await self.require(caller)
         holder, at = self.holder(caller), self.now()
+        running = await self.binding(caller)
         call = Call(
             subject=holder.subject,
             agent=holder.agent,
@@ -153,7 +194,6 @@ class Tasks:
         )
 
         def look(connection: Connection) -> str | None:
-            running = tasks.held(connection, holder, at)
             return next(
                 (one.id for one in running if any(i.fits(call) for i in tasks.items(connection, one.id, at))), None
             )

@@ -54,9 +54,11 @@ def make(
     proven_by: str,
     need: str,
     at: datetime,
+    no_later: datetime | None = None,
 ) -> Task:
-    """Store an agreed task. Inside the caller's transaction."""
+    """Store an agreed task, that ends after its minutes and ``no_later``. Inside the caller's transaction."""
     ends = at + timedelta(minutes=envelope.minutes)
+    ends = min(ends, no_later) if no_later else ends
     shared: dict[str, Any] = {
         "subject": holder.subject,
         "agent": holder.agent,

@@ -105,6 +105,7 @@ class OwnTools:
 
     async def carry(self, call: ToolCall, caller: Caller) -> Payload:
         async with self._served.audit.opened(call, caller) as record:
+            caller = await self._served.task_tokens.bound(call.task, caller)  # refused here too where it is not valid
             payload = await self._carriers[call.tool](call.arguments, caller)
             record.task = payload.get("task")
             return SimpleNamespace(payload=payload)

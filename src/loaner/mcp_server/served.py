@@ -15,6 +15,7 @@ from loaner.consent.tasking import Tasks
 from loaner.journey import ToolCall
 from loaner.settings import Settings
 from loaner.store import Store
+from loaner.task_tokens import TaskTokens
 
 
 class Offered(Protocol):
@@ -72,6 +73,8 @@ class Served(Protocol):
 
     @property
     def settings(self) -> Settings: ...
+    @property
+    def task_tokens(self) -> TaskTokens: ...
     @property
     def now(self) -> Now: ...
     @property

@@ -26,6 +26,7 @@ import loaner
 from loaner.errors import LoanerError, UnknownTool
 from loaner.journey import ToolCall
 from loaner.mcp_server import replies
+from loaner.mcp_server.brought import brought_task
 from loaner.mcp_server.consent_ladder import ConsentLadder, Outcome
 from loaner.mcp_server.instructions import INSTRUCTIONS
 from loaner.mcp_server.own_tools import OWN, OwnTools
@@ -53,7 +54,7 @@ def build(served: Served, caller_of: CallerOf) -> Server[Any]:
             caller = caller_of(ctx)
 
             async def carry() -> CallToolResult:
-                call = ToolCall(params.name, params.arguments or {})
+                call = ToolCall(params.name, params.arguments or {}, brought_task(ctx, params))
                 carrier: Carrier = own if call.tool in own else served.journey
                 return replies.success((await carrier.carry(call, caller)).payload)
 

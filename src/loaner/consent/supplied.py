@@ -1,0 +1,45 @@
+"""A task that a host signed for this request: one name, one envelope, one person; agreed to once and over once."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+
+from sqlalchemy import Connection, select
+
+from loaner.caller import Caller, SuppliedTask
+from loaner.consent import pending, tasks
+from loaner.consent.envelope import Envelope
+from loaner.consent.tasks import Holder, Task
+from loaner.errors import PolicyDenied
+from loaner.store.tables import tasks as rows
+
+
+def id_of(supplied: SuppliedTask, envelope: Envelope, caller: Caller) -> str:
+    """Follows from the token, so that the same name with anything else in it is known for another task."""
+    return hashlib.sha256(f"{supplied.id} {envelope.need} {caller.key}".encode()).hexdigest()[:32]
+
+
+def find(
+    connection: Connection, supplied: SuppliedTask, envelope: Envelope, caller: Caller, holder: Holder, at: datetime
+) -> Task | None:
+    """The running task that this token is, or ``None`` where nobody agreed to it yet.
+
+    Raises :class:`PolicyDenied` where its name is another's, and where it is over: a token that is still valid does not
+    bring back what a person ended.
+    """
+    mine = id_of(supplied, envelope, caller)
+    known = set(
+        connection.execute(
+            select(rows.c.id).where(rows.c.subject == holder.subject, rows.c.need == supplied.id)
+        ).scalars()
+    )
+    asked = pending.newest(connection, caller.key, supplied.id)
+    if known - {mine} or (asked is not None and asked.digest != envelope.need):
+        raise PolicyDenied("another task came under the same name (jti).", rule="task-token")
+    running = next((one for one in tasks.held(connection, holder, at) if one.id == mine), None)
+    if known and running is None:
+        raise PolicyDenied(
+            "the task that came with this call is over.", rule="task-ended", do="Its host has to send another."
+        )
+    return running

@@ -1,0 +1,220 @@
+"""Tasks that a host brings with a request: signed, and believed only after every check.
+
+A host that knows what its user asked for says so beforehand, in a JWT of its own: which tools, on what, how often. The
+agent cannot write one, so nothing that it reads can widen it. The shape follows ``authorization_details`` (RFC 9396 §2)
+and OAuth transaction tokens (draft-ietf-oauth-transaction-tokens); the checks follow RFC 8725.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, Final, Self
+
+import jwt
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+from loaner.caller import Caller, SuppliedTask, UnverifiedToken
+from loaner.clock import Now
+from loaner.errors import PolicyDenied, ProviderUnavailable, SettingsInvalid
+from loaner.jwks import IssuerKeys, IssuerUnreachable, PublicKey, suits
+from loaner.settings import TaskIssuerSettings
+
+META: Final = "dev.loaner/task"
+"""In a request's ``_meta``."""
+HEADER: Final = "Loaner-Task"
+TYPE: Final = "loaner-task+jwt"
+"""Said in the header, so that no other JWT of the same issuer passes for a task (RFC 8725 §3.11)."""
+DETAIL: Final = "dev.loaner/tools"
+LONGEST: Final = 8 * 3600
+"""Seconds that a task may live, as those that agents propose."""
+_MAX_TOKEN: Final = 16 * 1024
+_MAX_NAME: Final = 255
+_SKEW: Final = 30
+_FIELDS: Final = frozenset({"type", "actions", "resources", "count", "arguments", "locations"})
+
+
+class TaskTokens:
+    """Checks the tasks of the configured issuers. ``async with`` it: it holds their keys.
+
+    ``people``: whose ``sub`` they name where an issuer's setting does not say; an issuer, or ``local``.
+    """
+
+    def __init__(
+        self,
+        issuers: Sequence[TaskIssuerSettings],
+        *,
+        people: str,
+        audience: Callable[[], str],
+        now: Now,
+        keys: Mapping[str, IssuerKeys] | None = None,
+    ) -> None:
+        self._issuers = {one.issuer: one for one in issuers}
+        if len(self._issuers) != len(issuers):
+            raise SettingsInvalid("two task_issuers have the same issuer.")
+        self._people = people
+        self._audience = audience
+        self._now = now
+        self._pinned = {one.issuer: _public_key(one) for one in issuers if one.public_key}
+        self._keys = {
+            one.issuer: (keys or {}).get(one.issuer) or IssuerKeys(one.issuer, now=now)
+            for one in issuers
+            if not one.public_key
+        }
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        for keys in self._keys.values():
+            await self._stack.enter_async_context(keys)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    async def bound(self, token: UnverifiedToken | None, caller: Caller) -> Caller:
+        """The caller, bound to the task that came with the request, if one did.
+
+        Raises :class:`PolicyDenied`: a task that cannot be believed is never taken for none. Raises
+        :class:`ProviderUnavailable` when its issuer's keys cannot be had.
+        """
+        if token is None:
+            return caller
+        issuer, claims = await self._verified(token)
+        return replace(caller, task=self._believed(issuer, claims, caller))
+
+    async def _verified(self, token: UnverifiedToken) -> tuple[TaskIssuerSettings, dict[str, Any]]:
+        if len(token) > _MAX_TOKEN:
+            raise _refused("too long")
+        try:
+            header = jwt.get_unverified_header(token)
+            # Only chooses among the configured issuers; it is believed once their key has verified it.
+            claimed = jwt.decode(token, options={"verify_signature": False}).get("iss")
+        except (jwt.PyJWTError, ValueError, RecursionError):
+            raise _refused("not a JWT") from None
+        issuer = self._issuers.get(claimed) if isinstance(claimed, str) else None
+        if issuer is None:
+            raise _refused("iss")
+        algorithm, key_id = header.get("alg"), header.get("kid")
+        # Before any key is looked at, so that the header never chooses how it is verified (RFC 8725 §3.1).
+        if algorithm not in issuer.algorithms:
+            raise _refused("alg")
+        if header.get("typ") != TYPE:
+            raise _refused("typ")
+        if "crit" in header or "b64" in header:
+            raise _refused("crit")
+        key = await self._key(issuer, key_id, algorithm)
+        if key is None:
+            raise _refused("unknown key")
+        try:
+            claims = jwt.decode(
+                token,
+                key,
+                algorithms=[algorithm],
+                issuer=issuer.issuer,
+                options={
+                    "require": ["iss", "aud", "sub", "exp", "iat", "jti"],
+                    "verify_aud": False,  # compared below, as the only one
+                    "verify_exp": False,  # times are compared with our own clock
+                    "verify_nbf": False,
+                    "verify_iat": False,
+                },
+            )
+        except (jwt.PyJWTError, ValueError, RecursionError) as failure:
+            raise _refused(type(failure).__name__) from None
+        return issuer, dict(claims)
+
+    async def _key(self, issuer: TaskIssuerSettings, key_id: object, algorithm: str) -> PublicKey | None:
+        if issuer.issuer in self._pinned:
+            pinned = self._pinned[issuer.issuer]
+            return pinned if suits(pinned, algorithm) else None
+        if not isinstance(key_id, str) or not key_id:
+            raise _refused("kid")
+        try:
+            return await self._keys[issuer.issuer].key(key_id, algorithm)
+        except IssuerUnreachable as away:
+            raise ProviderUnavailable(
+                "the task that came with this call cannot be checked right now. Nothing was sent.", log=str(away)
+            ) from None
+
+    def _believed(self, issuer: TaskIssuerSettings, claims: dict[str, Any], caller: Caller) -> SuppliedTask:
+        here = issuer.audience or self._audience()
+        if claims["aud"] not in (here, [here]):
+            raise _refused("aud")  # one meant for others too could be replayed by them
+        if (issuer.subjects or self._people, claims["sub"]) != (caller.subject.issuer, caller.subject.sub):
+            raise _refused("sub")
+        if _agent(claims) != caller.agent.name:
+            raise _refused("agent")
+        now = self._now().timestamp()
+        issued, expires = claims["iat"], claims["exp"]
+        if any(type(one) is not int or not 0 <= one < 1 << 40 for one in (issued, expires)):
+            raise _refused("times")
+        if not issued <= now + _SKEW or now >= expires or not 0 < expires - issued <= LONGEST:
+            raise _refused("times")
+        name = claims["jti"]
+        if not isinstance(name, str) or not 1 <= len(name) <= _MAX_NAME:
+            raise _refused("jti")
+        return SuppliedTask(
+            id=hashlib.sha256(f"{issuer.issuer}\x1f{name}".encode()).hexdigest(),
+            issuer=issuer.issuer,
+            wanted=_wanted(claims, here, minutes=-(-(expires - issued) // 60)),
+            ends=datetime.fromtimestamp(expires, UTC),
+            agreed=issuer.agrees,
+        )
+
+
+def _wanted(claims: Mapping[str, Any], here: str, *, minutes: int) -> dict[str, Any]:
+    """As a proposal, which is checked like any other before it is shown. What is not understood is refused."""
+    details = claims.get("authorization_details")
+    if not isinstance(details, list) or not details:
+        raise _refused("authorization_details")
+    operations: list[dict[str, Any]] = []
+    resources: list[Any] = []
+    for detail in details:
+        # An unknown type or field may be a limit that we would not keep (RFC 9396 §5).
+        if not isinstance(detail, dict) or detail.get("type") != DETAIL or not detail.keys() <= _FIELDS:
+            raise _refused("authorization_details")
+        actions, about = detail.get("actions"), detail.get("resources")
+        if not isinstance(actions, list) or not isinstance(about, list) or not actions or not about:
+            raise _refused("authorization_details")
+        if detail.get("locations", [here]) != [here]:
+            raise _refused("locations")
+        given = {name: detail[name] for name in ("count", "arguments") if name in detail}
+        operations += [{"tool": action, "resources": about, **given} for action in actions]
+        resources += [one for one in about if one not in resources]
+    return {
+        "purpose": claims.get("purpose"),
+        "operations": operations,
+        "resources": resources,
+        "minutes": minutes,
+    }
+
+
+def _public_key(issuer: TaskIssuerSettings) -> PublicKey:
+    try:
+        key = load_pem_public_key((issuer.public_key or "").encode())
+    except (ValueError, UnsupportedAlgorithm):
+        key = None
+    if not isinstance(key, PublicKey) or not any(suits(key, algorithm) for algorithm in issuer.algorithms):
+        raise SettingsInvalid(f"the public_key of task issuer {issuer.issuer} is none for its algorithms.")
+    return key
+
+
+def _agent(claims: Mapping[str, Any]) -> object:
+    """Who acts: the current actor (RFC 8693 §4.1), else the client (RFC 8693 §4.3)."""
+    if "act" in claims:
+        return claims["act"].get("sub") if isinstance(claims["act"], dict) else None
+    return claims.get("client_id")
+
+
+def _refused(reason: str) -> PolicyDenied:
+    """One answer for every forgery: which check failed is the log's business."""
+    return PolicyDenied(
+        "the task that came with this call is not valid here.",
+        rule="task-token",
+        do="Tell the user: the host has to send a valid one.",
+        log=f"task: {reason}",
+    )
