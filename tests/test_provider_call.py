@@ -241,6 +241,7 @@ async def test_a_long_text_is_cut_and_can_be_had_whole() -> None:
     whole = await carried(("github_issue_read", WEB | {"issue_number": 1, "detail": "full"}), answer)
 
     assert (len(brief.payload["body"]), brief.truncated, brief.payload["truncated"]) == (4000, True, True)
+    assert brief.payload["continue_from"] == 4000
     assert (len(whole.payload["body"]), whole.truncated) == (9000, False)
     assert "truncated" not in whole.payload
 
@@ -250,7 +251,9 @@ async def test_a_file_is_decoded_and_read_on_where_it_was_cut() -> None:
     answer = always(200, {"type": "file", "path": "a", "content": base64.b64encode(text.encode()).decode()})
 
     first = await carried(("github_get_file_contents", WEB | {"path": "a"}), answer)
-    rest = await carried(("github_get_file_contents", WEB | {"path": "a", "from_character": 20_000}), answer)
+    rest = await carried(
+        ("github_get_file_contents", WEB | {"path": "a", "from_character": first.payload["continue_from"]}), answer
+    )
 
     assert first.payload["text"] + rest.payload["text"] == text
     assert (first.truncated, rest.truncated) == (True, False)

@@ -100,6 +100,7 @@ class Journey:
                         bound,
                         loan.credential,
                         self.transport,
+                        within=loan.within,
                         on_attempt=partial(record.sent, operation.request),
                         on_answer=self._listening(bound, scope, account),
                     )

@@ -100,13 +100,21 @@ MUTATIONS = {
         "github/issue_read.toml", 'type = "integer", min = 1, max = 2147483647', 'type = "integer"', "min and max"
     ),
     "a default outside its bounds": (
-        "github/get_file_contents.toml", "max = 5000000, default = 0", "max = 5, default = 9", "the default must be"
+        "github/list_issues.toml", '"all"], default = "open"', '"all"], default = "opened"', "the default must be"
     ),
     "a paged list that sends no cursor": (
         "github/list_branches.toml", ', page = "cursor"', "", "sends limit and cursor"
     ),
     "a document that does not exist": (LINEAR, '"create_comment.graphql"', '"comment.graphql"', "no document"),
     "a document somewhere else": (LINEAR, '"create_comment.graphql"', '"../linear/viewer.graphql"', "no document"),
+    "an unknown lookup of Linear's": (
+        "linear/list_states.toml", 'lookup = "team"', 'lookup = "teams"', "linear has no lookup 'teams'"
+    ),
+    "a document's variable that nothing is given for": (
+        "linear/list_states.toml", 'teamId = "teamId", first', "first", "nothing is given for the document's variable"
+    ),
+    "a Linear permission that is empty": (LINEAR, '["comments:create"]', "[]", 'say permissions = "none"'),
+    "a document and a body at once": (LINEAR, "[request.variables]", 'body = "body"\n[request.variables]', "request"),
     "a variable that the document does not declare": (LINEAR, '"input.body"', '"put.body"', "no variable $put"),
     "an insecure host": ("github/provider.toml", '"https://api.github.com"', '"http://api.github.com"', "https"),
     "an unknown style of lending": ("github/provider.toml", '"token_scoped"', '"borrowed"', "lending.style"),

@@ -1,4 +1,5 @@
-"""Adding an operation is adding one TOML file: no Python, and it is scoped, consented, lent for and recorded."""
+"""Adding an operation is adding one TOML file, and a document for Linear: no Python, and it is scoped, consented, lent
+for and recorded."""
 
 from __future__ import annotations
 
@@ -73,3 +74,50 @@ async def test_a_file_in_a_folder_is_a_working_tool(tmp_path: Path) -> None:
         assert loan["resources"] == ["acme/web"]
         assert loan["revoked_at"] is not None
         assert (await acme.replay(loan["fingerprint"]))["status"] == 401
+
+
+TEAM = """
+summary    = "Describe one team."
+effect     = "read"
+idempotent = true
+source     = "https://linear.app/developers/graphql"
+toolset    = "teams"
+default    = true
+phrase     = "look at team {teamId}"
+
+[params]
+teamId = { about = "The team: its id, or its key such as ENG.", role = "resource", form = "team", lookup = "team" }
+
+[scope]
+permissions = ["read"]
+resource    = "team:{teamId}"
+
+[request]
+graphql   = "get_team.graphql"
+variables = { id = "teamId" }
+
+[result.keep]
+key  = { at = "team.key" }
+name = { at = "team.name" }
+"""
+DOCUMENT = "query team($id: String!) { team(id: $id) { key name } }"
+
+
+async def test_a_file_and_a_document_are_a_working_tool_of_linear(tmp_path: Path) -> None:
+    folder = tmp_path / "more"
+    (folder / "linear").mkdir(parents=True)
+    (folder / "linear" / "get_team.toml").write_text(TEAM)
+    (folder / "linear" / "get_team.graphql").write_text(DOCUMENT)
+    async with town(tmp_path / "home", extra_connectors=folder) as acme, acme.agent() as agent:
+        (tool,) = [one for one in (await agent.list_tools()).tools if one.name == "linear_get_team"]
+        assert tool.description == "Describe one team. Scope: read on that team."
+
+        answer = await acme.call(agent, "linear_get_team", {"teamId": "ENG"})
+        assert answer.structured_content == {"key": "ENG", "name": "Engineering"}, text_of(answer)
+
+        (record,) = await acme.records(tool="linear_get_team", outcome="ok")
+        assert (record["needed_permissions"], record["resource"]) == (["read"], "team:ENG")
+        assert record["request"] == "query team"
+        (grant,) = acme.ledger(fingerprint=record["fingerprint"])
+        assert grant["provider"] == "linear"
+        assert grant["uses"], "the team was looked up and read"

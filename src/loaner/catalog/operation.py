@@ -18,7 +18,7 @@ from loaner.catalog.provider import Provider
 from loaner.catalog.request import Outgoing, build
 from loaner.catalog.result import Page, Result
 from loaner.catalog.rule import PLACEHOLDER, CaseTold, ScopeRule
-from loaner.catalog.step import Step
+from loaner.catalog.step import WITHIN, Step
 from loaner.errors import InvalidArguments
 from loaner.scope import Limit, Scope
 
@@ -234,7 +234,10 @@ class BoundCall:
                 wanted = lookup.wanted(self.arguments[name])
                 planned.append(_planned(build(lookup.step, operation.provider, self.sent, {"wanted": wanted})))
                 resolved[name] = f"<id of {self.arguments[name]}>"
-        taken = {"fresh": "<new UUID>"} | {name: f"<{name}>" for step in operation.steps for name in step.take}
+        scope = operation.scope.of(self)
+        within = scope.resource_name if scope.resource_kind == "repository" else "<account>"
+        taken = {name: f"<{name}>" for step in operation.steps for name in step.take}
+        taken |= {"fresh": "<new UUID>", WITHIN: within}
         steps = (step for step in operation.steps if step.when is None or step.when.holds(self.arguments))
         return planned + [_planned(self.requests(step, taken, resolved)) for step in steps]
 

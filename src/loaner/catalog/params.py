@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 
 from loaner.catalog.described import Described
 from loaner.catalog.provider import Form
+from loaner.catalog.result import MAX_START
 
 Role = Literal["resource", "selector", "content", "option", "page"]
 
@@ -120,6 +121,14 @@ def is_file_path(path: str) -> bool:
     return not any(sign in path for sign in "\\%") and all(part not in {"", ".", ".."} for part in path.split("/"))
 
 
+FROM_CHARACTER = Param(
+    about="Where long texts begin: the continue_from of an answer whose texts were cut.",
+    role="page",
+    type="integer",
+    min=0,
+    max=MAX_START,
+    default=0,
+)
 LIMIT = Param(
     about="How many to return at most.", role="page", type="integer", min=1, max=MAX_LIMIT, default=DEFAULT_LIMIT
 )

@@ -21,6 +21,9 @@ BUDGET = 60_000
 """Characters of all texts of one answer together: hosts cut what is longer, and less carefully."""
 MOST = 100
 """Items kept of a list."""
+MAX_START = 10_000_000
+_LEAST = 200
+"""Characters of each of many texts."""
 
 Kind = Literal["string", "integer", "number", "boolean", "text", "base64", "present"]
 _JSON_TYPE = {"text": "string", "base64": "string", "present": "boolean"}
@@ -63,6 +66,9 @@ class Kept(Described):
     pick: str = "."
     optional: bool = False
     """A list that some answers do not have."""
+    of: str | None = None
+    """Dotted path in each item to the repository that it is of, as a name or a URL that ends with it: items of any
+    other than the call's credential was narrowed to are left out, however the search was worded."""
 
 
 def _kept(given: Any) -> Any:
@@ -94,8 +100,11 @@ class Result(Described):
     """The provider's error words which mean that things were already as wanted."""
     whole: str | None = None
     """An option parameter which, when it is ``full``, keeps up to 40,000 characters of a text."""
-    from_character: str | None = None
-    """A parameter saying at which character a ``base64`` text begins."""
+
+    @property
+    def cuts(self) -> bool:
+        """Does it hold texts that can be cut? Then the tool takes ``from_character``, to read on."""
+        return _cuts(self.keep)
 
     @model_validator(mode="after")
     def _says_something(self) -> Result:
@@ -104,14 +113,28 @@ class Result(Described):
         return self
 
 
-class Shaper:
-    """Shapes one answer and remembers whether anything was cut."""
+def _cuts(keep: Fields) -> bool:
+    return any(
+        _cuts(kept.each) if isinstance(kept.each, dict) else {kept.type, kept.each} & {"text", "base64"}
+        for kept in keep.values()
+    )
 
-    def __init__(self, *, whole: bool = False, start: int = 0) -> None:
+
+class Shaper:
+    """Shapes one answer and remembers whether anything was cut.
+
+    Each text begins at character ``start`` of it; one that is kept from its end, that many before its end.
+    """
+
+    def __init__(self, *, whole: bool = False, start: int = 0, within: str = "") -> None:
         self._whole = whole
         self._start = start
-        self._left = BUDGET
+        self._within = within.casefold().split("/") if within else []
+        self._left = self._share = BUDGET
         self.truncated = False
+        self.continue_from: int | None = None
+        """Where to begin next time, so that of no text anything is missed."""
+        self.left_out = 0
 
     def fields(self, document: Any, keep: Fields) -> dict[str, Any]:
         shaped = {name: self._field(look(document, kept.at or name), kept) for name, kept in keep.items()}
@@ -122,11 +145,21 @@ class Shaper:
             return self._scalar(found, kept.type, kept)
         if not isinstance(found, list):
             return _MISSING if kept.optional else []
+        if kept.of and self._within:
+            inside = [item for item in found if self._is_inside(look(item, kept.of))]
+            self.left_out += len(found) - len(inside)
+            found = inside
         self.truncated = self.truncated or len(found) > kept.most
+        # Shared out evenly, so that reading on finds something of every text each time.
+        self._share = max(_LEAST, self._left // max(1, min(len(found), kept.most)))
         if isinstance(kept.each, dict):
             return [self.fields(item, kept.each) for item in found[: kept.most] if isinstance(item, dict)]
         scalars = [self._scalar(look(item, kept.pick), kept.each, kept) for item in found[: kept.most]]
         return [scalar for scalar in scalars if scalar is not _MISSING]
+
+    def _is_inside(self, repository: Any) -> bool:
+        named = repository.casefold().split("/")[-2:] if isinstance(repository, str) else []
+        return named[: len(self._within)] == self._within
 
     def _scalar(self, found: Any, kind: Kind, kept: Kept) -> Any:
         if kind == "present":
@@ -138,10 +171,14 @@ class Shaper:
             return self._cut(str(found), kept) if found else _MISSING
         return self._decoded(str(found), kept) if kind == "base64" else found
 
-    def _cut(self, text: str, kept: Kept) -> str:
-        longest = min(WHOLE if self._whole else kept.cut, self._left)
+    def _cut(self, text: str, kept: Kept) -> Any:
+        if self._start >= max(1, len(text)):
+            return _MISSING  # it was read to its end before
+        text = text[: len(text) - self._start] if kept.tail else text[self._start :]
+        longest = min(WHOLE if self._whole else kept.cut, self._share)
         if len(text) > longest:
             self.truncated = True
+            self.continue_from = min(self.continue_from or MAX_START, self._start + longest)
             text = text[len(text) - longest :] if kept.tail else text[:longest]
         self._left -= len(text)
         return text
@@ -151,7 +188,7 @@ class Shaper:
             text = base64.b64decode(found).decode()
         except (binascii.Error, UnicodeDecodeError):
             return _MISSING
-        return self._cut(text[self._start :], kept)
+        return self._cut(text, kept)
 
 
 def schema_of(fields: Fields) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from loaner.catalog.params import Param
 from loaner.catalog.provider import Form
-from loaner.catalog.result import Kind, Page, Result, schema_of
+from loaner.catalog.result import Page, Result, schema_of
 
 
 def input_schema(params: Mapping[str, Param], forms: Mapping[str, Form]) -> dict[str, Any]:
@@ -45,7 +45,7 @@ def _string(param: Param, forms: Mapping[str, Form]) -> dict[str, Any]:
 
 
 def output_schema(result: Result, page: Page | None) -> dict[str, Any]:
-    """What a successful answer may hold; ``truncated`` where texts can be cut."""
+    """What a successful answer may hold; ``truncated`` where something can be cut, and where to go on with texts."""
     schema = schema_of(result.keep)
     properties: dict[str, Any] = schema["properties"]
     for name, value in result.say.items():
@@ -54,19 +54,10 @@ def output_schema(result: Result, page: Page | None) -> dict[str, Any]:
         properties["already"] = {"type": "boolean"}
     if page:
         properties["next_cursor"] = {"type": "string"}
-    if {"text", "base64"} & set(_kinds(result)) or any(kept.each for kept in result.keep.values()):
+    if result.cuts or any(kept.each for kept in result.keep.values()):
         properties["truncated"] = {"type": "boolean"}
+    if result.cuts:
+        properties["continue_from"] = {"type": "integer"}
+    if any(kept.of for kept in result.keep.values()):
+        properties["left_out"] = {"type": "integer"}
     return schema
-
-
-def _kinds(result: Result) -> list[Kind]:
-    kinds: list[Kind] = []
-    waiting = list(result.keep.values())
-    while waiting:
-        kept = waiting.pop()
-        kinds.append(kept.type)
-        if isinstance(kept.each, dict):
-            waiting += kept.each.values()
-        elif kept.each is not None:
-            kinds.append(kept.each)
-    return kinds

@@ -18,6 +18,17 @@ from loaner.catalog.rule import Test
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
+WITHIN = "within"
+"""Among what is taken: the repository or the account that the call's credential was narrowed to."""
+
+
+class Limiting(Described):
+    """How a search is limited to where its credential reaches: what to put before the name of each."""
+
+    repository: str
+    account: str
+
+
 class Value(Described):
     """Where one value comes from. In a file, a bare string names a parameter."""
 
@@ -30,6 +41,8 @@ class Value(Described):
     form: Literal["base64", "comma", "bytes"] | None = Field(default=None, alias="as")
     """``bytes``: how many bytes the text has in UTF-8."""
     prefix: str = ""
+    limited: Limiting | None = None
+    """A search, which would else go beyond what the credential was minted for: whatever is public is found by all."""
 
     @model_validator(mode="after")
     def _has_one_source(self) -> Value:
@@ -43,7 +56,7 @@ class Value(Described):
             # "Shown before it is sent" has no UUID yet; the mapping then holds a placeholder for it.
             return taken.get("fresh") or str(uuid.uuid4())
         found = taken.get(self.taken) if self.taken else arguments.get(self.param) if self.param else self.value
-        return found if found is None else self._formed(found)
+        return found if found is None else self._limited(self._formed(found), taken.get(WITHIN, ""))
 
     def _formed(self, found: Any) -> Any:
         match self.form:
@@ -55,6 +68,11 @@ class Value(Described):
                 return len(str(found).encode())
             case None:
                 return f"{self.prefix}{found}" if self.prefix else found
+
+    def _limited(self, found: Any, within: str) -> Any:
+        if self.limited is None or not within:
+            return found
+        return f"{self.limited.repository if '/' in within else self.limited.account}{within} {found}"
 
 
 def _value(given: Any) -> Any:

@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 
 from loaner.catalog.described import Described
 from loaner.catalog.lines import Loc
-from loaner.catalog.params import CURSOR, LIMIT, Param
+from loaner.catalog.params import CURSOR, FROM_CHARACTER, LIMIT, Param
 from loaner.catalog.paths import placeholders
 from loaner.catalog.provider import Provider
 from loaner.catalog.result import Page, Result
@@ -56,10 +56,10 @@ class Written(Described):
 
     @property
     def all_params(self) -> dict[str, Param]:
-        """With ``limit`` and ``cursor`` where the result comes in pages."""
-        if self.page is None:
-            return self.params
-        return self.params | {"limit": LIMIT.model_copy(update={"max": self.page.most}), "cursor": CURSOR}
+        """With ``limit`` and ``cursor`` where the result comes in pages, ``from_character`` where it cuts texts."""
+        rest = {"from_character": FROM_CHARACTER} if self.result.cuts else {}
+        pages = {"limit": LIMIT.model_copy(update={"max": self.page.most}), "cursor": CURSOR} if self.page else {}
+        return self.params | rest | pages
 
     def step_loc(self, index: int) -> Loc:
         return ("request",) if self.request else ("step", index)
@@ -77,9 +77,8 @@ def problems(written: Written, provider: Provider) -> Iterator[Problem]:
     for name in written.params:
         if name not in _used(written, provider):
             yield ("params", name), f"parameter {name!r} is used nowhere"
-    for tuned_by in (written.result.whole, written.result.from_character):
-        if tuned_by and tuned_by not in written.params:
-            yield ("result",), f"undeclared parameter {tuned_by!r}"
+    if written.result.whole and written.result.whole not in written.params:
+        yield ("result",), f"undeclared parameter {written.result.whole!r}"
     if written.page and not {"limit", "cursor"} <= _used(written, provider):
         yield ("page",), "a paged operation sends limit and cursor"
 
@@ -89,6 +88,8 @@ def _params(written: Written, provider: Provider) -> Iterator[Problem]:
         loc: Loc = ("params", name)
         if written.page and name in {"limit", "cursor"}:
             yield loc, f"{name!r} comes with [page]"
+        if name == "from_character":
+            yield loc, f"{name!r} comes with a text that is cut"
         if param.form and param.form not in provider.forms:
             yield loc, f"{provider.name} has no form {param.form!r}"
         elif param.default is not None and (wrong := param.problem(param.default, provider.forms)):
@@ -218,7 +219,7 @@ def _document(step: Step, loc: Loc) -> Iterator[Problem]:
 
 
 def _used(written: Written, provider: Provider) -> set[str]:
-    used: set[str | None] = {*written.scope.named_params(), written.result.whole, written.result.from_character}
+    used: set[str | None] = {*written.scope.named_params(), written.result.whole}
     for step in written.steps:
         used |= {value.param for value in step.placed()}
         used |= {step.when.param if step.when else None, step.upload}

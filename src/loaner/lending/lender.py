@@ -225,6 +225,7 @@ class Lender:
             limits=ask.scope.limits,
             minted_at=self.now(),
             expires_at=minted.expires_at,
+            within=minted.within,
         )
 
     async def _write_outcome(self, loan_id: str, record: OpenRecord) -> None:

@@ -34,6 +34,8 @@ class Minted:
     credential: Secret
     permissions: frozenset[str]
     expires_at: datetime | None
+    within: str = ""
+    """What it was narrowed to: a repository such as ``acme/web``, or the account ``acme``."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ class Loan:
     limits: tuple[Limit, ...]
     minted_at: datetime
     expires_at: datetime | None
+    within: str = ""
+    """What it was narrowed to; empty where the provider cannot narrow."""
 
     @property
     def fingerprint(self) -> str:

@@ -44,7 +44,8 @@ class TokenScoped:
         )
         if answer.status != HTTPStatus.OK:
             raise _refused(answer, ask)
-        return _minted(answer.body)
+        within = scope.resource_name if scope.resource_kind == "repository" else str(body["target"])
+        return _minted(answer.body, within)
 
     async def give_back(self, credential: Secret, provider: Provider, connector: Connector) -> str:
         answer = await self._about(credential, provider.lending.give_back, provider, connector, "the revocation")
@@ -102,7 +103,7 @@ def _client(connector: Connector) -> tuple[str, Secret]:
     return connector.client_id, connector.client_secret
 
 
-def _minted(body: object) -> Minted:
+def _minted(body: object, within: str) -> Minted:
     if not isinstance(body, dict) or not isinstance(body.get("token"), str):
         raise ProviderUnavailable("the provider's answer to a narrowed credential could not be read.")
     given = (body.get("installation") or {}).get("permissions") or {}
@@ -111,6 +112,7 @@ def _minted(body: object) -> Minted:
         Secret(body["token"]),
         frozenset(f"{name}:{level}" for name, level in given.items()),
         datetime.fromisoformat(expires) if isinstance(expires, str) else None,
+        within,
     )
 
 

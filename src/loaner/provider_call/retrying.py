@@ -27,6 +27,7 @@ async def send_patiently(
     credential: Secret,
     transport: ProviderTransport,
     *,
+    within: str = "",
     on_answer: Callable[[Answer], None] | None = None,
     on_attempt: Callable[[], object] | None = None,
 ) -> Reply:
@@ -39,7 +40,7 @@ async def send_patiently(
         with attempt:
             if on_attempt:
                 on_attempt()
-            return await send(bound, credential, transport, on_answer=on_answer)
+            return await send(bound, credential, transport, within=within, on_answer=on_answer)
     raise AssertionError("the last attempt either answers or raises")
 
 

@@ -13,7 +13,7 @@ from loaner.catalog import BoundCall, cursor
 from loaner.catalog.lookup import Lookup
 from loaner.catalog.request import Outgoing, build
 from loaner.catalog.result import Shaper, look
-from loaner.catalog.step import Step
+from loaner.catalog.step import WITHIN, Step
 from loaner.errors import NotFound, ProviderRejected
 from loaner.provider_call.failures import fail, unavailable
 from loaner.provider_call.transport import LOOPBACK, Answer, ProviderTransport, Unanswered
@@ -38,14 +38,17 @@ async def send(
     credential: Secret,
     transport: ProviderTransport,
     *,
+    within: str = "",
     on_answer: Callable[[Answer], None] | None = None,
 ) -> Reply:
     """Carry out one call under one credential, its requests one after another; nothing is retried here.
 
+    ``within`` is what the credential was narrowed to: a search neither asks nor answers beyond it.
+
     Raises the errors of :class:`loaner.errors.ProviderError` and :class:`loaner.errors.ScopeNotGrantable` or
     :class:`loaner.errors.GrantBroken` where the provider says so.
     """
-    return await _Sending(bound, credential, transport, on_answer).run()
+    return await _Sending(bound, credential, transport, within, on_answer).run()
 
 
 @dataclass
@@ -53,6 +56,7 @@ class _Sending:
     bound: BoundCall
     credential: Secret
     transport: ProviderTransport
+    within: str
     on_answer: Callable[[Answer], None] | None
     resolved: dict[str, Any] = field(default_factory=dict)
     taken: dict[str, Any] = field(default_factory=dict)
@@ -63,6 +67,7 @@ class _Sending:
 
     async def run(self) -> Reply:
         operation = self.bound.operation
+        self.taken[WITHIN] = self.within
         for name, param in operation.params.items():
             lookup = operation.provider.lookups[param.lookup] if param.lookup else None
             if lookup and lookup.needed(self.bound.arguments.get(name)):
@@ -203,8 +208,8 @@ class _Sending:
     def _shaped(self, status: int) -> Reply:
         operation, result = self.bound.operation, self.bound.operation.result
         whole = bool(result.whole and self.bound.arguments.get(result.whole) == "full")
-        start = self.bound.arguments.get(result.from_character or "", 0)
-        shaper = Shaper(whole=whole, start=start)
+        start = self.bound.arguments.get("from_character", 0)
+        shaper = Shaper(whole=whole, start=start, within=self.within)
         document = self.document
         if self.named:
             document = (document if isinstance(document, dict) else {}) | self.named
@@ -215,4 +220,8 @@ class _Sending:
             payload["next_cursor"] = cursor.encode(operation.tool, self.mark)
         if shaper.truncated:
             payload["truncated"] = True
+        if shaper.continue_from is not None:
+            payload["continue_from"] = shaper.continue_from
+        if shaper.left_out:
+            payload["left_out"] = shaper.left_out
         return Reply(payload, status, shaper.truncated)

@@ -122,8 +122,10 @@ class Repository:
     name: str
     owner: Account
     roles: dict[str, Role]
-    """Who may do what, by login. Whoever is missing does not see it: every repository here is private."""
+    """Who may do what, by login. Whoever is missing does not see it, unless it is public."""
     created_at: datetime
+    public: bool = False
+    """Searching finds it for everybody. Nothing else here is open to those who were given no role."""
     description: str = ""
     language: str = "Python"
     default_branch: str = "main"

@@ -47,25 +47,26 @@ class Query:
 
 @operation("GET /search/repositories", bucket=SEARCH)
 def search_repositories(call: Call) -> Json:
-    query = _query(call)
-    found = [
-        each
+    found = {
+        each.id: each
+        for query in _queries(call)
         for each in _repositories(call, query)
         if query.has_words(each.full_name, each.description) and query.accepts("language", [each.language])
-    ]
-    return _results(call, found, lambda each: show_repository(call.urls, each, call.role_on(each)))
+    }
+    return _results(call, list(found.values()), lambda each: show_repository(call.urls, each, call.role_on(each)))
 
 
 @operation("GET /search/issues", bucket=SEARCH)
 def search_issues(call: Call) -> Json:
     """Issues where the token may read issues, pull requests where it may read those."""
-    query = _query(call)
-    found = [
-        (repository, issue)
+    both = {
+        issue.id: (repository, issue)
+        for query in _queries(call)
         for repository in _repositories(call, query)
         for issue in repository.issues.values()
         if call.holds({"pull_requests" if issue.pull else "issues": "read"}) and _matches(query, issue)
-    ]
+    }
+    found = list(both.values())
     found.sort(key=lambda pair: pair[1].created_at, reverse=call.query.get("order", "desc") != "asc")
     return _results(call, found, lambda pair: show_issue(call.urls, *pair)) | {"search_type": "lexical"}
 
@@ -73,10 +74,10 @@ def search_issues(call: Call) -> Json:
 @operation("GET /search/code", bucket=CODE_SEARCH)
 def search_code(call: Call) -> Json:
     """Default branches only, as GitHub does."""
-    query = _query(call)
     found = [
         (repository, TreeEntry(path, "blob", blob, len(repository.git.blobs[blob])))
-        for repository in (_repositories(call, query) if call.holds({"contents": "read"}) else [])
+        for query in (_queries(call) if call.holds({"contents": "read"}) else [])
+        for repository in _repositories(call, query)
         for path, blob in repository.git.commits[repository.git.branches[repository.default_branch]].files.items()
         if _holds_code(query, repository, path, blob)
     ]
@@ -90,10 +91,15 @@ def search_code(call: Call) -> Json:
     return _results(call, found, show)
 
 
-def _query(call: Call) -> Query:
+def _queries(call: Call) -> list[Query]:
+    """``a b OR c``: whatever one of them finds."""
     text = call.query.get("q", "")
     if not text.strip():
         raise validation_failed("Search", "q", "missing")
+    return [_query(part) for part in text.split(" OR ")]
+
+
+def _query(text: str) -> Query:
     query = Query()
     for negated, name, quoted, plain in _TERM.findall(text):
         value = (quoted or plain).casefold()
@@ -105,8 +111,12 @@ def _query(call: Call) -> Query:
 
 
 def _repositories(call: Call, query: Query) -> list[Repository]:
-    """Those the token reaches, among those the query names. Naming one out of reach is an error, as at GitHub."""
-    reached = call.reached()
+    """Those the token reaches or that are public, among those the query names.
+
+    Naming only such as are out of reach is an error, as at GitHub.
+    """
+    public = [each for each in call.hub.world.repositories.values() if each.public]
+    reached = list({each.id: each for each in (*call.reached(), *public)}.values())
     names = query.wanted.get("repo", [])
     owners = [each for key in ("org", "user") for each in query.wanted.get(key, [])]
     known = {each.full_name.casefold() for each in reached}
@@ -121,8 +131,7 @@ def _repositories(call: Call, query: Query) -> list[Repository]:
     return [
         each
         for each in reached
-        if (not names or each.full_name.casefold() in names)
-        and (not owners or each.owner.login.casefold() in owners)
+        if (not (names or owners) or each.full_name.casefold() in names or each.owner.login.casefold() in owners)
         and each.full_name.casefold() not in query.unwanted.get("repo", [])
     ]
 
