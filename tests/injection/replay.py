@@ -12,6 +12,7 @@ import itertools
 import json
 import re
 import ssl
+from collections import defaultdict
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,7 +32,7 @@ from loaner.catalog import BoundCall
 from loaner.consent import pending
 from loaner.consent.envelope import Envelope
 from loaner.consent.pending import Remember
-from loaner.scope import derive
+from loaner.scope import Scope, derive
 
 Regime = Literal["scope", "ask", "hour", "tools", "resources", "arguments"]
 REGIMES: tuple[Regime, ...] = ("scope", "ask", "hour", "tools", "resources", "arguments")
@@ -238,22 +239,29 @@ def proposed(benign: Benign, regime: Regime, worlds: Worlds) -> dict[str, Any] |
     """The task that a good agent proposes when all it has is the person's request.
 
     It names each tool with the number of calls. ``tools`` is bound to no resource; ``resources`` binds each tool to
-    those that the request tells for it, or to all that it tells where it says none for this tool; ``arguments`` besides
-    to every call whose arguments it tells, and the others are left out of it.
+    those that the request tells for it, and leaves out a tool for which it tells none; ``arguments`` has every call
+    whose arguments the request tells, exactly, and leaves out the others.
     """
     steps = [step for step in benign.steps if CATALOG[step.tool].effect != "destructive"]  # never part of a task
     if regime == "arguments":
         steps = [step for step in steps if step.known == "all"]
-    told = [(step.tool, _resource(step, benign.request, worlds)) for step in steps if step.known != "nothing"]
-    resources = ["*"] if regime == "tools" else sorted({resource for _, resource in told})
+    told: dict[str, set[str]] = defaultdict(set)
+    for step in steps:
+        if step.known != "nothing":
+            told[step.tool].add(_resource(step, benign.request, worlds))
+    everything = set().union(*told.values())
+    if regime == "resources":
+        for step in steps:  # an issue that it has yet to find in a team that is told
+            told[step.tool] |= {_scope(step, worlds).wider} & everything if step.known == "nothing" else set()
+        steps = [step for step in steps if told[step.tool]]
+    resources = ["*"] if regime == "tools" else sorted(everything)
     if not steps or not resources:
         return None
     wanted: dict[str, dict[str, Any]] = {}
     for step in steps:
         arguments = worlds.filled(step.arguments) if regime == "arguments" else {}
-        item = {"tool": step.tool, "count": 0, "arguments": arguments}
-        if regime == "resources":
-            item["resources"] = sorted({resource for tool, resource in told if tool == step.tool})
+        own = sorted(told[step.tool]) if regime == "resources" else []
+        item = {"tool": step.tool, "count": 0, "arguments": arguments, "resources": own}
         wanted.setdefault(json.dumps([step.tool, arguments], sort_keys=True), item)["count"] += 1
     return {
         "purpose": benign.request[:200],
@@ -265,9 +273,13 @@ def proposed(benign: Benign, regime: Regime, worlds: Worlds) -> dict[str, Any] |
 
 def _resource(step: Step, request: str, worlds: Worlds) -> str:
     """What the call is about, as narrow as the request itself says it: an issue only where it names the issue."""
-    scope = derive(CATALOG[step.tool].bind(worlds.filled(step.arguments)))
-    mark = re.split("[/#@]", scope.narrower)[-1]
+    scope = _scope(step, worlds)
+    mark = re.split("[/#@:]", scope.narrower)[-1].removesuffix(".md")  # who says README means README.md
     return scope.narrower if mark and re.search(rf"(?<!\w){re.escape(mark)}(?!\w)", request) else scope.resource
+
+
+def _scope(step: Step, worlds: Worlds) -> Scope:
+    return derive(CATALOG[step.tool].bind(worlds.filled(step.arguments)))
 
 
 def _stands_in(text: str, answer: CallToolResult) -> bool:
