@@ -35,7 +35,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 Retry = Literal["now", "after_user", "after_s", "never"]
 
@@ -139,6 +139,15 @@ class ConsentNeeded(LoanerError):
                 dont="Don't start another.",
             )
 
+    def stepping_up(self, refused: ScopeNotGrantable) -> ConsentNeeded:
+        """The same question, put because a provider wanted more than a call had: what to repeat is ``refused.do``."""
+        self.cause = f"{refused.cause} {self.cause}"
+        self.do = self.do.replace("repeat this exact call.", "go on as follows.").replace(
+            "Repeat the same call once", "Go on as follows once"
+        )
+        self.do = f"{self.do} {refused.do}"
+        return self
+
     def facts(self) -> dict[str, object]:
         return super().facts() | {
             "code": "consent_required" if self.fresh else "consent_pending",
@@ -181,6 +190,8 @@ class ScopeNotGrantable(LoanerError):
     exit = Exit.POLICY
     named: frozenset[str] = frozenset()
     """The permissions that the provider itself asked for, where it named them."""
+    step: tuple[str, Any] | None = None
+    """An argument, and the value of it that leads to those."""
 
 
 class GrantBroken(LoanerError):

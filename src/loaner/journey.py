@@ -20,13 +20,14 @@ from loaner.clock import Now
 from loaner.connectors import Connectors
 from loaner.consent import Consent, Consents
 from loaner.cursors import Cursors
-from loaner.errors import PolicyDenied
+from loaner.errors import ConsentNeeded, LoanerError, PolicyDenied, ScopeNotGrantable
 from loaner.lending import Lender, Need
 from loaner.lending.account import Account
 from loaner.lending.budget import Budgets
 from loaner.policy import Policy, Ruling
 from loaner.provider_call import Answer, ProviderTransport, Reply, send_patiently
 from loaner.scope import Scope, derive
+from loaner.settings import Connector
 from loaner.task_tokens import TaskTokens
 
 
@@ -106,8 +107,29 @@ class Journey:
                     )
                     record.answered(reply)
                     return self.cursors.signed(operation.tool, reply, caller)
+            except ScopeNotGrantable as refused:
+                raise await self._stepping_up(refused, bound, caller, connector) from None
             finally:
                 await self._unspend(consent, record)
+
+    async def _stepping_up(
+        self, refused: ScopeNotGrantable, bound: BoundCall, caller: Caller, connector: Connector
+    ) -> LoanerError:
+        """The provider wants more than the least: where an argument leads to it, the person is asked for it now."""
+        if refused.step is None:
+            return refused
+        name, value = refused.step
+        wider = bound.operation.bind({**bound.arguments, name: value})
+        scope = derive(wider)
+        task = await self.consents.tasks.inside(caller, wider, scope)
+        ruling = self.policy.rule(caller, wider, scope, self.now(), task=task)
+        try:
+            consent = await self.consents.obtain(caller, wider, scope, ruling, connector)
+        except ConsentNeeded as asked:
+            return asked.stepping_up(refused)
+        if consent.approval_id:
+            await self.consents.give_back_use(consent.approval_id)  # the repeated call will take it
+        return refused
 
     def _listening(self, bound: BoundCall, scope: Scope, account: Account) -> Callable[[Answer], None]:
         """What every answer says besides its result: how the limits stand, and which permissions it names."""

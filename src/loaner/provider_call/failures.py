@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from loaner.catalog import BoundCall
 from loaner.errors import (
@@ -56,6 +56,8 @@ def fail(verdict: Verdict, answer: Answer, bound: BoundCall, *, changing: bool) 
         case "scope_missing":
             raise _scope_missing(verdict, bound, scope, ref, log)
         case "forbidden":
+            if _step(bound, scope, verdict.named):
+                raise _scope_missing(verdict, bound, scope, ref, log)
             raise _forbidden(verdict, bound, scope, ref, log)
         case "rejected":
             raise _rejected(verdict, bound, ref, log)
@@ -103,23 +105,36 @@ def _not_found(bound: BoundCall, scope: Scope, log: str) -> NotFound:
 
 
 def _scope_missing(verdict: Verdict, bound: BoundCall, scope: Scope, ref: str, log: str) -> ScopeNotGrantable:
-    named = ", ".join(sorted(verdict.named)) or "another permission"
+    step = _step(bound, scope, verdict.named)
+    named = ", ".join(sorted(step[2] if step else verdict.named)) or "another permission"
     error = ScopeNotGrantable(
         f"{bound.operation.provider.title} wants {named} for this, and {scope.told()} was used. ref {ref}",
-        do=_wider(bound, verdict.named),
+        do=f"Repeat the call with {step[0]} “{_told(step[1])}”." if step else "",
+        dont="" if step else "Don't repeat it unchanged.",
         log=log,
     )
     error.named = verdict.named
+    error.step = step[:2] if step else None
     return error
 
 
-def _wider(bound: BoundCall, named: frozenset[str]) -> str:
-    """The argument that leads to the permission the provider named: a step up that the model can propose itself."""
+def _step(bound: BoundCall, scope: Scope, named: frozenset[str]) -> tuple[str, Any, frozenset[str]] | None:
+    """The argument, its value and the permissions of the first case of ours that the provider named.
+
+    ``None`` where no argument leads there: then the connector is wrong or the provider has changed.
+    """
     for case in bound.operation.rule.when:
-        param = bound.operation.params.get(case.param)
-        if named and named == (case.instead or case.add) and param and param.role == "option" and case.equals:
-            return f"Repeat the call with {case.param} “{case.equals}”; the user may be asked for that permission."
-    return ""
+        param, wanted = bound.operation.params.get(case.param), case.instead or case.add
+        if param and param.role == "option" and wanted and wanted <= named and not wanted <= scope.permissions:
+            if case.equals is not None:
+                return case.param, case.equals, wanted
+            if case.includes is not None:
+                return case.param, [*bound.arguments.get(case.param, ()), case.includes], wanted
+    return None
+
+
+def _told(value: Any) -> str:
+    return ", ".join(value) if isinstance(value, list) else str(value)
 
 
 def _forbidden(verdict: Verdict, bound: BoundCall, scope: Scope, ref: str, log: str) -> ProviderForbidden:
