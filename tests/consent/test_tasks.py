@@ -75,7 +75,24 @@ async def test_a_form_cannot_agree_to_more_than_was_proposed(local: House) -> No
         Envelope("announce", (Item("slack_send_message", 6, "slack-dev", "write", ""),), ("#releases",), 60),
         Envelope("announce", (item,), ("*",), 60),
         Envelope("announce", (item,), ("#releases",), 61),
+        Envelope("announce", (replace(item, resources=("#general",)),), ("#releases", "#general"), 60),
     ):
         with pytest.raises(ValueError, match="never wider"):
             await local.consents.tasks.agree(question, wider, proven_by="local-browser")
     assert await local.consents.tasks.of(WHO) == []
+
+
+def test_trimming_a_resource_trims_each_tool_and_never_widens_one() -> None:
+    """A tool that none of its own resources is left of goes; no resources of its own would mean all of them."""
+    one, two = (
+        Item("slack_read_channel", 5, "slack-dev", "read", ""),
+        Item("slack_send_message", 5, "slack-dev", "write", ""),
+    )
+    proposed = Envelope("announce", (one, replace(two, resources=("#releases",))), ("#releases", "#general"), 60)
+    assert Envelope.read(proposed.stored()) == proposed
+    without = proposed.trimmed({0: 5, 1: 5}, [1], 60)
+    assert [item.tool for item in without.items] == ["slack_read_channel"]
+    assert proposed.covers(without)
+    freed = Envelope("announce", (one, two), ("#releases", "#general"), 60)
+    assert not proposed.covers(freed), "the second tool would be for both"
+    assert freed.covers(proposed)

@@ -7,8 +7,6 @@ import pytest
 from sqlalchemy import Connection, select, update
 
 from house import POST, READ, Browser, House, caller
-from loaner import fences
-from loaner.fences import Fence
 from loaner.store.tables import approvals, consents, grants
 
 GITHUB = ("github_issue_create", {"owner": "acme", "repo": "web", "title": "It broke"})
@@ -183,52 +181,6 @@ async def test_a_no_is_told_even_when_the_agent_comes_back_late(local: House) ->
     local.pass_time(minutes=30)
     assert (await local.refused(POST)).code == "consent_denied"
     assert (await local.asked(POST)).fresh
-
-
-async def test_a_no_is_taken_back_by_its_person_alone(local: House) -> None:
-    """An agent that was talked into a call is refused; the same call by the person's own request need not stay so."""
-    needed = await local.asked(POST)
-    browser = local.browser(slack="alice")
-    await browser.open(needed.invitation.url)
-    await browser.press("deny")
-    assert (await local.refused(POST)).code == "consent_denied"
-    await browser.open("/")
-    assert "you said no" in browser.text
-    await browser.open(needed.invitation.url)
-    await browser.press("again")
-    assert browser.state == "confirm", "nothing is approved by that"
-    assert not (await local.asked(POST)).fresh, "the same question waits again"
-    await browser.press("approve")
-    await browser.press("allow")
-    assert (await local.obtain(POST)).approval_id
-
-
-async def test_a_no_that_a_fence_stands_behind_is_not_taken_back(local: House) -> None:
-    needed = await local.asked(POST)
-    browser = local.browser()
-    await browser.open(needed.invitation.url)
-    await browser.press("deny")
-    await local.store.write(
-        lambda c: fences.put_up(c, Fence("agent", "reported claude-code", "an operator", local.now()))
-    )
-    await browser.press("again")
-    assert browser.answer is not None
-    assert browser.answer.status_code == 403
-    await browser.open(needed.invitation.url)
-    assert browser.state == "denied"
-
-
-async def test_a_no_that_ran_out_is_not_taken_back(local: House) -> None:
-    needed = await local.asked(POST)
-    browser = local.browser()
-    await browser.open(needed.invitation.url)
-    await browser.press("deny")
-    local.pass_time(minutes=11)
-    await browser.press("again")
-    assert browser.state == "denied"
-    assert (await local.refused(POST)).code == "consent_denied"
-    await browser.open("/")
-    assert "you said no" not in browser.text
 
 
 async def test_a_no_at_slack_is_a_no(local: House) -> None:
