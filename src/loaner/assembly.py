@@ -119,6 +119,7 @@ async def open_loaner(
         if serving:
             await background.start(loaner.returns.run)
             await background.start(loaner.stopper.run)
+            background.start_soon(loaner.lender.refresher.unwritten.run)
             background.start_soon(loaner.idle.run)
             background.start_soon(loaner.drifts.run)
             # Servers over one store sign with one key; where it is not known that they share it, an operator signs.

@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import ssl
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,9 +57,12 @@ class Shop:
         there = {"home": str(self.home), "sandbox": self.running.base_url, "store": self.store, "port": self.port}
         return {"do": do} | there | more
 
-    async def serve(self, point: str | None = None, *, passes: int = 0, **settings: str) -> Child:
+    async def serve(
+        self, point: str | None = None, *, passes: int = 0, measured: bool = False, **settings: str
+    ) -> Child:
         """A server, doomed to die at ``point``, with ``settings`` in its environment. Returns once it listens."""
-        child = await self.forks.start(**self._job("serve", point=point, passes=passes, settings=settings))
+        job = self._job("serve", point=point, passes=passes, measured=measured, settings=settings)
+        child = await self.forks.start(**job)
         with anyio.fail_after(20):
             while not child.ended.is_set():
                 with contextlib.suppress(OSError):
@@ -84,6 +87,18 @@ class Shop:
     def log(self) -> str:
         """The end of what the children said."""
         return (self.home / "stderr.log").read_text()[-3000:]
+
+    async def measure(self, server: Child) -> dict[str, int]:
+        """What a ``measured`` server holds right now: Python's ``blocks``, ``resident_kib``, and by how many things any
+        one collection has ``grown`` since the last time."""
+        file = self.home / "measure.json"
+        file.unlink(missing_ok=True)
+        os.kill(server.pid, signal.SIGUSR2)
+        with anyio.fail_after(20):
+            while not file.exists():  # noqa: ASYNC110 - the other process is no event of ours
+                await anyio.sleep(0.02)
+        held: dict[str, int] = json.loads(file.read_text())
+        return held
 
     async def run(self, do: str, **more: Any) -> Any:
         child = await self.forks.start(**self._job(do, **more))
@@ -146,22 +161,26 @@ class Shop:
         raise AssertionError(answer)
 
     @contextlib.contextmanager
-    def struck(self, child: Child, event: str, provider: str, kind: str) -> Iterator[None]:
-        """Kill a server at the instant when a provider mints, revokes or is used: the answer finds nobody."""
+    def when(self, event: str, provider: str, kind: str, act: Callable[[], object]) -> Iterator[None]:
+        """Do something at the instant when a provider mints, revokes or is used, before its answer goes out."""
         original = getattr(self.ledger, event)
 
-        def fatal(*args: Any, **named: Any) -> Any:
+        def noticed(*args: Any, **named: Any) -> Any:
             done = original(*args, **named)
             entry = done if event == "mint" else args[0]
-            if (entry.provider, entry.kind) == (provider, kind) and not child.ended.is_set():
-                os.kill(child.pid, signal.SIGKILL)
+            if (entry.provider, entry.kind) == (provider, kind):
+                act()
             return done
 
-        setattr(self.ledger, event, fatal)
+        setattr(self.ledger, event, noticed)
         try:
             yield
         finally:
             delattr(self.ledger, event)
+
+    def struck(self, child: Child, event: str, provider: str, kind: str) -> contextlib.AbstractContextManager[None]:
+        """Kill a server at such an instant: the answer finds nobody."""
+        return self.when(event, provider, kind, lambda: child.ended.is_set() or os.kill(child.pid, signal.SIGKILL))
 
     def expire(self, provider: str) -> None:
         """As if the access tokens of this provider's grants had reached their end."""

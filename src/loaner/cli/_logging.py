@@ -2,10 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
+from typing import TextIO, cast
 
 import structlog
+
+
+class _Lossy:
+    """Where logs go. One that cannot be written is lost: a full disk must not stop the work that it would tell of."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            self._stream.flush()
 
 
 def to_stderr() -> None:
@@ -23,10 +41,11 @@ def to_stderr() -> None:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             *rendering,
         ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _Lossy(sys.stderr))),
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
     )
     # Libraries log requests and, some of them, tokens: only what is wrong, and nothing of what was sent.
     logging.basicConfig(stream=sys.stderr, level=logging.ERROR, format="%(name)s: %(message)s", force=True)
+    logging.getLogger("loaner").setLevel(logging.WARNING)
     for chatty in ("httpx2", "httpcore2", "authlib", "sqlalchemy", "mcp", "uvicorn"):
         logging.getLogger(chatty).setLevel(logging.ERROR)

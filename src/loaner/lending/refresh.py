@@ -22,6 +22,7 @@ from loaner.consent.grants import Grant, Grants, GrantUnreadable
 from loaner.errors import GrantBroken, ProviderUnavailable
 from loaner.failpoints import reached
 from loaner.lending import journal
+from loaner.lending.unwritten import Unwritten
 from loaner.provider_call import Answer, ProviderTransport, Unanswered
 from loaner.provider_call.token_endpoint import NoTokens, TokenSet, ask, error_word, token_set
 from loaner.secret import Secret
@@ -56,6 +57,7 @@ class Refresher:
         self.transport = transport
         self.now = now
         self.ending = ending
+        self.unwritten = Unwritten(grants.store)
 
     async def fresh(self, grant_id: str, provider: Provider, connector: Connector) -> tuple[Grant, Secret]:
         """The grant as it is now and its access token. Raises :class:`GrantBroken`, :class:`ProviderUnavailable`."""
@@ -94,6 +96,7 @@ class Refresher:
         return await self.fresh(grant.id, provider, connector)
 
     async def _opened(self, grant_id: str) -> tuple[Grant, Secret, Secret | None]:
+        await self.unwritten.settle(grant_id)
         try:
             return await self.grants.tokens(grant_id, ending=self.ending)
         except GrantUnreadable as failure:
@@ -140,12 +143,16 @@ class Refresher:
             tokens = await self._successor(pair, grant, refresh, provider, connector)
             if tokens:
                 reached("refresh.answered")
-                renewed = await self.grants.store.write(lambda c: self._kept(c, pair, grant, tokens, provider))
+                at = self.now()  # what it still has to live counts from here, whenever it can be written
+                renewed = await self.unwritten.write(
+                    grant.id, lambda c: self._kept(c, pair, grant, tokens, provider, at)
+                )
                 reached("refresh.written")
         return (renewed, tokens.access) if tokens else None
 
-    def _kept(self, connection: Connection, pair: str, grant: Grant, tokens: TokenSet, provider: Provider) -> Grant:
-        at = self.now()
+    def _kept(
+        self, connection: Connection, pair: str, grant: Grant, tokens: TokenSet, provider: Provider, at: datetime
+    ) -> Grant:
         journal.pair_kept(connection, pair, grant, provider, at=at)
         return self.grants.renew(connection, grant, tokens, at)
 
