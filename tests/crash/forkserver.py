@@ -23,7 +23,7 @@ from httpx2._transports import default
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from crash import jobs
+from crash import jobs, measuring
 from loaner import assembly, catalog, failpoints, settings, web
 from loaner.cli import _listening, _sandboxed, loans, serve
 from loaner.mcp_server import http, stdio
@@ -109,6 +109,8 @@ def child(job: dict[str, Any]) -> None:
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(2, 1)
         if job["do"] == "serve":
+            if job["measured"]:
+                measuring.answer_measures(job)
             if job["point"]:
                 failpoints.arm(job["point"], passes=job["passes"])
             chosen = settings.load()
