@@ -20,6 +20,7 @@ class Books:
     def balance(self, found: dict[str, Any]) -> None:
         """After a crash and a recovery: nothing lives that is not listed, nothing was done that is not recorded."""
         assert [entry.as_json() for entry in self.unaccounted(found)] == []
+        assert [loan for loan in found["loans"] if loan["fingerprint"]] == [], "sealed, and not given back"
         assert found["chain"] is not False
         self.size = found["size"]
         self._recorded |= {record.get("fingerprint") for record in found["records"]}

@@ -202,6 +202,17 @@ async def test_what_a_provider_does_not_confirm_is_said_kept_and_tried_again(lin
     assert await linked.loaner.stopper.finish() == []
 
 
+async def test_a_key_that_nobody_ever_saw_stays_listed_and_holds_no_stop_up(linked: Town) -> None:
+    linked.fault("github", "half_close", path="/token/scoped", count=1)
+    error = await refused(linked)
+    assert error
+    assert error["code"] == "provider_unavailable"
+    stopped = await linked.loaner.stopper.stop("user", "user-alice", OPERATOR)
+    assert [loan.confirmed for loan in stopped.loans] == [False]
+    assert [loan.fingerprint for loan in await linked.open_loans()] == [None]
+    assert stopped.quiet_in < 5
+
+
 async def test_a_grant_whose_token_has_expired_is_renewed_to_be_ended(linked: Town) -> None:
     """A provider ends a grant for a live token only; the renewed one is lent to nobody."""
     async with linked.agent() as agent:
