@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -21,7 +22,9 @@ from loaner.provider_call import ProviderTransport, send
 from loaner.secret import Secret
 from stand_in import Over
 
-EXAMPLES = int(os.environ.get("LOANER_EXAMPLES", "1000"))
+SOME = 1000
+MANY = int(os.environ.get("LOANER_EXAMPLES", "20000"))
+"""Examples of each property, usually and in ``./run soak``."""
 CATALOG = catalog.load()
 TOKEN = "the-loan-itself"
 
@@ -32,6 +35,7 @@ NASTY = st.sampled_from(
         "mutation { x }", '"}) { id } }', "\ud800", " ", "~", "C0000001", "#x y", ".github/workflows/x", "%",
     ]
 )  # fmt: skip
+SEGMENT = st.text(max_size=40) | NASTY
 HOSTILE = NASTY | st.text(max_size=30) | st.builds("".join, st.lists(NASTY, max_size=4))
 
 
@@ -78,9 +82,40 @@ def template_of(path: str) -> re.Pattern[str]:
     return re.compile("/".join(parts))
 
 
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
-@given(calls())
-def test_every_request_is_where_its_template_says(call: tuple[Operation, dict[str, Any]]) -> None:
+def test_every_request_is_where_its_template_says() -> None:
+    tried(SOME, is_where_its_template_says, calls())
+
+
+@pytest.mark.soak
+def test_twenty_thousand_requests_are_where_their_templates_say() -> None:
+    tried(MANY, is_where_its_template_says, calls())
+
+
+def test_a_value_becomes_exactly_its_own_segment() -> None:
+    tried(SOME, becomes_exactly_its_own_segment, st.tuples(SEGMENT, SEGMENT))
+
+
+@pytest.mark.soak
+def test_twenty_thousand_values_become_exactly_their_own_segments() -> None:
+    tried(MANY, becomes_exactly_its_own_segment, st.tuples(SEGMENT, SEGMENT))
+
+
+def test_nothing_but_the_fixed_headers_is_sent() -> None:
+    tried(SOME // 10, sends_nothing_but_the_fixed_headers, calls())
+
+
+@pytest.mark.soak
+def test_of_twenty_thousand_requests_none_adds_a_header() -> None:
+    tried(MANY, sends_nothing_but_the_fixed_headers, calls())
+
+
+def tried(examples: int, holds: Callable[[Any], None], inputs: st.SearchStrategy[Any]) -> None:
+    """Hold a property against so many examples; the smallest that breaks it is what fails."""
+    limits = settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))
+    limits(given(inputs)(holds))()
+
+
+def is_where_its_template_says(call: tuple[Operation, dict[str, Any]]) -> None:
     operation, arguments = call
     bound = bound_or_none(operation, arguments)
     if bound is None:
@@ -104,9 +139,8 @@ def test_every_request_is_where_its_template_says(call: tuple[Operation, dict[st
             assert request.graphql in documents
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
-@given(st.text(max_size=40) | NASTY, st.text(max_size=40) | NASTY)
-def test_a_value_becomes_exactly_its_own_segment(one: str, several: str) -> None:
+def becomes_exactly_its_own_segment(values: tuple[str, str]) -> None:
+    one, several = values
     try:
         path = fill("/a/{one}/b/{several*}", {"one": one, "several": several})
     except (InvalidArguments, UnicodeEncodeError):
@@ -121,9 +155,7 @@ def test_a_value_becomes_exactly_its_own_segment(one: str, several: str) -> None
     assert re.fullmatch(r"[A-Za-z0-9/%._~-]+", path)
 
 
-@settings(max_examples=max(100, EXAMPLES // 10), deadline=None, suppress_health_check=list(HealthCheck))
-@given(calls())
-def test_nothing_but_the_fixed_headers_is_sent(call: tuple[Operation, dict[str, Any]]) -> None:
+def sends_nothing_but_the_fixed_headers(call: tuple[Operation, dict[str, Any]]) -> None:
     operation, arguments = call
     bound = bound_or_none(operation, arguments)
     if bound is None:
