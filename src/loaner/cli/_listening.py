@@ -6,7 +6,8 @@ import contextlib
 import errno
 import signal
 import socket
-from collections.abc import AsyncIterator, Iterator
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any, Literal
 
 import anyio
@@ -91,3 +92,19 @@ async def told_to_stop() -> None:
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async for _ in signals:
             return
+
+
+async def until_told_to_stop(work: Callable[[], Awaitable[None]]) -> None:
+    """Do ``work`` to its end, or until then."""
+    if sys.platform == "win32":  # no loop there tells of signals
+        await work()
+        return
+    async with anyio.create_task_group() as tasks:
+
+        async def stop() -> None:
+            await told_to_stop()
+            tasks.cancel_scope.cancel()
+
+        tasks.start_soon(stop)
+        await work()
+        tasks.cancel_scope.cancel()

@@ -106,7 +106,7 @@ async def _over_stdio(loaner: Loaner) -> None:
         pages = web.create_app(web.local_site(loaner, keys))
         stack.enter_context(_announced(loaner, mcp_url=None))
         await stack.enter_async_context(_listening.served(pages, listener))
-        await serve_stdio(loaner)
+        await _listening.until_told_to_stop(lambda: serve_stdio(loaner))
 
 
 async def _over_http(loaner: Loaner) -> None:

@@ -9,6 +9,7 @@ from mcp.server.context import ServerRequestContext
 from mcp.server.stdio import stdio_server
 
 from loaner.caller import Agent, Caller, local_subject
+from loaner.mcp_server import pipes
 from loaner.mcp_server.served import CallerOf, Served
 from loaner.mcp_server.server import build
 
@@ -34,10 +35,10 @@ async def serve_stdio(served: Served) -> None:
     """Serve until the client closes stdin.
 
     While serving, file descriptor 1 is stderr for everybody but the protocol, children included, so that a stray
-    ``print`` cannot break a message (the SDK moves the descriptors and puts them back).
+    ``print`` cannot break a message.
     """
     server = build(served, local_caller(served.settings.environment))
-    async with stdio_server() as (read, write):
+    async with pipes.opened() if pipes.usable() else stdio_server() as (read, write):
         await server.run(read, write, server.create_initialization_options())
 
 

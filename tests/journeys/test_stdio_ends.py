@@ -1,0 +1,79 @@
+"""The end of a server that an agent started: its calls end, what was lent is given back, and it is gone."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import pytest
+from anyio.abc import Process
+from anyio.streams.buffered import BufferedByteReceiveStream
+
+from journeys.town import error_of, local_agent
+from loaner.sandbox.person import Person
+from loaner.sandbox.run import RunningSandbox, serving
+
+READ = {"name": "github_get_repository", "arguments": {"owner": "acme", "repo": "web"}}
+HELLO = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "raw", "version": "1"}}
+PROMPTLY = 8
+"""Seconds; a loaded machine takes some, and a server that waits for its client would take forever."""
+
+
+@pytest.fixture
+async def running(tmp_path: Path) -> AsyncIterator[RunningSandbox]:
+    """A machine whose person has connected GitHub, so that reads are asked about no more."""
+    async with serving(home=tmp_path) as running:
+        async with local_agent(tmp_path, running.base_url) as agent:
+            url = error_of(await agent.call_tool(READ["name"], READ["arguments"]))["url"]  # type: ignore[arg-type]
+            person = Person("alice", running.base_url)
+            await anyio.to_thread.run_sync(lambda: person.visit(url, loaner_url=url.rpartition("/consent/")[0]))
+        yield running
+
+
+@asynccontextmanager
+async def raw_server(home: Path, running: RunningSandbox) -> AsyncIterator[Process]:
+    """``loaner serve``, spoken to by hand."""
+    command = [sys.executable, "-m", "loaner", "serve", f"--sandbox={running.base_url}"]
+    async with await anyio.open_process(command, env={**os.environ, "LOANER_HOME": str(home)}, stderr=None) as server:
+        await say(server, id=1, method="initialize", params=HELLO)
+        assert server.stdout
+        heard = json.loads(await BufferedByteReceiveStream(server.stdout).receive_until(b"\n", 1_000_000))
+        assert heard["result"]["serverInfo"]["name"] == "loaner"
+        await say(server, method="notifications/initialized")
+        yield server
+
+
+async def say(server: Process, **message: Any) -> None:
+    assert server.stdin
+    await server.stdin.send(json.dumps({"jsonrpc": "2.0", **message}).encode() + b"\n")
+
+
+async def test_a_server_that_ends_gives_back_what_it_lent_and_is_gone(running: RunningSandbox, tmp_path: Path) -> None:
+    for end in ("hang up", "SIGTERM"):
+        async with raw_server(tmp_path, running) as server:
+            before = len(list(running.sandbox.ledger))
+            running.sandbox.faults.add("github", "hang", path="/repos/acme/web")
+            await say(server, id=2, method="tools/call", params=READ)
+            with anyio.fail_after(20):
+                # Until the call is under way, and its provider says nothing.
+                while not running.sandbox.faults._taken:  # noqa: ASYNC110 - the sandbox has no event for it
+                    await anyio.sleep(0.02)
+            [lent] = list(running.sandbox.ledger)[before:]
+            assert lent.revoked_at is None
+            with anyio.fail_after(PROMPTLY):
+                if end == "hang up":
+                    assert server.stdin
+                    await server.stdin.aclose()
+                else:
+                    server.send_signal(getattr(signal, end))
+                assert await server.wait() == 0
+            assert lent.revoked_at, end
+            running.sandbox.faults.clear()
