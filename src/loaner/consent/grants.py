@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, case, select, true, update
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, case, select, true, update
 
 from loaner.caller import Caller
 from loaner.catalog.provider import Provider
@@ -23,6 +23,12 @@ from loaner.secret import Secret
 from loaner.settings import Connector
 from loaner.store import Store, Unsealable, WrongKey
 from loaner.store.tables import grants
+
+# Built once: they run in every call.
+_OF = select(grants).where(
+    *(grants.c[name] == bindparam(name) for name in ("subject", "connector", "environment")), grants.c.state == "active"
+)
+_ONE = select(grants).where(grants.c.id == bindparam("id"), grants.c.state.in_(bindparam("states", expanding=True)))
 
 
 class DifferentAccount(LoanerError):
@@ -67,13 +73,8 @@ class Grants:
 
         Where the provider narrows each loan itself, any grant of the connector will do: its width never reaches a call.
         """
-        wanted = and_(
-            grants.c.subject == caller.subject.key,
-            grants.c.connector == connector.name,
-            grants.c.environment == caller.environment,
-            grants.c.state == "active",
-        )
-        rows = await self.store.read(lambda c: c.execute(select(grants).where(wanted)).all())
+        whose = {"subject": caller.subject.key, "connector": connector.name, "environment": caller.environment}
+        rows = await self.store.read(lambda c: c.execute(_OF, whose).all())
         found = [_grant(row) for row in rows]
         if provider.lending.style == "held":
             found = [grant for grant in found if provider.covers(grant.permissions, needed)]
@@ -233,7 +234,7 @@ def _active(connection: Connection, grant_id: str) -> Row[tuple[object, ...]]:
 
 
 def _one(connection: Connection, grant_id: str, *states: str) -> Row[tuple[object, ...]]:
-    row = connection.execute(select(grants).where(grants.c.id == grant_id, grants.c.state.in_(states))).first()
+    row = connection.execute(_ONE, {"id": grant_id, "states": states}).first()
     if row is None:
         raise GrantBroken(
             "the user's grant has ended.", do="Repeat the call: the user will be asked to connect the account again."

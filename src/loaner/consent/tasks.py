@@ -7,11 +7,11 @@ scope like any other, and only what was agreed beforehand tells it apart.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, select, update
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, select, update
 
 from loaner.consent.approvals import Approval, Call, alive_in, rows_of
 from loaner.consent.envelope import Envelope, is_about
@@ -42,6 +42,18 @@ class Holder:
     agent: str
     environment: str
     policy_version: str
+
+
+# Built once: it runs in every call.
+_HELD = (
+    select(tasks)
+    .where(
+        *(tasks.c[name] == bindparam(name) for name in Holder.__dataclass_fields__),
+        tasks.c.ended_at.is_(None),
+        tasks.c.expires_at > bindparam("at"),
+    )
+    .order_by(tasks.c.created_at.desc())
+)
 
 
 def make(
@@ -89,14 +101,7 @@ def make(
 
 def held(connection: Connection, holder: Holder, at: datetime) -> list[Task]:
     """The tasks that bind this agent now, the newest first."""
-    query = select(tasks).where(
-        tasks.c.subject == holder.subject,
-        tasks.c.agent == holder.agent,
-        tasks.c.environment == holder.environment,
-        tasks.c.policy_version == holder.policy_version,
-        *_running(at),
-    )
-    return [_task(row) for row in connection.execute(query.order_by(tasks.c.created_at.desc()))]
+    return [_task(row) for row in connection.execute(_HELD, {"at": at, **asdict(holder)})]
 
 
 def all_of(connection: Connection, subject: str, at: datetime) -> list[Task]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, or_, select, update
 
 from loaner import fences
 from loaner.caller import Caller
@@ -35,6 +35,14 @@ CLOCK_SKEW = timedelta(minutes=15)
 """How far the clocks of two machines, or of a provider and us, may be apart."""
 _OPEN = (loans.c.state.in_(OPEN), loans.c.style != SHARED)
 _BACKOFF = (1, 2, 5, 15, 30, 60, 300)
+
+# Built once: they run in every call.
+_ADD = insert(loans)
+_CHANGE = update(loans).where(loans.c.id == bindparam("of"))
+_MINE = (grants.c.id == bindparam("of")) & (grants.c.state == "active")
+_STANDS = select(grants.c.id).where(_MINE)
+_USE = update(grants).where(_MINE, grants.c.version == bindparam("read"))
+_USE_UNLEASED = _USE.where(or_(grants.c.lease_until.is_(None), grants.c.lease_until < bindparam("now")))
 
 
 class TokenMoved(Exception):
@@ -100,11 +108,10 @@ def admit(connection: Connection, ask: Ask, caller: Caller, at: datetime) -> Non
     party = Party(caller.subject.key, caller.agent.key, caller.environment, ask.connector.name, ask.grant.id)
     fences.refuse(connection, party)
     # One statement, so that no refresh can take its turn between the look and the loan that it would break.
-    unleased = or_(grants.c.lease_until.is_(None), grants.c.lease_until < at)
-    steady = [grants.c.version == ask.grant.version, *([unleased] if ask.provider.grant.kills_previous else [])]
-    mine = (grants.c.id == ask.grant.id) & (grants.c.state == "active")
-    if connection.execute(update(grants).where(mine, *steady).values(used_at=at)).rowcount != 1:
-        if connection.execute(select(grants.c.id).where(mine)).first():
+    use = _USE_UNLEASED if ask.provider.grant.kills_previous else _USE
+    of = {"of": ask.grant.id, "read": ask.grant.version, "now": at}
+    if connection.execute(use, {**of, "used_at": at}).rowcount != 1:
+        if connection.execute(_STANDS, of).first():
             raise TokenMoved
         raise GrantBroken("the user's grant has ended.", do="Repeat the call: the user will be asked again.")
 
@@ -113,22 +120,20 @@ def insert_row(
     connection: Connection, row_id: str, ask: Ask, caller: Caller, *, record: dict[str, Any], **values: object
 ) -> None:
     """One row, as far as it says whose it is and what it is about; ``values`` say the rest."""
-    connection.execute(
-        loans.insert().values(
-            id=row_id,
-            subject=caller.subject.key,
-            agent=caller.agent.key,
-            environment=caller.environment,
-            provider=ask.provider.name,
-            connector=ask.connector.name,
-            grant_id=ask.grant.id,
-            owner=this_process(),
-            permissions=sorted(ask.scope.permissions),
-            resource=ask.scope.resource,
-            record=record,
-            **values,
-        )
-    )
+    row = {
+        "id": row_id,
+        "subject": caller.subject.key,
+        "agent": caller.agent.key,
+        "environment": caller.environment,
+        "provider": ask.provider.name,
+        "connector": ask.connector.name,
+        "grant_id": ask.grant.id,
+        "owner": this_process(),
+        "permissions": sorted(ask.scope.permissions),
+        "resource": ask.scope.resource,
+        "record": record,
+    }
+    connection.execute(_ADD, row | values)
 
 
 def expect_pair(connection: Connection, pair_id: str, grant: Grant, provider: Provider, *, at: datetime) -> None:
@@ -283,7 +288,7 @@ def credential(connection: Connection, store: Store, loan_id: str) -> Secret | N
 
 
 def _change(connection: Connection, loan_id: str, **values: object) -> None:
-    connection.execute(update(loans).where(loans.c.id == loan_id).values(**values))
+    connection.execute(_CHANGE, {"of": loan_id, **values})
 
 
 def _open(row: Row[Any]) -> OpenLoan:

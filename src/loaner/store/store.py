@@ -7,6 +7,7 @@ fsync is shared by all calls that wait for one.
 
 from __future__ import annotations
 
+import asyncio
 import queue
 import threading
 from collections.abc import AsyncIterator, Callable
@@ -15,10 +16,8 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import anyio
-import anyio.from_thread
 import anyio.lowlevel
 import anyio.to_thread
-from anyio.lowlevel import EventLoopToken
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -35,7 +34,7 @@ _BATCH = 256
 @dataclass(eq=False)
 class _Job:
     work: Work[Any]
-    loop: EventLoopToken
+    loop: asyncio.AbstractEventLoop
     done: anyio.Event
     result: Any = None
     error: BaseException | None = None
@@ -52,6 +51,8 @@ class Store:
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._writer = threading.Thread(target=self._write_forever, name="loaner-writer", daemon=True)
         self._writer.start()
+        self._looker: Connection | None = None
+        self._look_free = threading.Lock()
         self._open = True
         self._turn = threading.Lock()  # nothing may be queued behind the end
 
@@ -61,7 +62,7 @@ class Store:
         Raises :class:`StoreUnusable` when it could not be stored; ``work``'s own exceptions pass through, and
         then nothing of it is stored. A caller that is cancelled while waiting leaves the write to finish.
         """
-        job = _Job(work, anyio.lowlevel.current_token(), anyio.Event())
+        job = _Job(work, asyncio.get_running_loop(), anyio.Event())
         with self._turn:
             if not self._open:
                 raise StoreUnusable("the store is closed.")
@@ -80,12 +81,31 @@ class Store:
         """
         if self._looks_at_once:
             await anyio.lowlevel.checkpoint()
-            return self.read_now(work)
+            return self._look(work)
         return await self.scan(work)
 
     async def scan(self, work: Work[Result]) -> Result:
         """The same in a worker thread, for what takes long: the whole chain, every open loan."""
         return await anyio.to_thread.run_sync(self.read_now, work)
+
+    def _look(self, work: Work[Result]) -> Result:
+        """:meth:`read_now` on a connection that is kept: to take one from the pool costs more than most looks."""
+        if not self._look_free.acquire(blocking=False):
+            return self.read_now(work)  # another thread's loop is looking
+        try:
+            self._looker = self._looker or self._looking.connect()
+            with self._looker.begin():
+                return work(self._looker)
+        except SQLAlchemyError as failure:
+            self._let_go()
+            raise unusable(failure) from None
+        finally:
+            self._look_free.release()
+
+    def _let_go(self) -> None:
+        if self._looker is not None:
+            self._looker.close()
+            self._looker = None
 
     def read_now(self, work: Work[Result]) -> Result:
         """The same in this thread, which waits."""
@@ -103,6 +123,7 @@ class Store:
             self._open = False
             self._jobs.put(None)
         self._writer.join()
+        self._let_go()
         self.engine.dispose()
 
     def _write_forever(self) -> None:
@@ -186,8 +207,9 @@ def _answer(batch: list[_Job]) -> None:
     """Wake whoever waits, in one visit to their event loop. After the commit, never before."""
     for loop in {id(job.loop): job.loop for job in batch}.values():
         waiting = [job.done for job in batch if job.loop is loop]
-        with suppress(anyio.RunFinishedError):  # nobody waits any more
-            anyio.from_thread.run_sync(_set_all, waiting, token=loop)
+        with suppress(RuntimeError):  # it is closed: nobody waits any more
+            # Not to wait for it: the next batch begins meanwhile.
+            loop.call_soon_threadsafe(_set_all, waiting)
 
 
 def _set_all(events: list[anyio.Event]) -> None:
