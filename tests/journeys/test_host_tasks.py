@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import anyio
 import httpx2
 import pytest
 from mcp import Client
@@ -166,7 +167,16 @@ async def test_a_task_ends_with_its_token_however_late_it_was_agreed_to(acme: To
 
 async def test_an_issuer_that_speaks_for_the_person_is_not_asked_about(tmp_path: Path) -> None:
     async with hosted(tmp_path / "home", agrees=True) as acme, agent(acme, signed(acme)) as bound:
-        connect = await bound.call_tool("github_add_issue_comment", COMMENT)
+        answers: list[Any] = []
+
+        async def comment() -> None:
+            answers.append(await bound.call_tool("github_add_issue_comment", COMMENT))
+
+        async with anyio.create_task_group() as group:
+            for _ in range(5):
+                group.start_soon(comment)
+        assert {error_of(answer)["code"] for answer in answers} == {"consent_required", "consent_pending"}
+        connect = next(answer for answer in answers if error_of(answer)["code"] == "consent_required")
         assert "use 2 tools" not in text_of(connect), "only the account is to be connected"
         assert (await acme.decide(connect)).state == "approved"
         assert not (await bound.call_tool("github_add_issue_comment", COMMENT)).is_error

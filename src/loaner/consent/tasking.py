@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import anyio
 from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
 
 from loaner.caller import Caller, Subject, SuppliedTask
 from loaner.catalog import BoundCall, Catalog
@@ -104,7 +105,8 @@ class Tasks:
             if running(connection):
                 return None
             if supplied.agreed:
-                self.settling.agreed_by_issuer(connection, caller, self.holder(caller), envelope, task_id, at)
+                with suppress(IntegrityError), connection.begin_nested():  # or another process was first
+                    self.settling.agreed_by_issuer(connection, caller, self.holder(caller), envelope, task_id, at)
                 return None
             return asking.put_task(
                 connection,
