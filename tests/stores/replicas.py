@@ -20,6 +20,9 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp_types import Implementation
 
 from crash.kit import free_port
+from loaner import settings
+from loaner.assembly import Loaner, open_loaner
+from loaner.cli import _sandboxed
 from loaner.sandbox.person import Outcome, Person
 from loaner.sandbox.run import RunningSandbox, serving
 from loaner.store import Store
@@ -64,6 +67,20 @@ class Replicas:
             lambda: Person("alice", self.running.base_url).visit(url, loaner_url=self.url)
         )
 
+    @contextlib.asynccontextmanager
+    async def third(self, home: Path) -> AsyncIterator[Loaner]:
+        """The loaner that a verb of the command line opens, on a third machine."""
+        url = self.store.engine.url.render_as_string(hide_password=False)
+        (key := home / "shared_key").write_text(KEY)
+        key.chmod(0o600)
+        chosen = _sandboxed.on_sandbox(settings.load(home=home, store=url, key=f"file:{key}"), self.running.base_url)
+        async with open_loaner(chosen, connectors=_sandboxed.connectors(), serving=False) as loaner:
+            yield loaner
+
+    def alive(self, provider: str) -> list[str]:
+        ledger = self.running.sandbox.ledger
+        return [entry.kind for entry in ledger if entry.provider == provider and ledger.is_alive(entry)]
+
     def minted(self, provider: str) -> int:
         return sum(entry.provider == provider and entry.kind == "user" for entry in self.running.sandbox.ledger)
 
@@ -96,7 +113,7 @@ async def replicas(folder: Path, store: Store) -> AsyncIterator[Replicas]:
 
 @contextlib.asynccontextmanager
 async def _started(home: Path, both: Replicas) -> AsyncIterator[None]:
-    settings = {
+    chosen = {
         "HOME": str(home),
         "STORE": "env:SHARED_STORE",
         "KEY": "env:SHARED_KEY",
@@ -105,7 +122,7 @@ async def _started(home: Path, both: Replicas) -> AsyncIterator[None]:
         "HTTP__STATELESS": "true",
     }
     environment = {key: value for key, value in os.environ.items() if not key.startswith("LOANER_")}
-    environment |= {f"LOANER_{name}": value for name, value in settings.items()}
+    environment |= {f"LOANER_{name}": value for name, value in chosen.items()}
     url = both.store.engine.url.render_as_string(hide_password=False)
     command = [sys.executable, "-m", "loaner", "serve", "--http", f"--sandbox={both.running.base_url}"]
     async with await anyio.open_process(command, env=environment | {"SHARED_STORE": url, "SHARED_KEY": KEY}) as process:

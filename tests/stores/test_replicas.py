@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -15,11 +16,13 @@ from sqlalchemy import select, update
 from databases import Server
 from journeys.town import error_of, text_of
 from loaner.audit.read import tail
+from loaner.caller import Agent, Caller, Subject
 from loaner.clock import utc_now
 from loaner.lending.journal import open_loans
 from loaner.store import LocalKey, open_store
 from loaner.store.tables import grants, loans
 
+OPERATOR = Caller(Subject("local", "olga"), Agent("loaner revoke", verified=False), "sandbox", "here", "olga")
 ISSUE = ("linear_get_issue", {"id": "ENG-1"})
 
 
@@ -96,6 +99,46 @@ async def test_one_refresh_among_them(both: Replicas) -> None:
         lambda c: c.execute(select(grants.c.version).where(grants.c.connector == "linear")).scalars().all()
     )
     assert versions == [2]
+
+
+async def test_a_stop_from_a_third_machine_ends_what_both_are_doing(both: Replicas, tmp_path: Path) -> None:
+    both.running.sandbox.faults.add("linear", "hang", path="/graphql", count=2)
+    told: list[dict[str, Any]] = []
+
+    async def call() -> None:
+        async with both.agent() as agent:
+            told.append(error_of(await agent.call_tool(*ISSUE)))
+
+    async with both.third(tmp_path) as elsewhere:
+        async with anyio.create_task_group() as tasks:
+            for both.turn in (0, 1):
+                tasks.start_soon(call)
+                await using(both, both.turn + 1)
+            stopped = await elsewhere.stopper.stop("user", "user-alice", OPERATOR)
+            used = uses(both)
+        assert [one["rule"] for one in told] == ["fence", "fence"]
+        assert [loan.confirmed for loan in stopped.loans] == [True, True]
+        assert both.alive("linear") == []
+        for both.turn in (0, 1):
+            await call()
+            assert told[-1]["rule"] == "fence"
+        assert uses(both) == used, "something was sent after the stop"
+        await elsewhere.stopper.resume("user", "user-alice", OPERATOR)
+    for both.turn in (0, 1):
+        await call()
+        assert told[-1]["code"] in {"grant_broken", "consent_required", "consent_pending"}
+
+
+def uses(both: Replicas) -> int:
+    return sum(len(entry.uses) for entry in both.running.sandbox.ledger if entry.provider != "idp")
+
+
+async def using(both: Replicas, processes: int) -> None:
+    """Wait until so many processes each hold a key."""
+    lent = select(loans.c.owner).where(loans.c.state == "lent").distinct()
+    with anyio.fail_after(20):
+        while len(await both.store.read(lambda c: c.execute(lent).all())) < processes:  # noqa: ASYNC110 - rows
+            await anyio.sleep(0.02)
 
 
 async def test_they_wrote_one_chain_and_left_nothing_open(both: Replicas) -> None:
