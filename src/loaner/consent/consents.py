@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 
 import anyio
 import structlog
@@ -15,14 +14,15 @@ from loaner.catalog import BoundCall, Catalog
 from loaner.clock import Now
 from loaner.connectors import Connectors
 from loaner.consent import approvals, asking, codes, pending, tasks
-from loaner.consent.approvals import Approval, Call
+from loaner.consent.approvals import Call
 from loaner.consent.connecting import Connecting
 from loaner.consent.grants import Grant, Grants
 from loaner.consent.linking import Linking
 from loaner.consent.pending import Pending, Remember, State
 from loaner.consent.proposal import Proposal
 from loaner.consent.settling import Note, Settling, call_of
-from loaner.consent.tasking import Running, Tasks
+from loaner.consent.standing import Consent, Standing
+from loaner.consent.tasking import Tasks
 from loaner.consent.tasks import Task
 from loaner.consent.waiting import LOOK_AGAIN, Bell
 from loaner.errors import LoanerError, PolicyDenied
@@ -33,30 +33,6 @@ from loaner.settings import Connector, Settings
 from loaner.store import Store
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True)
-class Consent:
-    """Why a call may go on: the grant it draws on and, for what had to be asked, the approval that was used."""
-
-    grant: Grant
-    approval_id: str | None
-    rule: str
-    proven_by: str | None
-    task: str | None = None
-    """The task that the call was counted against."""
-
-
-@dataclass(frozen=True)
-class Standing:
-    """What somebody has, and what waits for them."""
-
-    connected: list[Grant]
-    approved: list[Approval]
-    pending: list[Pending]
-    tasks: list[Running]
-    denied: list[Pending] = field(default_factory=list)
-    """What was refused a moment ago and answers its agent's repeats; a person's own view has it."""
 
 
 class Consents:
