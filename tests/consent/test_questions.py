@@ -131,9 +131,17 @@ async def test_another_process_may_answer(local: House, monkeypatch: pytest.Monk
     needed = await local.asked(POST)
     handle, at = needed.invitation.handle, local.now()
 
-    async with anyio.create_task_group() as group:
-        group.start_soon(local.consents.wait_for_decision, handle, 30)
-        await local.store.write(lambda c: pending.move(c, handle, to="denied", at=at))
+    heard: list[str | None] = []
+
+    async def wait() -> None:
+        heard.append(await local.consents.wait_for_decision(handle, 30))
+
+    with anyio.fail_after(20):  # well before it would give up by itself
+        async with anyio.create_task_group() as group:
+            group.start_soon(wait)
+            await anyio.lowlevel.checkpoint()
+            await local.store.write(lambda c: pending.move(c, handle, to="denied", at=at))
+    assert heard == ["denied"]
 
 
 async def test_sweeping_closes_and_later_forgets(local: House) -> None:
