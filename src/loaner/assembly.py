@@ -159,10 +159,10 @@ def _assemble(
     grants = Grants(store, now)
     styles: dict[str, Style] = {style.name: style for style in (Held(), TokenScoped(transport))}
     audit = Audit(store, now)
-    returns = Returns(store, styles, catalog.providers, connectors, closing.close, settings.environment, now)
     budgets, drifts = Budgets(store, now, settings.budget), Drifts(store, now)
+    returns = Returns(store, styles, catalog.providers, connectors, closing.close, settings.environment, now, budgets)
     running = Running(store)
-    revoker = Revoker(grants, catalog.providers, connectors, transport, now)
+    revoker = Revoker(grants, catalog.providers, connectors, transport, now, budgets)
     loaner: Loaner
     consents = Consents(
         store=store,
@@ -178,7 +178,7 @@ def _assemble(
         note=event.note,
     )
     sharing = Sharing(budgets, returns, running, consents.tasks.lasting, now)
-    lender = Lender(store, styles, Refresher(grants, transport, now), returns, now, budgets, running, sharing)
+    lender = Lender(store, styles, Refresher(grants, transport, now, budgets), returns, now, budgets, running, sharing)
     cursors = Cursors(store.sealed.holder.derive("cursors"))
     journey = Journey(
         audit, catalog, policy, connectors, consents, lender, transport, cursors, budgets, drifts, task_tokens, now

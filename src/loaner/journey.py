@@ -24,6 +24,7 @@ from loaner.errors import ConsentNeeded, LoanerError, PolicyDenied, ScopeNotGran
 from loaner.lending import Lender, Need
 from loaner.lending.account import Account
 from loaner.lending.budget import Budgets
+from loaner.lending.costs import costs
 from loaner.policy import Policy, Ruling
 from loaner.provider_call import Answer, ProviderTransport, Reply, send_patiently
 from loaner.scope import Scope, derive
@@ -102,7 +103,7 @@ class Journey:
                         loan.credential,
                         self.transport,
                         within=loan.within,
-                        on_attempt=partial(record.sent, operation.request),
+                        on_attempt=partial(self._attempting, bound, account, record),
                         on_answer=self._listening(bound, scope, account),
                     )
                     record.answered(reply)
@@ -130,6 +131,12 @@ class Journey:
         if consent.approval_id:
             await self.consents.give_back_use(consent.approval_id)  # the repeated call will take it
         return refused
+
+    def _attempting(self, bound: BoundCall, account: Account, record: Draft) -> None:
+        """One use of the credential. What the first costs was taken beforehand."""
+        if record.used:
+            self.budgets.owe(account, costs(bound, minting=False))
+        record.sent(bound.operation.request)
 
     def _listening(self, bound: BoundCall, scope: Scope, account: Account) -> Callable[[Answer], None]:
         """What every answer says besides its result: how the limits stand, and which permissions it names."""

@@ -15,9 +15,10 @@ from journeys.town import Town, error_of, text_of, town
 from loaner import catalog
 from loaner.catalog import BoundCall
 from loaner.errors import RateLimited
+from loaner.lending import buckets
 from loaner.lending.account import Account
 from loaner.lending.budget import Budgets, NothingLeft
-from loaner.lending.costs import costs
+from loaner.lending.costs import costs, unasked
 from loaner.provider_call import Answer
 from loaner.settings import BudgetSettings
 from loaner.store import LocalKey, Store, open_store
@@ -112,7 +113,7 @@ async def test_writes_have_their_own_and_smaller_limits(bank: Bank) -> None:
     assert (await bank.left())["content changes an hour"] == 0
 
 
-@pytest.mark.parametrize(("bound", "most"), [(SEARCH, 10), (POST, 60), (USER, 100), (LINEAR, 1000)])
+@pytest.mark.parametrize(("bound", "most"), [(SEARCH, 10), (POST, 3), (USER, 100), (LINEAR, 1000)])
 async def test_each_provider_has_the_limits_that_it_documents(bank: Bank, bound: BoundCall, most: int) -> None:
     assert await bank.spend_all(bound) == most
 
@@ -194,7 +195,36 @@ def test_every_slack_request_has_its_tier() -> None:
     for operation in CATALOG.operations:
         if operation.provider.name == "slack":
             assert all(step.upload_to or rate.of_method(step.path or "") for step in operation.steps), operation.tool
-    assert [(budget.name, cost) for budget, cost in costs(POST)] == [("chat.postMessage", 1)]
+    assert [(budget.name, cost) for budget, cost in costs(POST)] == [("chat.postMessage", 1), ("messages in #a", 1)]
+
+
+async def test_a_channel_takes_a_message_a_second_and_a_workspace_many(bank: Bank) -> None:
+    posts = [CATALOG["slack_send_message"].bind({"channel": f"#c{n}", "text": "x"}) for n in range(250)]
+    assert [await bank.spend(POST) for _ in range(4)] == [0, 0, 0, pytest.approx(1, abs=0.1)]
+    assert [await bank.spend(one) for one in posts].count(0) == 197
+    bank.clock.passes(400)
+    assert await bank.spend(POST) == 0
+    (kept,) = (await bank.store.read(lambda c: buckets.read_all(c, 1))).values()
+    assert set(kept.spent) == {"chat.postMessage", "messages in #a"}, "what nobody uses any more is forgotten"
+
+
+async def test_everybody_in_a_slack_workspace_spends_of_the_same(bank: Bank) -> None:
+    slack, github = CATALOG.providers["slack"], CATALOG.providers["github"]
+    assert Account.named(slack, "slack", "T1/U1").key == Account.named(slack, "slack", "T1/U2").key
+    assert Account.named(slack, "slack", "T1/U1").key != Account.named(slack, "slack", "T2/U1").key
+    assert Account.named(github, "github", "1").key != Account.named(github, "github", "2").key
+
+
+async def test_what_is_spent_without_asking_is_paid_by_the_next_call(bank: Bank) -> None:
+    account = bank.account(READ)
+    bank.budgets.owe(account, unasked(account.provider, "give_back"))
+    bank.budgets.owe(account, unasked(account.provider, "refresh"))
+    bank.budgets.owe(account, costs(READ, minting=False))
+    assert await bank.spend(READ) == 0
+    left = await bank.left()
+    assert (left["revocations"], left["token requests"], left["requests"]) == (890, 1999, 4996)
+    assert await bank.spend(READ) == 0
+    assert (await bank.left())["requests"] == 4994, "and once only"
 
 
 async def test_the_ladder_as_agent_person_and_record_see_it(tmp_path: Path) -> None:
@@ -247,13 +277,16 @@ async def test_a_read_is_tried_three_times_under_one_key(acme: Town, monkeypatch
     async with acme.agent() as agent:
         await acme.call(agent, "github_list_issues", issues)
         await acme.settled()
-        door, before = Door(acme, monkeypatch), len(acme.ledger(kind="scoped"))
+        door, before, owed = Door(acme, monkeypatch), len(acme.ledger(kind="scoped")), list[dict[str, int]]()
+        names = lambda _, spent: owed.append({budget.name: amount for budget, amount in spent})  # noqa: E731
+        monkeypatch.setattr(acme.loaner.budgets, "owe", names)
         acme.fault("github", "status:503", path="/api/repos/", count=2)
         assert not (await agent.call_tool("github_list_issues", issues)).is_error
         assert len(door.paths) == 3
         assert len(acme.ledger(kind="scoped")) == before + 1
         (record,) = (await acme.records(tool="github_list_issues", outcome="ok"))[1:]
         assert record["used"] == 3
+        assert owed == [{"requests": 1}, {"requests": 1}], "what was tried again counts as well"
 
         door.paths.clear()
         acme.fault("github", "status:503", path="/api/repos/")

@@ -159,6 +159,10 @@ class Budget(Described):
     """In which ``limit`` comes back."""
     mint: int = Field(default=0, ge=0)
     """What it costs to mint a credential."""
+    give_back: int = Field(default=0, ge=0)
+    """What each further attempt costs to revoke one; the first is a part of ``mint``."""
+    refresh: int = Field(default=0, ge=0)
+    """What it costs to refresh a grant."""
     read: int = Field(default=0, ge=0)
     """What each request costs that changes nothing."""
     write: int = Field(default=0, ge=0)
@@ -170,6 +174,21 @@ class Budget(Described):
     """Where an answer says how this limit stands: its size, what is left, and when all of it is back."""
     resource: str | None = None
     """Only answers count whose ``resource_header`` says this."""
+
+
+class EachBudget(Described):
+    """A limit of one path for each value of a parameter: messages in each channel."""
+
+    name: str
+    source: str = Field(pattern=r"^https://")
+    path: str
+    param: str
+    limit: int = Field(ge=1)
+    seconds: int = Field(ge=1)
+
+    def of(self, value: str) -> Budget:
+        named = f"{self.name} {value}"
+        return Budget(name=named, source=self.source, limit=self.limit, seconds=self.seconds, read=1, write=1)
 
 
 class ProviderRate(Described):
@@ -190,6 +209,9 @@ class ProviderRate(Described):
     methods: dict[str, str] = Field(default_factory=dict)
     """The tier of each path that has a limit of its own."""
     budgets: tuple[Budget, ...] = ()
+    each: tuple[EachBudget, ...] = ()
+    per: Literal["account", "workspace"] = "account"
+    """Who shares these limits: a person's account, or everybody in its workspace."""
 
     @model_validator(mode="after")
     def _tiers_exist(self) -> ProviderRate:

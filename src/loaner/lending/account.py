@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sqlalchemy import Connection, select
+
 from loaner.catalog.provider import Provider
 from loaner.consent.grants import Grant
+from loaner.store.tables import grants, loans
 
 
 @dataclass(frozen=True)
 class Account:
-    """Whose limits a call spends: an account at a provider, through one connector."""
+    """Whose limits a call spends: an account, or a workspace, at a provider, through one connector."""
 
     provider: Provider
     connector: str
@@ -18,8 +21,20 @@ class Account:
 
     @classmethod
     def of(cls, provider: Provider, grant: Grant) -> Account:
-        return cls(provider, grant.connector, grant.account_id)
+        return cls.named(provider, grant.connector, grant.account_id)
+
+    @classmethod
+    def named(cls, provider: Provider, connector: str, account_id: str) -> Account:
+        """``account_id`` as a grant has it; where a workspace shares the limits, they are kept for all of it."""
+        shared = provider.rate.per == "workspace"
+        return cls(provider, connector, account_id.partition("/")[0] if shared else account_id)
 
     @property
     def key(self) -> str:
         return f"{self.provider.name} {self.connector} {self.account_id}"
+
+
+def account_id_of(connection: Connection, loan_id: str) -> str:
+    """The account at the provider on whose grant a loan is; empty where the grant is not kept any more."""
+    query = select(grants.c.account_id).join(loans, loans.c.grant_id == grants.c.id).where(loans.c.id == loan_id)
+    return connection.execute(query).scalar() or ""

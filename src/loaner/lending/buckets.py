@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -18,6 +18,7 @@ _MINE = budgets.c.key == bindparam("of")
 _LOOK = select(budgets.c.spent, budgets.c.asleep_until).where(_MINE)
 _READ = _LOOK.with_for_update()
 _CHANGE = update(budgets).where(_MINE).values(spent=bindparam("spent"), asleep_until=bindparam("asleep_until"))
+_IDLE_SECONDS = 300
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,11 @@ class Kept:
 
     def put(self, bucket: Bucket) -> None:
         self.spent[bucket.budget.name] = [round(bucket.level, 3), bucket.learned, bucket.at.timestamp()]
+
+    def forget_idle(self, known: Collection[str], at: datetime) -> None:
+        """Drop the limits of single values, such as channels, that nobody has used for a while."""
+        since = at.timestamp() - _IDLE_SECONDS
+        self.spent = {name: kept for name, kept in self.spent.items() if name in known or kept[2] >= since}
 
 
 def read(connection: Connection, key: str, factor: float, *, to_change: bool = True) -> Kept:

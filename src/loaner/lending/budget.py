@@ -8,7 +8,7 @@ its answers replaces what its documents say.
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -74,6 +74,7 @@ class Budgets:
         self.now = now
         self.settings = settings
         self._heard: dict[str, dict[str, Heard]] = {}
+        self._owed: dict[str, list[tuple[Budget, int]]] = {}
 
     async def is_low(self, account: Account) -> bool:
         """Is little left of a limit on minting credentials?"""
@@ -121,6 +122,10 @@ class Budgets:
         kept = buckets.read(connection, account.key, self.settings.factor)
         if kept.asleep_until and kept.asleep_until > at:
             raise NothingLeft((kept.asleep_until - at).total_seconds() + _SAFETY, "")
+        for budget, amount in self._owed.get(account.key, ()):
+            bucket = kept.bucket(budget, at)
+            bucket.level += amount
+            kept.put(bucket)
         heard = self._heard.get(account.key, {})
         longest, what = 0.0, ""
         for budget, amount in costs(bound, minting=minting):
@@ -133,8 +138,15 @@ class Budgets:
             kept.put(bucket)
         if longest > 0:
             raise NothingLeft(longest + _SAFETY, what)
+        kept.forget_idle({budget.name for budget in known(account.provider)}, at)
         buckets.write(connection, account.key, kept)
         self._heard.pop(account.key, None)  # it is in the row now
+        self._owed.pop(account.key, None)
+
+    def owe(self, account: Account, spent: Iterable[tuple[Budget, int]]) -> None:
+        """Note what was spent without asking: a retry, a refresh, a revocation. The next call pays for it."""
+        if self.settings.factor:
+            self._owed.setdefault(account.key, []).extend(spent)
 
     def heard(self, account: Account, answer: Answer) -> None:
         """Note what an answer says of the limits; it counts from the next call on."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 from loaner.catalog import BoundCall
 from loaner.catalog.provider import Budget, Provider
+
+Unasked = Literal["give_back", "refresh"]
 
 
 def costs(bound: BoundCall, *, minting: bool = True) -> Iterator[tuple[Budget, int]]:
@@ -22,6 +25,14 @@ def costs(bound: BoundCall, *, minting: bool = True) -> Iterator[tuple[Budget, i
     for path, _ in requests:
         if alone := rate.of_method(path):
             yield alone, 1
+        yield from ((each.of(str(bound.arguments[each.param])), 1) for each in rate.each if each.path == path)
+
+
+def unasked(provider: Provider, what: Unasked) -> Iterator[tuple[Budget, int]]:
+    """What loaner spends for itself, whether or not there is room."""
+    for budget in provider.rate.budgets:
+        if amount := budget.give_back if what == "give_back" else budget.refresh:
+            yield budget, amount
 
 
 def of_methods(bound: BoundCall) -> list[Budget]:

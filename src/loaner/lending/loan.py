@@ -71,6 +71,8 @@ class Handback:
     connector: str
     record: dict[str, Any]
     attempts: int = 0
+    account_id: str = ""
+    """Whose limits a repeated attempt counts against, as the grant names it."""
 
 
 class OpenRecord(Protocol):

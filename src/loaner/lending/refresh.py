@@ -22,6 +22,9 @@ from loaner.consent.grants import Grant, Grants, GrantUnreadable
 from loaner.errors import GrantBroken, ProviderUnavailable
 from loaner.failpoints import reached
 from loaner.lending import journal
+from loaner.lending.account import Account
+from loaner.lending.budget import Budgets
+from loaner.lending.costs import unasked
 from loaner.lending.unwritten import Unwritten
 from loaner.provider_call import Answer, ProviderTransport, Unanswered
 from loaner.provider_call.token_endpoint import NoTokens, TokenSet, ask, error_word, token_set
@@ -52,10 +55,13 @@ class _Turn:
 class Refresher:
     """Answers with a live access token of a grant: of one in force, or ``ending``, of one that is being revoked."""
 
-    def __init__(self, grants: Grants, transport: ProviderTransport, now: Now, *, ending: bool = False) -> None:
+    def __init__(
+        self, grants: Grants, transport: ProviderTransport, now: Now, budgets: Budgets, *, ending: bool = False
+    ) -> None:
         self.grants = grants
         self.transport = transport
         self.now = now
+        self.budgets = budgets
         self.ending = ending
         self.unwritten = Unwritten(grants.store)
 
@@ -159,6 +165,7 @@ class Refresher:
     async def _successor(
         self, pair: str, grant: Grant, refresh: Secret, provider: Provider, connector: Connector
     ) -> TokenSet | None:
+        self.budgets.owe(Account.of(provider, grant), unasked(provider, "refresh"))
         try:
             answer = await self._spend(refresh, provider, connector)
         except Unanswered as failure:

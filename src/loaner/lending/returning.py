@@ -22,6 +22,9 @@ from loaner.connectors import Connectors
 from loaner.errors import LoanerError, StoreUnusable
 from loaner.failpoints import reached
 from loaner.lending import journal, sharers
+from loaner.lending.account import Account, account_id_of
+from loaner.lending.budget import Budgets
+from loaner.lending.costs import unasked
 from loaner.lending.journal import OpenLoan
 from loaner.lending.loan import Handback, NotReturned, Style
 from loaner.secret import Secret
@@ -62,6 +65,7 @@ class Returns:
         close_record: CloseRecord,
         environment: str,
         now: Now,
+        budgets: Budgets,
     ) -> None:
         self.store = store
         self.styles = styles
@@ -70,6 +74,7 @@ class Returns:
         self.close_record = close_record
         self.environment = environment
         self.now = now
+        self.budgets = budgets
         self._tasks: anyio.abc.TaskGroup | None = None
         self._busy: set[str] = set()
         self._in_use: set[str] = set()
@@ -166,8 +171,9 @@ class Returns:
         record = dict(loan.record)
         kept = await self._credential(loan)
         if kept is not None:
+            account_id = await self.store.read(lambda c: account_id_of(c, loan.id))
             await self._end(
-                Handback(loan.id, kept, loan.style, loan.provider, loan.connector, record, loan.attempts),
+                Handback(loan.id, kept, loan.style, loan.provider, loan.connector, record, loan.attempts, account_id),
                 past=at >= loan.latest_expiry + journal.CLOCK_SKEW,
             )
         elif loan.style == "held":
@@ -194,6 +200,7 @@ class Returns:
             with anyio.CancelScope(shield=True):
                 try:
                     reached("revoke.before")
+                    self._count(loan)
                     how = await self.styles[loan.style].give_back(
                         loan.credential, self.providers[loan.provider], self.connectors.named(loan.connector)
                     )
@@ -214,6 +221,13 @@ class Returns:
             log.exception("giving back failed; the sweeper tries again", loan=loan.loan_id)
         finally:
             self._done(loan.loan_id)
+
+    def _count(self, loan: Handback) -> None:
+        """Ending a key is never held back. The first attempt was paid for with the mint; the others are owed."""
+        if loan.attempts and loan.account_id:
+            provider = self.providers[loan.provider]
+            account = Account.named(provider, loan.connector, loan.account_id)
+            self.budgets.owe(account, unasked(provider, "give_back"))
 
     def _done(self, loan_id: str) -> None:
         self._busy.discard(loan_id)

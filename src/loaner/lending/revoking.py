@@ -15,6 +15,7 @@ from loaner.connectors import Connectors
 from loaner.consent.grants import Grant, Grants
 from loaner.errors import GrantBroken, LoanerError, ProviderUnavailable, SettingsInvalid
 from loaner.lending import journal
+from loaner.lending.budget import Budgets
 from loaner.lending.refresh import EARLY, Refresher
 from loaner.provider_call import Answer, ProviderTransport, Unanswered
 from loaner.provider_call.token_endpoint import error_word
@@ -53,13 +54,14 @@ class Revoker:
         connectors: Connectors,
         transport: ProviderTransport,
         now: Now,
+        budgets: Budgets,
     ) -> None:
         self.grants = grants
         self.providers = providers
         self.connectors = connectors
         self.transport = transport
         self.now = now
-        self.refresher = Refresher(grants, transport, now, ending=True)
+        self.refresher = Refresher(grants, transport, now, budgets, ending=True)
 
     async def end(self, grant_id: str, note: NoteEnd, *, patience: float) -> Revoked:
         """End a grant that is fenced already: at the provider, then probe, then here. ``patience`` in seconds.
