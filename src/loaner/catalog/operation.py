@@ -158,8 +158,8 @@ class Operation:
         """What it does, then its scope."""
         needed = ", ".join(sorted(self.scope.permissions))
         if self.rule.permissions == "none":
-            needed = "none"
-        elif not needed:
+            return f"{self.summary} Scope: no permission."
+        if not needed:
             needed = " or ".join(sorted({", ".join(sorted(case.permissions)) for case in self.rule.cases()}))
         kind, _, named = self.rule.resource.partition(":")
         return f"{self.summary} Scope: {needed} on {f'that {kind}' if named else f'the {kind}'}."
