@@ -20,7 +20,7 @@ from loaner.errors import LoanerError
 
 OWN = ("github", "linear", "slack")
 LETS_THROUGH = {"github": 0.03, "slack": 0.03, "linear": 0.04}
-"""Bound to tools and resources: the aim is 3 %, which Linear misses. What docs/prompt-injection.md says shall hold."""
+"""Of all pairs, bound to tools and resources: what docs/prompt-injection.md says shall hold."""
 ASKING = tuple(regime for regime in REGIMES if regime != "scope")
 
 
