@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, select, update
 from sqlalchemy.exc import IntegrityError
 
-from loaner.catalog.provider import Budget
+from loaner.catalog.rate import Budget
 from loaner.store.tables import budgets
 
 # Built once: they run in every call.

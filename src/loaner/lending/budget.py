@@ -18,7 +18,8 @@ import anyio
 from sqlalchemy import Connection
 
 from loaner.catalog import BoundCall
-from loaner.catalog.provider import Budget, Provider
+from loaner.catalog.provider import Provider
+from loaner.catalog.rate import Budget
 from loaner.clock import Now
 from loaner.errors import RateLimited
 from loaner.lending import buckets

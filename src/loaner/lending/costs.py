@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Literal
 
 from loaner.catalog import BoundCall
-from loaner.catalog.provider import Budget, Provider
+from loaner.catalog.provider import Provider
+from loaner.catalog.rate import Budget
 
 Unasked = Literal["give_back", "refresh"]
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
-from loaner.catalog.provider import ProviderRate
+from loaner.catalog.rate import ProviderRate
 
 _LONGEST = 86_400
 

@@ -1,0 +1,88 @@
+"""What a provider allows of itself in a time, and where its answers say so."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from loaner.catalog.described import Described
+
+
+class Budget(Described):
+    """One limit of a provider, as a bucket that flows back evenly: what of it each request costs."""
+
+    name: str
+    source: str = Field(pattern=r"^https://")
+    limit: int = Field(ge=1)
+    seconds: int = Field(ge=1)
+    """In which ``limit`` comes back."""
+    mint: int = Field(default=0, ge=0)
+    """What it costs to mint a credential."""
+    give_back: int = Field(default=0, ge=0)
+    """What each further attempt costs to revoke one; the first is a part of ``mint``."""
+    refresh: int = Field(default=0, ge=0)
+    """What it costs to refresh a grant."""
+    read: int = Field(default=0, ge=0)
+    """What each request costs that changes nothing."""
+    write: int = Field(default=0, ge=0)
+    paths: tuple[str, ...] = ()
+    """Counts only requests whose path begins with one of these; every one if none is named."""
+    limit_header: str | None = None
+    remaining_header: str | None = None
+    reset_header: str | None = None
+    """Where an answer says how this limit stands: its size, what is left, and when all of it is back."""
+    resource: str | None = None
+    """Only answers count whose ``resource_header`` says this."""
+
+
+class EachBudget(Described):
+    """A limit of one path for each value of a parameter: messages in each channel."""
+
+    name: str
+    source: str = Field(pattern=r"^https://")
+    path: str
+    param: str
+    limit: int = Field(ge=1)
+    seconds: int = Field(ge=1)
+
+    def of(self, value: str) -> Budget:
+        named = f"{self.name} {value}"
+        return Budget(name=named, source=self.source, limit=self.limit, seconds=self.seconds, read=1, write=1)
+
+
+class ProviderRate(Described):
+    """What the provider allows, and where it says how long to wait."""
+
+    retry_after: str | None = None
+    """Header with whole seconds."""
+    remaining: str | None = None
+    reset: str | None = None
+    """Header with an instant since the epoch, in ``unit``."""
+    unit: Literal["s", "ms"] = "s"
+    at_least: int = 60
+    """Seconds to wait when the provider gives no time."""
+    resource_header: str | None = None
+    """Header that names which of several limits an answer speaks of."""
+    tiers: dict[str, int] = Field(default_factory=dict)
+    """Requests a minute, by tier."""
+    methods: dict[str, str] = Field(default_factory=dict)
+    """The tier of each path that has a limit of its own."""
+    budgets: tuple[Budget, ...] = ()
+    each: tuple[EachBudget, ...] = ()
+    per: Literal["account", "workspace"] = "account"
+    """Who shares these limits: a person's account, or everybody in its workspace."""
+
+    @model_validator(mode="after")
+    def _tiers_exist(self) -> ProviderRate:
+        if unknown := sorted(set(self.methods.values()) - set(self.tiers)):
+            raise ValueError(f"no such tier: {', '.join(unknown)}")
+        return self
+
+    def of_method(self, path: str) -> Budget | None:
+        """The limit of one path alone, where it has one."""
+        tier = self.methods.get(path)
+        if tier is None:
+            return None
+        name, source = path.rpartition("/")[2], "https://docs.slack.dev/apis/web-api/rate-limits"
+        return Budget(name=name, source=source, limit=self.tiers[tier], seconds=60, read=1, write=1)
