@@ -30,9 +30,9 @@ MAY_REVEAL = {
     "consent/codes.py": "shows a pending consent's own code to the person it was made for",
     "consent/exchange.py": "sends a code and the client's secret to the token endpoint",
     "consent/grants.py": "packs a token pair for the seal, and unpacks it",
-    "lending/refresh.py": "sends a refresh token to the token endpoint",
     "lending/token_scoped.py": "names the token to narrow or revoke in a request's body",
     "lending/revoking.py": "names the grant to end in a request's body",
+    "provider_call/token_endpoint.py": "sends a refresh token and the client's secret; packs the answer for the seal",
     "provider_call/transport.py": "puts the loan, or the client's own secret, into the Authorization header",
 }
 

@@ -32,7 +32,7 @@ async def test_a_shared_loan_survives_its_server(linked: Shop, point: str | None
 
     assert not linked.ledger.is_alive(key)
     assert [loan for loan in found["loans"] if loan["fingerprint"]] == []
-    assert linked.unaccounted(found) == []
+    assert linked.books.unaccounted(found) == []
     records = found["records"][before:]
     assert {(one["tool"], one["rung"], one["fingerprint"], one["returned_confirmed"]) for one in records} == {
         ("github_issue_read", "shared", key.fingerprint, True)
