@@ -106,7 +106,9 @@ class FakeLoaner:
     )
     store: Any = field(default_factory=lambda: SimpleNamespace(sealed=Sealed(LocalKey(b"k" * 32))))
     now: Any = utc_now
-    task_tokens: TaskTokens = field(default_factory=lambda: TaskTokens((), people=ISSUER, audience=lambda: PUBLIC, now=utc_now))
+    task_tokens: TaskTokens = field(
+        default_factory=lambda: TaskTokens((), people=ISSUER, audience=lambda: PUBLIC, now=utc_now)
+    )
     base_url: str = PUBLIC
 
 
