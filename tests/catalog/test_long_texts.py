@@ -16,6 +16,7 @@ from loaner.catalog.result import BUDGET, Fields, Kept
 from loaner.errors import ConnectorInvalid
 from loaner.provider_call import ProviderTransport, send
 from loaner.secret import Secret
+from stand_in import Over
 
 CATALOG = catalog.load()
 WEB = {"owner": "acme", "repo": "web"}
@@ -33,7 +34,7 @@ GIVEN: dict[str, dict[str, Any]] = {
     "slack_read_thread": {"channel": "C0SBX000002", "ts": "1700000000.000100"},
     "slack_search": {"query": "x"},
 }
-MANY = 30
+MANY = 16
 """Items of each list: more long texts than one answer has room for."""
 
 
@@ -82,7 +83,7 @@ def answers(operation: Operation) -> ProviderTransport:
             return httpx2.Response(200, json={"data": said})
         return httpx2.Response(200, json=said | {"ok": True} if isinstance(said, dict) else said)
 
-    return ProviderTransport(httpx2.MockTransport(answer))
+    return ProviderTransport(Over(httpx2.MockTransport(answer)))
 
 
 def texts(payload: dict[str, Any], keep: Fields, path: str = "") -> Iterator[tuple[str, str, Kept]]:
