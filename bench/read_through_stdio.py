@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import anyio
@@ -21,7 +20,6 @@ from mcp.types import CallToolResult
 
 TOOL = "github_get_repository"
 ARGUMENTS = {"owner": "acme", "repo": "web"}
-PATH = "/repos/acme/web"
 
 
 class BrokenRunError(Exception):
@@ -30,11 +28,15 @@ class BrokenRunError(Exception):
 
 @dataclass(frozen=True)
 class Setting:
-    """How much to measure: `rounds` turns for each side, of `calls` calls with `at_once` in flight."""
+    """How much to measure: `rounds` turns for each side, of `calls` calls with `at_once` in flight.
+
+    The provider takes `delay` seconds for each answer.
+    """
 
     rounds: int = 7
     calls: int = 40
     at_once: int = 1
+    delay: float = 0
 
 
 async def read(client: Client) -> float:
@@ -86,21 +88,20 @@ async def settled(here: world.World, calls: int, patience: float = 20) -> list[d
     lent: list[dict[str, Any]] = []
     with anyio.move_on_after(patience):
         while True:
-            lent = [entry for entry in await here.ledger() if entry["kind"] == "scoped"]
-            if len(lent) >= calls and all(entry["revoked_at"] for entry in lent):
+            lent = await here.ledger()
+            if len(lent) >= calls and all(entry["revoked"] for entry in lent):
                 break
             await anyio.sleep(0.1)
-    alive = sum(not entry["revoked_at"] for entry in lent)
-    reads = [sum(use["path"].endswith(PATH) for use in entry["uses"]) for entry in lent]
-    if len(lent) != calls or alive or set(reads) != {1}:
-        raise BrokenRunError(f"{calls} calls, {len(lent)} tokens, {alive} alive, reads per token {sorted(set(reads))}")
+    alive, reads = sum(not entry["revoked"] for entry in lent), {entry["uses"] for entry in lent}
+    if len(lent) != calls or alive or reads != {1}:
+        raise BrokenRunError(f"{calls} calls, {len(lent)} tokens, {alive} alive, reads per token {sorted(reads)}")
     return lent
 
 
 async def measure(setting: Setting) -> dict[str, Any]:
     """All rounds. Raises BrokenRunError."""
     rounds: dict[str, list[Round]] = {"loaner": [], "bare": [], "by hand": []}
-    async with world.running() as here:
+    async with world.running(setting.delay) as here:
         token = await here.static_token("bob")  # so that the ledger tells whose tokens are whose
         async with (
             Client(here.loaner()) as loaner,
@@ -116,18 +117,14 @@ async def measure(setting: Setting) -> dict[str, Any]:
                     kept.append(await turn(client, setting))
                 turns.append(turns.pop(0))  # everybody is first in turn
             lent = await settled(here, 2 * (setting.rounds * setting.calls + 1))
-    return report(setting, rounds, Spread.of([lived(entry) for entry in lent if entry["subject"] == "alice"]))
-
-
-def lived(entry: dict[str, Any]) -> float:
-    """Milliseconds from a token's making to its end, by the provider's clock."""
-    minted, revoked = (datetime.fromisoformat(entry[at]) for at in ("minted_at", "revoked_at"))
-    return (revoked - minted).total_seconds() * 1000
+    ours = [(entry["revoked"] - entry["minted"]) * 1000 for entry in lent if entry["parent"] != token]
+    return report(setting, rounds, Spread.of(ours))
 
 
 def report(setting: Setting, rounds: dict[str, list[Round]], life: Spread) -> dict[str, Any]:
     """Print the table; answer the same for machines."""
-    print(f"\nread through stdio, {setting.at_once} at once, {setting.rounds} rounds of {setting.calls} calls a side")
+    print(f"\nread through stdio, provider {setting.delay * 1000:.0f} ms, {setting.at_once} at once", end=", ")
+    print(f"{setting.rounds} rounds of {setting.calls} calls a side")
     print(f"  {'':8} {'calls/s':>22} {'median ms':>22} {'median, loaner against it':>28}")
     ratios: dict[str, Spread] = {}
     for name, turns in rounds.items():

@@ -24,11 +24,10 @@ def chosen() -> argparse.Namespace:
 
 
 async def measured(*, quick: bool) -> dict[str, Any]:
-    rounds, calls = (3, 10) if quick else (9, 40)
+    rounds, calls = (3, 16) if quick else (9, 48)
+    settings = [Setting(rounds, calls, at_once, delay) for delay in (0, 0.05) for at_once in (1, 16)]
     return {
-        "read_through_stdio": [
-            await read_through_stdio.measure(Setting(rounds, calls, at_once)) for at_once in ((1,) if quick else (1, 8))
-        ],
+        "read_through_stdio": [await read_through_stdio.measure(setting) for setting in settings],
         "cold_start": await cold_start.measure(3 if quick else 9),
     }
 
@@ -36,6 +35,7 @@ async def measured(*, quick: bool) -> dict[str, Any]:
 def main() -> None:
     wanted = chosen()
     figures = {"surroundings": surroundings()}
+    print("  ".join(f"{name} {value}" for name, value in figures["surroundings"].items()))
     figures |= anyio.run(lambda: measured(quick=wanted.quick))  # a void run ends here, with its BrokenRunError
     if wanted.clone:
         figures["from_clone"] = from_clone.measure()

@@ -1,4 +1,4 @@
-"""The providers that both sides call, and how each side is started: one sandbox, one home, one person who agrees."""
+"""The provider that all sides call, and how each side is started: one sandbox behind it, one home, people who agree."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ import httpx2
 from anyio.streams.text import TextReceiveStream
 from mcp import StdioServerParameters
 
+from loaner.sandbox.person import Person
+
 HERE = Path(__file__).parent
 PYTHON = sys.executable
 LOANER = str(Path(sys.executable).with_name("loaner"))
@@ -26,9 +28,10 @@ CLIENT_SECRET = "sandbox-github-secret"  # noqa: S105 - published on purpose
 
 @dataclass(frozen=True)
 class World:
-    """A running sandbox and the folder that loaner keeps its state in."""
+    """A running provider, the sandbox behind it, and the folder that loaner keeps its state in."""
 
     base_url: str
+    sandbox_url: str
     home: Path
 
     @property
@@ -37,13 +40,17 @@ class World:
 
     async def approve(self, code: str, person: str) -> None:
         """Be that person: open the page for `code` and agree."""
-        command = [LOANER, "sandbox", "approve", code, "--as", person]
-        await anyio.run_process(command, env=self.environment, cwd=self.home)
+        servers = [json.loads(file.read_text()) for file in (self.home / "servers").glob("*.json")]
+        loaner_url = servers[0]["base_url"] if servers else None
+        walk = Person(person, self.sandbox_url).approve
+        outcome = await anyio.to_thread.run_sync(lambda: walk(code, loaner_url=loaner_url))
+        if outcome.state != "approved":
+            raise RuntimeError(f"{person} could not agree: {outcome}")
 
     async def ledger(self) -> list[dict[str, Any]]:
-        """Every token that the providers minted, as they saw it."""
+        """Every token that was narrowed, as the provider saw it."""
         async with httpx2.AsyncClient(trust_env=False) as client:
-            entries: list[dict[str, Any]] = (await client.get(f"{self.base_url}/sandbox/ledger")).json()
+            entries: list[dict[str, Any]] = (await client.get(f"{self.base_url}/ledger")).json()
             return entries
 
     async def static_token(self, person: str) -> str:
@@ -86,19 +93,29 @@ class World:
 
 
 @asynccontextmanager
-async def running() -> AsyncIterator[World]:
-    """A new sandbox in a process of its own, until the block is left."""
+async def running(delay: float = 0) -> AsyncIterator[World]:
+    """A provider that takes `delay` seconds for an answer, and a sandbox, each a process until the block is left."""
     with TemporaryDirectory(prefix="loaner-bench-") as home:
         environment = {"LOANER_HOME": home}
-        async with await anyio.open_process([LOANER, "sandbox", "--port", "0"], env=environment, cwd=home) as process:
-            try:
-                if process.stdout is None:
-                    raise RuntimeError("the sandbox has no output")
-                line = ""
-                async for text in TextReceiveStream(process.stdout):
-                    line += text
-                    if "\n" in line:
-                        break
-                yield World(json.loads(line)["base_url"], Path(home))
-            finally:
-                process.terminate()
+        async with started([LOANER, "sandbox", "--port", "0"], environment, home) as line:
+            sandbox = json.loads(line)["base_url"]
+            command = [PYTHON, str(HERE / "provider.py")]
+            async with started(command, {"BEHIND": sandbox, "DELAY": str(delay)}, home) as port:
+                yield World(f"http://127.0.0.1:{port.strip()}", sandbox, Path(home))
+
+
+@asynccontextmanager
+async def started(command: list[str], environment: dict[str, str], folder: str) -> AsyncIterator[str]:
+    """A process and its first line; it ends with the block."""
+    async with await anyio.open_process(command, env=environment, cwd=folder, stderr=None) as process:
+        try:
+            if process.stdout is None:
+                raise RuntimeError("it has no output")
+            line = ""
+            async for text in TextReceiveStream(process.stdout):
+                line += text
+                if "\n" in line:
+                    break
+            yield line
+        finally:
+            process.terminate()
