@@ -46,7 +46,9 @@ async def test_an_hour_is_remembered_for_the_same_operation_and_resource(street:
     await alice.approve((await place.asked(SLACK)).invitation.url, remember="hour")
     for text in ("one", "two"):
         await place.carry((SLACK[0], SLACK[1] | {"text": text}))
-    await place.asked((SLACK[0], SLACK[1] | {"channel": "#general"}))
+    elsewhere = await place.asked((SLACK[0], SLACK[1] | {"channel": "#general"}))
+    assert elsewhere.fresh, "another channel is another question"
+    assert len(await place.records(kind="call", tool=SLACK[0], outcome="ok")) == 2
 
 
 async def test_the_enter_key_denies(street: Street) -> None:

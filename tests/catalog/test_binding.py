@@ -56,12 +56,12 @@ def test_a_wrong_argument_is_named_with_what_it_must_be(arguments: dict[str, obj
 
 @pytest.mark.parametrize("path", ["../x", "a/../b", "/etc", "a//b", "a/./b", "..", "a\\b", "a%2fb", "a\nb", "", "a/"])
 def test_a_file_path_stays_inside_its_repository(path: str) -> None:
-    refused("github_get_file_contents", WEB | {"path": path})
+    assert "path must" in refused("github_get_file_contents", WEB | {"path": path})
 
 
 @pytest.mark.parametrize("name", [".", ".."])
 def test_a_repository_cannot_be_named_like_a_directory(name: str) -> None:
-    refused("github_get_repository", {"owner": "acme", "repo": name})
+    assert "repo must" in refused("github_get_repository", {"owner": "acme", "repo": name})
 
 
 def test_a_long_refused_value_is_not_repeated() -> None:

@@ -9,6 +9,7 @@ import anyio
 import httpx2
 import pytest
 
+from loaner.clock import utc_now
 from loaner.errors import SettingsInvalid
 from loaner.mcp_server.http import MAX_BODY, create_app
 from loaner.mcp_server.own_tools import OWN
@@ -88,17 +89,27 @@ async def test_without_a_token_the_answer_says_where_to_get_one(door: Door) -> N
             assert document["authorization_servers"] == [ISSUER]
 
 
+def at(seconds: int) -> int:
+    """So many seconds from now, as tokens write it."""
+    return int(utc_now().timestamp()) + seconds
+
+
 @pytest.mark.parametrize("headers", [MODERN, LEGACY], ids=["modern", "legacy"])
 @pytest.mark.parametrize(
     ("changes", "status", "error"),
     [
-        ({"exp": 1}, 401, "invalid_token"),
+        ({"exp": at(-60), "iat": at(-3600)}, 401, "invalid_token"),
+        ({"nbf": at(3600)}, 401, "invalid_token"),
+        ({"sub": " "}, 401, "invalid_token"),
         ({"aud": "https://other.example/mcp"}, 401, "invalid_token"),
         ({"iss": "https://evil.example"}, 401, "invalid_token"),
         ({"header": {"typ": "JWT"}}, 401, "invalid_token"),
         ({"scope": "read"}, 403, "insufficient_scope"),
     ],
-    ids=["expired", "another audience", "another issuer", "not an access token", "too little scope"],
+    ids=[
+        *("expired", "not yet valid", "nobody"),
+        *("another audience", "another issuer", "not an access token", "too little scope"),
+    ],
 )
 async def test_a_wrong_token_gets_one_clear_refusal(
     door: Door, headers: dict[str, str], changes: dict[str, Any], status: int, error: str
@@ -178,6 +189,7 @@ async def test_a_client_that_hangs_up_cancels_its_call(door: Door) -> None:
             await started.wait()
             group.cancel_scope.cancel()
         await stopped.wait()
+    assert stopped.is_set(), "the call had begun, and was cancelled where it stood"
 
 
 async def test_a_page_named_by_the_operator_may_be_an_agent_and_no_other() -> None:

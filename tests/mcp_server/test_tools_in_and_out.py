@@ -162,6 +162,7 @@ async def test_a_call_that_the_client_gives_up_is_cancelled_in_the_journey(serve
             await started.wait()
             group.cancel_scope.cancel()
         await stopped.wait()
+    assert stopped.is_set(), "the call had begun, and was cancelled where it stood"
 
 
 @pytest.fixture

@@ -98,7 +98,7 @@ async def live(linear: Linear, model: Model, course: list[tuple[str, Any]]) -> N
     async with linear.http:
         for step, what in course:
             await take(linear, model, step, what)
-            await agree(linear, model)
+            await assert_agreement(linear, model)
 
 
 async def take(linear: Linear, model: Model, step: str, what: Any) -> None:
@@ -126,7 +126,7 @@ async def take(linear: Linear, model: Model, step: str, what: Any) -> None:
             assert answer.json()["error"] == "invalid_grant"
 
 
-async def agree(linear: Linear, model: Model) -> None:
+async def assert_agreement(linear: Linear, model: Model) -> None:
     """Every token answers as the model says, and the ledger knows of no other living one."""
     now, ledger = linear.sandbox.clock.now(), linear.sandbox.ledger
     for pair in model.pairs:
@@ -145,7 +145,9 @@ def test_in_any_order_exactly_the_right_tokens_live(
 ) -> None:
     switches = Switches(linear_refresh_ends_access=refresh_ends, linear_revoke_ends_authorization=revoke_ends)
     linear = Linear(Sandbox(clock=SandboxClock(lambda: NOON), switches=switches))
-    anyio.run(live, linear, Model(switches), [("consent", "alice"), *course])
+    model = Model(switches)
+    anyio.run(live, linear, model, [("consent", "alice"), *course])
+    assert len(list(linear.sandbox.ledger)) == 2 * len(model.pairs), "no token besides those that were told"
 
 
 @few

@@ -271,11 +271,31 @@ async def test_a_grant_wider_than_asked_is_refused_and_ended(local: House) -> No
     elsewhere = caller(environment="staging")
     await local.browser(slack="alice").approve((await local.asked(READ, elsewhere)).invitation.url)
     await local.store.write(lambda c: local.consents.grants.end(c, _only_grant(c), state="revoked", reason="test"))
+    before = {entry.fingerprint for entry in local.sandbox.ledger}
     needed = await local.asked(POST)
     browser = local.browser(slack="alice")
     await browser.approve(needed.invitation.url)
     assert browser.state == "failed"
     assert "channels:history" in browser.text
+    assert openers(local, besides=before) == []
+
+
+async def test_a_grant_narrower_than_asked_is_refused_and_ended(local: House) -> None:
+    """MUST 31."""
+    local.sandbox.faults.add("linear", "wrong_scope", path="/oauth/token", count=1)
+    needed = await local.asked(LINEAR)
+    browser = local.browser(linear="alice")
+    await browser.approve(needed.invitation.url)
+    assert browser.state == "failed"
+    assert "granted less than the call needs: comments:create is missing" in browser.text
+    assert await local.rows(grants) == []
+
+
+def openers(house: House, *, besides: set[str]) -> list[str]:
+    """The access tokens that were minted since and still open something."""
+    ledger = house.sandbox.ledger
+    since = [entry for entry in ledger if entry.fingerprint not in besides and entry.kind != "refresh"]
+    return [entry.kind for entry in since if ledger.is_alive(entry)]
 
 
 async def test_what_comes_along_without_reaching_anything_is_no_reason_to_refuse(local: House) -> None:

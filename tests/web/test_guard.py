@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import anyio
 import httpx2
 import pytest
 from sqlalchemy import Table
+from starlette.responses import Response
 
 from house import BASES, OURS, POST, READ, Browser, House
 from loaner.store.tables import approvals, consents, grants
+from loaner.web.sessions import Session, set_cookie
 
 GETS = ("/", "/activity", "/device", "/consent/{handle}", "/.well-known/loaner", "/static/loaner.css", "/nowhere")
 
@@ -158,6 +161,15 @@ async def test_the_cookie_is_kept_from_scripts_and_other_sites(local: House) -> 
     assert "httponly" in cookie
     assert "samesite=lax" in cookie
     assert "domain" not in cookie
+    over_tls = cookies_of("https://loaner.example")
+    assert over_tls.startswith("__host-loaner=")
+    assert {"secure", "path=/", "httponly", "samesite=lax"} == set(over_tls.split("; ")[1:]), "what __Host- asks for"
+
+
+def cookies_of(base_url: str) -> str:
+    response, now = Response(), datetime.now(UTC)
+    set_cookie(response, Session("b", None, "", "none", 0, None, now), base_url)
+    return response.headers["set-cookie"].lower()
 
 
 @pytest.mark.parametrize(
