@@ -6,7 +6,6 @@ import json
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-import anyio
 import httpx2
 import jwt
 import pytest
@@ -98,69 +97,6 @@ async def test_another_browser_of_the_same_person_cannot_finish_the_redirect(sha
     await second.press("allow")
     assert second.state == "wrong_person"
     assert await shared_house.rows(grants) == []
-
-
-async def test_a_state_is_good_once(shared_house: House) -> None:
-    """MUST 30."""
-    needed = await shared_house.asked(READ, caller(subject("alice")))
-    alice = await signed_in(shared_house, "alice")
-    await alice.open(needed.invitation.url)
-    await alice.press("approve")
-    alice.http.follow_redirects = False
-    back = (await alice.press("allow")).headers["location"]
-    alice.http.follow_redirects = True
-    await alice.open(back)
-    assert alice.state == "approved"
-    await alice.open(back)
-    assert alice.state == "wrong_person"
-    assert len(await shared_house.rows(grants)) == 1
-
-
-async def test_of_two_answers_at_the_same_moment_one_counts(shared_house: House) -> None:
-    """MUST 30: the state is used up before anything is done with what came with it."""
-    needed = await shared_house.asked(READ, caller(subject("alice")))
-    alice = await signed_in(shared_house, "alice")
-    await alice.open(needed.invitation.url)
-    await alice.press("approve")
-    alice.http.follow_redirects = False
-    back = (await alice.press("allow")).headers["location"]
-    statuses: list[int] = []
-
-    async def come_back() -> None:
-        statuses.append((await alice.http.get(back)).status_code)
-
-    async with anyio.create_task_group() as group:
-        group.start_soon(come_back)
-        group.start_soon(come_back)
-    assert sorted(statuses) == [303, 404]
-    assert [row["state"] for row in await shared_house.rows(consents)] == ["approved"]
-
-
-async def test_a_sign_in_that_failed_has_used_up_its_state(shared_house: House) -> None:
-    """MUST 30."""
-    alice = shared_house.browser()
-    await alice.open("/signin")
-    await alice.press("yes", login="alice")
-    alice.http.follow_redirects = False
-    back = (await alice.press("continue")).headers["location"]
-    for answer in (back.replace("code=", "error=x&no="), back):
-        assert (await alice.http.get(answer)).status_code == 403
-    assert [row["subject"] for row in await shared_house.rows(web_sessions)] == [None]
-
-
-async def test_starting_the_redirect_again_makes_the_first_state_worthless(shared_house: House) -> None:
-    needed = await shared_house.asked(READ, caller(subject("alice")))
-    alice = await signed_in(shared_house, "alice")
-    await alice.open(needed.invitation.url)
-    await alice.press("approve")
-    first = alice.page.url
-    await alice.open(needed.invitation.url)
-    assert alice.state == "provider"
-    await alice.press("approve")
-    assert parse_qs(urlsplit(first).query)["state"] != parse_qs(urlsplit(alice.page.url).query)["state"]
-    await alice.open(first)
-    await alice.press("allow")
-    assert alice.state == "wrong_person"
 
 
 @pytest.mark.parametrize(("iss", "state"), [("https://evil.example", "failed"), (BASES["slack"]["web"], "approved")])
