@@ -36,9 +36,12 @@ def _node() -> ModuleType:
 
 
 node = _node()
-pytestmark = pytest.mark.skipif(
-    not node.installed(), reason="the TypeScript client is not installed: ./run conformance --install-only"
-)
+pytestmark = [
+    pytest.mark.foreign,
+    pytest.mark.skipif(
+        not node.installed(), reason="the TypeScript client is not installed: ./run conformance --install-only"
+    ),
+]
 
 
 class Running:

@@ -17,9 +17,10 @@ import node
 import pytest
 import served
 
-pytestmark = pytest.mark.skipif(
-    not node.installed(), reason="the Inspector is not installed: ./run conformance --install-only"
-)
+pytestmark = [
+    pytest.mark.foreign,
+    pytest.mark.skipif(not node.installed(), reason="the Inspector is not installed: ./run conformance --install-only"),
+]
 ERAS = pytest.mark.parametrize("era", ["legacy", "modern"])
 READ = ["--method", "tools/call", "--tool-name", "github_get_repository", "--tool-arg", "owner=acme", "repo=web"]
 # The Inspector's exit codes: a tool answered with an error; the server wants a token.
@@ -97,7 +98,8 @@ async def test_over_http_a_read_works_in_both_eras_once_the_person_agreed(
 
 async def test_over_http_a_client_without_a_token_is_turned_away(server: served.Served, tmp_path: Path) -> None:
     target = [f"{server.url}/mcp", "--transport", "http", "--stored-auth-only"]
-    run_inspector(*target, "--method", "tools/list", home=tmp_path, code=NOT_AUTHENTICATED)
+    said = run_inspector(*target, "--method", "tools/list", home=tmp_path, code=NOT_AUTHENTICATED)
+    assert "github_" not in said, "not even the tools' names"
 
 
 class Connection:
