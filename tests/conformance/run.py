@@ -56,10 +56,10 @@ async def main(eras: list[str]) -> int:
     return max(codes)
 
 
-def install() -> None:
+def install(*, clients: bool) -> None:
     """Get what the runs need, once. Without Node's packages there are no scenarios; a Python client may be missing."""
     node.install()
-    for client in foreign.NAMES:
+    for client in foreign.NAMES if clients else ():
         if not foreign.install(client):
             sys.stdout.write(f"conformance: {client}'s client cannot be installed here; its tests are skipped\n")
 
@@ -69,7 +69,7 @@ if __name__ == "__main__":
     parser.add_argument("--era", choices=ERAS, action="append", help="only this revision (may be repeated), no clients")
     parser.add_argument("--install-only", action="store_true", help="get what it needs and stop")
     chosen = parser.parse_args()
-    install()
+    install(clients=not chosen.era)
     if chosen.install_only:
         sys.exit(0)
     code = anyio.run(main, chosen.era or list(ERAS))
