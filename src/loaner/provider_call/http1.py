@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
+import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -213,6 +214,7 @@ class Pool:
         self._make_tls = tls
         self._tls: ssl.SSLContext | None = None
         self._idle: dict[tuple[str, str, str | None], list[_Connection]] = {}
+        self._every = weakref.WeakSet[_Connection]()
         self._room = anyio.Semaphore(_AT_ONCE, fast_acquire=True)
 
     async def ask(self, request: Outgoing, *, cut: bool) -> Incoming:
@@ -227,13 +229,13 @@ class Pool:
             return answer
 
     async def aclose(self) -> None:
-        """Let go of what is kept. What is under way ends with whoever waits for it."""
-        idle = [connection for kept in self._idle.values() for connection in kept]
+        """Let go of every connection."""
         self._idle.clear()
-        for connection in idle:
+        every = list(self._every)  # also those given up on just now, whose end is still to come
+        for connection in every:
             connection.abort()
         with anyio.move_on_after(1, shield=True):
-            for connection in idle:
+            for connection in every:
                 await connection.closed.wait()
 
     def _kept(self, place: tuple[str, str, str | None]) -> _Connection | None:
@@ -261,4 +263,5 @@ class Pool:
                 server_hostname=host if secure else None,
                 happy_eyeballs_delay=0.25,
             )
+        self._every.add(connection)
         return connection
