@@ -73,6 +73,7 @@ class Forks:
                     self._over(self.children[said["pid"]], said["status"])
                 else:
                     self._early[said["pid"]] = said["status"]
+        raise AssertionError(f"the fork server ended with status {await self.process.wait()}")
 
     async def start(self, **job: Any) -> Child:
         assert self.process.stdin
@@ -102,6 +103,7 @@ async def forks() -> AsyncIterator[Forks]:
             tasks.start_soon(server.listen)
             yield server
             for child in list(server.children.values()):
-                os.kill(child.pid, signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(child.pid, signal.SIGKILL)
             process.terminate()
             tasks.cancel_scope.cancel()

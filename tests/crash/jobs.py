@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from loaner.assembly import Loaner, open_loaner
 from loaner.audit import read
 from loaner.audit.verify import verify
 from loaner.caller import Agent, Caller, Subject
-from loaner.cli import _sandboxed, loans
+from loaner.cli import _sandboxed, loans, serve
 from loaner.clock import utc_now
 from loaner.errors import LoanerError
 from loaner.journey import ToolCall
@@ -98,12 +99,22 @@ async def until_done(loaner: Loaner, job: dict[str, Any]) -> None:
         try:
             await loaner.journey.carry(ToolCall(job["tool"], job["arguments"]), caller)
         except LoanerError as failure:
-            print(repr(failure), failure.log, flush=True)  # noqa: T201 - the log of this child
+            print(repr(failure), failure.log, file=sys.stderr, flush=True)  # noqa: T201 - the log of this child
             if question := getattr(failure, "invitation", None):
                 await consenting.agree(loaner, caller.subject, question.handle, job["sandbox"])
         else:
             return
     raise AssertionError("the call does not work any more")
+
+
+async def stdio(job: dict[str, Any]) -> None:
+    """What an agent starts for the person at this machine, its ends of the pipes named in the job."""
+    os.dup2(os.open(job["input"], os.O_RDONLY), 0)
+    os.dup2(os.open(job["output"], os.O_WRONLY), 1)
+    chosen = settings.load()
+    if job["point"]:
+        failpoints.arm(job["point"])
+    await serve._serve(chosen.model_copy(update={"http": chosen.http.model_copy(update={"port": 0})}), http=False)
 
 
 async def expire(loaner: Loaner, job: dict[str, Any]) -> None:
