@@ -26,7 +26,7 @@ class Child:
     ended: anyio.Event = field(default_factory=anyio.Event)
     status: int | None = None
 
-    async def wait(self, seconds: float = 20) -> int:
+    async def wait(self, seconds: float = 60) -> int:
         with anyio.fail_after(seconds):
             await self.ended.wait()
         assert self.status is not None
@@ -54,8 +54,7 @@ class Forks:
     def __init__(self, process: anyio.abc.Process) -> None:
         self.process = process
         self.children: dict[int, Child] = {}
-        self._early: dict[int, int] = {}
-        self._started, self._made = anyio.create_memory_object_stream[int](100)
+        self._started, self._made = anyio.create_memory_object_stream[Child](100)
         self._turn = anyio.Lock()
 
     async def listen(self) -> None:
@@ -67,29 +66,23 @@ class Forks:
                 said = json.loads(line)
                 if "ready" in said:
                     self.children[said["pid"]].ready.set()
-                elif "status" not in said:
-                    await self._started.send(said["pid"])
-                elif said["pid"] in self.children:
-                    self._over(self.children[said["pid"]], said["status"])
-                else:
-                    self._early[said["pid"]] = said["status"]
+                elif "status" in said:
+                    self._over(self.children.pop(said["pid"]), said["status"])
+                else:  # known from here on, for it may be ready, or over, in the next line
+                    self.children[said["pid"]] = child = Child(said["pid"])
+                    await self._started.send(child)
         raise AssertionError(f"the fork server ended with status {await self.process.wait()}")
 
     async def start(self, **job: Any) -> Child:
         assert self.process.stdin
         async with self._turn:
             await self.process.stdin.send(json.dumps(job).encode() + b"\n")
-            child = Child(await self._made.receive())
-        self.children[child.pid] = child
-        if child.pid in self._early:
-            self._over(child, self._early.pop(child.pid))
-        return child
+            return await self._made.receive()
 
     def _over(self, child: Child, status: int) -> None:
         child.status = status
         child.ended.set()
         child.ready.set()
-        del self.children[child.pid]
 
 
 @contextlib.asynccontextmanager

@@ -12,6 +12,8 @@ import os
 import select
 import signal
 import sys
+import threading
+import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -87,6 +89,8 @@ def start(job: dict[str, Any]) -> None:
         # The first call of a process puts its SQL together. Here, it is that of all of them.
         _REHEARSED.add(job["store"])
         anyio.run(jobs.rehearse, job)
+        while threading.active_count() > 1:  # a thread that ends may hold what a child would wait for
+            time.sleep(0.001)
         gc.collect()
         gc.freeze()
     pid = os.fork()

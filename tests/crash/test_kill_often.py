@@ -18,7 +18,6 @@ from crash.kit import AT_LENGTH, Shop
 from crash.test_kill import CALL, CONSENT, HELD, ME, READ, REFRESH, WRITE, Call
 from loaner.failpoints import POINTS
 
-pytestmark = pytest.mark.soak  # on a machine that does much else, its one server of forks may be given up on
 OFTEN = 25
 SELDOM = 3
 """For what differs from another death by the provider only; in a soak, all die as often."""

@@ -106,7 +106,9 @@ async def test_an_agent_that_closes_its_pipe_in_mid_call_leaves_no_key_behind(li
         agent.hang_up()
         assert await server.wait() == 0, linked.log()
     linked.running.sandbox.faults.clear()
-    assert [one.as_json() for one in linked.ledger if one.fingerprint not in before and linked.ledger.is_alive(one)] == []
+    assert [
+        one.as_json() for one in linked.ledger if one.fingerprint not in before and linked.ledger.is_alive(one)
+    ] == []
     found = await linked.run("recover")
     linked.books.balance(found)
     assert found["records"][-1]["tool"] == READ[0]

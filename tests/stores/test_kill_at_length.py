@@ -9,6 +9,7 @@ import pytest
 from crash.forks import Forks, forks
 from crash.kit import Shop, shop
 from crash.test_kill import *  # noqa: F403 - each is a test
+from crash.test_kill_often import *  # noqa: F403
 from databases import Server
 
 pytestmark = pytest.mark.soak
