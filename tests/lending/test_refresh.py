@@ -122,3 +122,15 @@ async def test_a_refresh_answered_to_nobody_is_listed(acme: Town) -> None:
         (lost,) = await acme.open_loans()
         assert (lost.style, lost.fingerprint, lost.latest_expiry.year) == ("pair", None, 9999)
         assert not (await acme.call(agent, *HELD)).is_error
+
+
+async def test_a_pair_that_slack_answered_to_nobody_stays_listed_after_the_next_refresh(acme: Town) -> None:
+    """For a while a refresh token works again there, and what it brought the first time lives on."""
+    acme.running.sandbox.switches.slack_refresh_grace_seconds = 600
+    await connected(acme, READ)
+    await nearly_expired(acme, seconds=-1)
+    acme.fault("slack", "half_close", path="/oauth.v2.user.access", count=1)
+    async with acme.agent() as agent:
+        assert error_of(await agent.call_tool(*READ))["code"] == "provider_unavailable"
+        assert not (await agent.call_tool(*READ)).is_error
+    assert [(loan.style, loan.fingerprint) for loan in await acme.open_loans()] == [("pair", None)]
