@@ -234,7 +234,7 @@ async def test_a_remembered_token_is_not_verified_again_but_still_expires(
     def never(*_: Any, **__: Any) -> Any:
         raise AssertionError("verified again")
 
-    monkeypatch.setattr("loaner.caller.jwt.decode", never)
+    monkeypatch.setattr("loaner.jwts.jwt.decode", never)
     await desk.check(given)
     desk.at = NOW + timedelta(seconds=100)
     with pytest.raises(NotAuthenticated, match="expired"):

@@ -16,8 +16,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, NewType
 
-import jwt
-
+from loaner import jwts
 from loaner.clock import Now
 from loaner.errors import NotAuthenticated
 from loaner.jwks import IssuerKeys
@@ -109,10 +108,7 @@ def local_subject() -> Subject:
 UnverifiedToken = NewType("UnverifiedToken", str)
 """An access token as it came in: nothing in it may be believed."""
 
-_MAX_TOKEN: Final = 16 * 1024
 _MAX_NAME: Final = 255
-_SKEW: Final = 30
-"""Seconds that the issuer's clock may be ahead of ours. An expiry gets none."""
 _REMEMBERED: Final = 4096
 
 
@@ -150,7 +146,7 @@ class AccessTokens:
         Raises :class:`NotAuthenticated`, whose cause may be told to whoever sent the token, and
         :class:`loaner.jwks.IssuerUnreachable` when the issuer's keys cannot be had.
         """
-        if len(token) > _MAX_TOKEN:
+        if len(token) > jwts.MAX_TOKEN:  # not even to be hashed
             raise _refused("too long")
         name = fingerprint(token)
         generation = await self._keys.settle()
@@ -169,45 +165,29 @@ class AccessTokens:
 
     async def _verify(self, token: UnverifiedToken, name: str) -> SignedClaims:
         try:
-            header = jwt.get_unverified_header(token)
-        except (jwt.PyJWTError, ValueError, RecursionError):
-            raise _refused("not a JWT") from None
-        algorithm, key_id = header.get("alg"), header.get("kid")
-        # Checked before any key is looked at, so that the header never chooses how it is verified (RFC 8725 §3.1).
-        if algorithm not in self._identity.algorithms:
-            raise _refused("alg")
-        if header.get("typ") != "at+jwt":
-            raise _refused("typ")  # an ID token or another JWT of the same issuer is not for us (RFC 9068 §4)
-        if "crit" in header or "b64" in header:
-            raise _refused("crit")
-        if not isinstance(key_id, str) or not key_id:
-            raise _refused("kid")
-        # `jwk`, `jku`, `x5c` and `x5u` are never looked at: keys come from the issuer alone.
-        key = await self._keys.key(key_id, algorithm)
-        if key is None:
-            raise _refused("unknown key")
-        try:
-            claims = jwt.decode(
+            header = jwts.header_of(token)
+            # An ID token or another JWT of the same issuer is not for us (RFC 9068 §4).
+            algorithm = jwts.algorithm_of(header, algorithms=self._identity.algorithms, types=("at+jwt",))
+            claims = jwts.verified(
                 token,
-                key,
-                algorithms=[algorithm],
+                await self._keys.key(jwts.key_id_of(header), algorithm),
+                algorithm,
                 issuer=self._identity.issuer,
                 audience=self._audience,
-                options={
-                    "require": ["iss", "aud", "sub", "exp", "iat"],
-                    "verify_exp": False,  # times are compared below, with our own clock
-                    "verify_nbf": False,
-                    "verify_iat": False,
-                },
+                require=("iss", "aud", "sub", "exp", "iat"),
             )
-        except (jwt.PyJWTError, ValueError, RecursionError) as failure:
-            raise _refused(type(failure).__name__) from None
+        except jwts.Rejected as failure:
+            raise _refused(str(failure)) from None
         return self._believed(claims, name)
 
     def _believed(self, claims: dict[str, Any], name: str) -> SignedClaims:
         now = self._now().timestamp()
         issued, expires = _moment(claims, "iat"), _moment(claims, "exp")
-        if issued > now + _SKEW or issued > expires or ("nbf" in claims and _moment(claims, "nbf") > now + _SKEW):
+        if (
+            issued > now + jwts.SKEW
+            or issued > expires
+            or ("nbf" in claims and _moment(claims, "nbf") > now + jwts.SKEW)
+        ):
             raise _refused("not yet valid")
         if not isinstance(claims["iss"], str):  # PyJWT compares, this narrows
             raise _refused("iss")
@@ -232,9 +212,8 @@ def _agent(claims: dict[str, Any]) -> str:
 
 
 def _moment(claims: dict[str, Any], name: str) -> int:
-    value = claims[name]
-    # bool is an int to Python, and `exp: true` would be 1970; a float or a string is no date of any known issuer.
-    if type(value) is not int or not 0 <= value < 1 << 40:
+    value: object = claims[name]
+    if not jwts.is_instant(value):
         raise _refused(name)
     return value
 

@@ -14,10 +14,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final, Self
 
-import jwt
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
+from loaner import jwts
 from loaner.caller import Caller, SuppliedTask, UnverifiedToken
 from loaner.clock import Now
 from loaner.errors import PolicyDenied, ProviderUnavailable, SettingsInvalid
@@ -28,13 +28,11 @@ META: Final = "dev.loaner/task"
 """In a request's ``_meta``."""
 HEADER: Final = "Loaner-Task"
 TYPE: Final = "loaner-task+jwt"
-"""Said in the header, so that no other JWT of the same issuer passes for a task (RFC 8725 §3.11)."""
+"""Said in the header of each."""
 DETAIL: Final = "dev.loaner/tools"
 LONGEST: Final = 8 * 3600
 """Seconds that a task may live, as those that agents propose."""
-_MAX_TOKEN: Final = 16 * 1024
 _MAX_NAME: Final = 255
-_SKEW: Final = 30
 _FIELDS: Final = frozenset({"type", "actions", "resources", "count", "arguments", "locations"})
 
 
@@ -87,54 +85,24 @@ class TaskTokens:
         return replace(caller, task=self._believed(issuer, claims, caller))
 
     async def _verified(self, token: UnverifiedToken) -> tuple[TaskIssuerSettings, dict[str, Any]]:
-        if len(token) > _MAX_TOKEN:
-            raise _refused("too long")
         try:
-            header = jwt.get_unverified_header(token)
-            # Only chooses among the configured issuers; it is believed once their key has verified it.
-            claimed = jwt.decode(token, options={"verify_signature": False}).get("iss")
-        except (jwt.PyJWTError, ValueError, RecursionError):
-            raise _refused("not a JWT") from None
-        issuer = self._issuers.get(claimed) if isinstance(claimed, str) else None
-        if issuer is None:
-            raise _refused("iss")
-        algorithm, key_id = header.get("alg"), header.get("kid")
-        # Before any key is looked at, so that the header never chooses how it is verified (RFC 8725 §3.1).
-        if algorithm not in issuer.algorithms:
-            raise _refused("alg")
-        if header.get("typ") != TYPE:
-            raise _refused("typ")
-        if "crit" in header or "b64" in header:
-            raise _refused("crit")
-        key = await self._key(issuer, key_id, algorithm)
-        if key is None:
-            raise _refused("unknown key")
-        try:
-            claims = jwt.decode(
-                token,
-                key,
-                algorithms=[algorithm],
-                issuer=issuer.issuer,
-                options={
-                    "require": ["iss", "aud", "sub", "exp", "iat", "jti"],
-                    "verify_aud": False,  # compared below, as the only one
-                    "verify_exp": False,  # times are compared with our own clock
-                    "verify_nbf": False,
-                    "verify_iat": False,
-                },
-            )
-        except (jwt.PyJWTError, ValueError, RecursionError) as failure:
-            raise _refused(type(failure).__name__) from None
-        return issuer, dict(claims)
+            header, claimed = jwts.header_of(token), jwts.claimed_by(token).get("iss")
+            issuer = self._issuers.get(claimed) if isinstance(claimed, str) else None
+            if issuer is None:
+                raise _refused("iss")
+            algorithm = jwts.algorithm_of(header, algorithms=issuer.algorithms, types=(TYPE,))
+            key = await self._key(issuer, header, algorithm)
+            require = ("iss", "aud", "sub", "exp", "iat", "jti")  # `aud` is compared below, as the only one
+            return issuer, jwts.verified(token, key, algorithm, issuer=issuer.issuer, require=require)
+        except jwts.Rejected as failure:
+            raise _refused(str(failure)) from None
 
-    async def _key(self, issuer: TaskIssuerSettings, key_id: object, algorithm: str) -> PublicKey | None:
+    async def _key(self, issuer: TaskIssuerSettings, header: dict[str, Any], algorithm: str) -> PublicKey | None:
         if issuer.issuer in self._pinned:
             pinned = self._pinned[issuer.issuer]
             return pinned if suits(pinned, algorithm) else None
-        if not isinstance(key_id, str) or not key_id:
-            raise _refused("kid")
         try:
-            return await self._keys[issuer.issuer].key(key_id, algorithm)
+            return await self._keys[issuer.issuer].key(jwts.key_id_of(header), algorithm)
         except IssuerUnreachable as away:
             raise ProviderUnavailable(
                 "the task that came with this call cannot be checked right now. Nothing was sent.", log=str(away)
@@ -150,9 +118,9 @@ class TaskTokens:
             raise _refused("agent")
         now = self._now().timestamp()
         issued, expires = claims["iat"], claims["exp"]
-        if any(type(one) is not int or not 0 <= one < 1 << 40 for one in (issued, expires)):
+        if not jwts.is_instant(issued) or not jwts.is_instant(expires):
             raise _refused("times")
-        if not issued <= now + _SKEW or now >= expires or not 0 < expires - issued <= LONGEST:
+        if not issued <= now + jwts.SKEW or now >= expires or not 0 < expires - issued <= LONGEST:
             raise _refused("times")
         name = claims["jti"]
         if not isinstance(name, str) or not 1 <= len(name) <= _MAX_NAME:

@@ -18,8 +18,7 @@ from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol, Self
 
-import jwt
-
+from loaner import jwts
 from loaner.caller import AccessTokens, Agent, SignedClaims, Subject, UnverifiedToken
 from loaner.clock import Now
 from loaner.errors import NotAuthenticated, SettingsInvalid
@@ -27,11 +26,9 @@ from loaner.jwks import IssuerKeys
 from loaner.secret import fingerprint
 from loaner.settings import WorkloadSettings
 
-_MAX_TOKEN: Final = 16 * 1024
-_SKEW: Final = 30
 _LONGEST: Final = 24 * 3600
 """Seconds that a job's token may live: none of the known issuers' needs more, and a longer one is no job's."""
-_TYPES: Final = frozenset({None, "JWT", "jwt", "JOSE"})
+_TYPES: Final = (None, "JWT", "jwt", "JOSE")
 
 
 class Checks(Protocol):
@@ -76,55 +73,31 @@ class WorkloadTokens:
 
     async def check(self, token: UnverifiedToken) -> SignedClaims:
         """Believe the token or refuse it. Raises :class:`NotAuthenticated` and ``IssuerUnreachable``."""
-        if len(token) > _MAX_TOKEN:
-            raise _refused("too long")
         try:
-            header = jwt.get_unverified_header(token)
-            # Only chooses among the configured issuers; what it says is believed once their key has verified it.
-            claimed = jwt.decode(token, options={"verify_signature": False})
-        except (jwt.PyJWTError, ValueError, RecursionError):
-            raise _refused("not a JWT") from None
-        candidates = [one for one in self._workloads if _may_come_from(one, claimed)]
-        if not candidates:
-            raise _refused("iss")
-        claims = await self._verified(token, header, candidates, names_issuer="iss" in claimed)
+            header, claimed = jwts.header_of(token), jwts.claimed_by(token)
+            candidates = [one for one in self._workloads if _may_come_from(one, claimed)]
+            if not candidates:
+                raise _refused("iss")
+            claims = await self._verified(token, header, candidates[0], names_issuer="iss" in claimed)
+        except jwts.Rejected as failure:
+            raise _refused(str(failure)) from None
         for workload in candidates:
             if self._is(workload, claims):
                 return self._signed(workload, claims, token)
         raise _refused("no workload has these claims here")
 
     async def _verified(
-        self, token: UnverifiedToken, header: dict[str, Any], candidates: list[WorkloadSettings], *, names_issuer: bool
+        self, token: UnverifiedToken, header: dict[str, Any], workload: WorkloadSettings, *, names_issuer: bool
     ) -> dict[str, Any]:
-        algorithm, key_id = header.get("alg"), header.get("kid")
-        # Before any key is looked at, so that the header never chooses how it is verified (RFC 8725 §3.1).
-        if algorithm not in candidates[0].algorithms:
-            raise _refused("alg")
-        if header.get("typ") not in _TYPES:
-            raise _refused("typ")  # an access token is checked as one, and by nothing weaker
-        if "crit" in header or "b64" in header or not isinstance(key_id, str) or not key_id:
-            raise _refused("header")
-        key = await self._keys[candidates[0].issuer].key(key_id, algorithm)
-        if key is None:
-            raise _refused("unknown key")
-        try:
-            return dict(
-                jwt.decode(
-                    token,
-                    key,
-                    algorithms=[algorithm],
-                    issuer=candidates[0].issuer if names_issuer else None,
-                    options={
-                        "require": ["aud", "sub", "exp"],
-                        "verify_aud": False,  # compared with each workload's own, below
-                        "verify_exp": False,  # times are compared with our own clock
-                        "verify_nbf": False,
-                        "verify_iat": False,
-                    },
-                )
-            )
-        except (jwt.PyJWTError, ValueError, RecursionError) as failure:
-            raise _refused(type(failure).__name__) from None
+        # An access token is checked as one, and by nothing weaker: it is none of these types.
+        algorithm = jwts.algorithm_of(header, algorithms=workload.algorithms, types=_TYPES)
+        return jwts.verified(
+            token,
+            await self._keys[workload.issuer].key(jwts.key_id_of(header), algorithm),
+            algorithm,
+            issuer=workload.issuer if names_issuer else None,
+            require=("aud", "sub", "exp"),  # `aud` is compared with each workload's own
+        )
 
     def _is(self, workload: WorkloadSettings, claims: dict[str, Any]) -> bool:
         audience = claims["aud"]
@@ -140,10 +113,10 @@ class WorkloadTokens:
         now, sub = self._now().timestamp(), claims["sub"]
         issued = claims.get("iat", None if workload.trust_domain is None else int(now))  # a JWT-SVID need not say
         times = [issued, claims["exp"], claims.get("nbf", issued)]
-        if any(type(one) is not int or not 0 <= one < 1 << 40 for one in times):
+        if not all(map(jwts.is_instant, times)):
             raise _refused("times")
         issued, expires, begins = times
-        if max(issued, begins) > now + _SKEW or now >= expires or not 0 < expires - issued <= _LONGEST:
+        if max(issued, begins) > now + jwts.SKEW or now >= expires or not 0 < expires - issued <= _LONGEST:
             raise _refused("times")
         if not isinstance(sub, str) or not sub.strip() or not sub.isprintable():
             raise _refused("sub")
@@ -170,9 +143,9 @@ class PeopleAndWorkloads:
 
     async def check(self, token: UnverifiedToken) -> SignedClaims:
         try:
-            kind = jwt.get_unverified_header(token).get("typ")
-        except (jwt.PyJWTError, ValueError, RecursionError):
-            raise _refused("not a JWT") from None
+            kind = jwts.header_of(token).get("typ")
+        except jwts.Rejected as failure:
+            raise _refused(str(failure)) from None
         return await (self._workloads if kind in _TYPES else self._people).check(token)
 
 
