@@ -167,20 +167,30 @@ def _put(
     if last and (ended := _ending(last, at)):
         pending.mark_told(connection, last.handle)
         return ended
+    added = add(connection, sealed, settings, base_url, at, caller=caller, need=need, tool=tool, **columns)
+    if isinstance(added, LoanerError):
+        return added
+    asked, code = added
+    return ConsentNeeded(invitation(asked, code, base_url, at), tool=tool, need=said, fresh=True)
+
+
+def add(
+    connection: Connection,
+    sealed: Sealed,
+    settings: ConsentSettings,
+    base_url: str,
+    at: datetime,
+    *,
+    caller: Caller,
+    need: str,
+    **columns: Any,
+) -> tuple[Pending, str] | LoanerError:
+    """One more question and its code, unless too many wait already. Raises :class:`PolicyDenied` behind a fence."""
     waiting = pending.open_of(connection, caller.subject, at)
     if len(waiting) >= settings.pending_per_person:
-        return too_many(waiting, base_url, at)
-    asked, code = pending.add(
-        connection,
-        sealed,
-        caller=caller,
-        need=need,
-        at=at,
-        until=at + timedelta(seconds=settings.lifetime_seconds),
-        tool=tool,
-        **columns,
-    )
-    return ConsentNeeded(invitation(asked, code, base_url, at), tool=tool, need=said, fresh=True)
+        return _too_many(waiting, base_url, at)
+    until = at + timedelta(seconds=settings.lifetime_seconds)
+    return pending.add(connection, sealed, caller=caller, need=need, at=at, until=until, **columns)
 
 
 def invitation(asked: Pending, code: str, base_url: str, at: datetime) -> Invitation:
@@ -218,7 +228,7 @@ def _ending(last: Pending, at: datetime) -> LoanerError | None:
     return None
 
 
-def too_many(waiting: list[Pending], base_url: str, at: datetime) -> LoanerError:
+def _too_many(waiting: list[Pending], base_url: str, at: datetime) -> LoanerError:
     """One more question would train the person to press yes (consent fatigue); so none is added."""
     first = min(one.expires_at for one in waiting)
     return RateLimited(

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Connection
@@ -20,6 +19,8 @@ from loaner.clock import Now
 from loaner.connectors import Connectors
 from loaner.consent import asking, pending
 from loaner.consent.grants import Grant, Grants
+from loaner.consent.pending import Pending
+from loaner.errors import LoanerError
 from loaner.settings import Connector, Settings
 from loaner.store import Store
 
@@ -68,27 +69,25 @@ class Connecting:
             return None
         caller = Caller(subject, _HERE, self.settings.environment, "your own page")
 
-        def work(connection: Connection) -> str:
-            return self._put(connection, wanted, caller).handle
+        found = await self.store.write(lambda c: self._put(c, wanted, caller))
+        if isinstance(found, LoanerError):
+            raise found
+        return found.handle
 
-        return await self.store.write(work)
-
-    def _put(self, connection: Connection, wanted: Account, caller: Caller) -> pending.Pending:
+    def _put(self, connection: Connection, wanted: Account, caller: Caller) -> Pending | LoanerError:
         at, name = self.now(), wanted.connector.name
         need = hashlib.sha256(f"connect {name} {sorted(wanted.permissions)}".encode()).hexdigest()
         last = pending.newest(connection, caller.key, need)
         if last and last.state_at(at) in pending.OPEN:
             return last
-        waiting = pending.open_of(connection, caller.subject, at)
-        if len(waiting) >= self.settings.consent.pending_per_person:
-            raise asking.too_many(waiting, self.base_url(), at)
-        asked, _ = pending.add(
+        added = asking.add(
             connection,
             self.store.sealed,
+            self.settings.consent,
+            self.base_url(),
+            at,
             caller=caller,
             need=need,
-            at=at,
-            until=at + timedelta(seconds=self.settings.consent.lifetime_seconds),
             tool="connect",
             provider=wanted.provider.name,
             connector=name,
@@ -98,15 +97,13 @@ class Connecting:
             shown=_shown(wanted),
             policy_version=self.policy_version,
         )
-        return asked
+        return added if isinstance(added, LoanerError) else added[0]
 
     def _account(self, connector: Connector, mine: list[Grant]) -> Account:
         provider = self.catalog.providers[connector.provider]
         held = provider.lending.style == "held"
         reads = (
-            one.scope.permissions
-            for one in self.catalog.operations
-            if one.provider is provider and one.effect == "read"
+            one.scope.usual for one in self.catalog.operations if one.provider is provider and one.effect == "read"
         )
         needed = frozenset[str]().union(*reads) if held else frozenset()
         of_it = (grant for grant in mine if grant.connector == connector.name)

@@ -65,17 +65,7 @@ class Tasks:
             for task in tasks.held(connection, self.holder(caller), at):
                 if task.need == envelope.need:
                     return task
-            return asking.put_task(
-                connection,
-                self.store.sealed,
-                self.settings,
-                self.base_url(),
-                at,
-                caller=caller,
-                envelope=envelope,
-                source=source,
-                policy_version=self.policy_version,
-            )
+            return self._asked(connection, caller, envelope, source=source)
 
         found = await self.store.write(work)
         if isinstance(found, LoanerError):
@@ -108,18 +98,7 @@ class Tasks:
                 with suppress(IntegrityError), connection.begin_nested():  # or another process was first
                     self.settling.agreed_by_issuer(connection, caller, self.holder(caller), envelope, task_id, at)
                 return None
-            return asking.put_task(
-                connection,
-                self.store.sealed,
-                self.settings,
-                self.base_url(),
-                at,
-                caller=caller,
-                envelope=envelope,
-                source="issuer",
-                policy_version=self.policy_version,
-                supplied=(supplied, task_id),
-            )
+            return self._asked(connection, caller, envelope, source="issuer", supplied=(supplied, task_id))
 
         if not await self.store.read(running) and (answer := await self.store.write(work)) is not None:
             raise answer
@@ -179,8 +158,10 @@ class Tasks:
     async def inside(self, caller: Caller, bound: BoundCall, scope: Scope) -> str | None:
         """The running task that has this call's tool and resource, for the rules to see; nothing is counted."""
         await self.require(caller)
-        holder, at = self.holder(caller), self.now()
         running = await self.binding(caller)
+        if not running:
+            return None
+        holder, at = self.holder(caller), self.now()
         call = Call(
             subject=holder.subject,
             agent=holder.agent,
@@ -210,6 +191,28 @@ class Tasks:
 
     def holder(self, caller: Caller) -> Holder:
         return Holder(caller.subject.key, caller.agent.key, caller.environment, self.policy_version)
+
+    def _asked(
+        self,
+        connection: Connection,
+        caller: Caller,
+        envelope: Envelope,
+        *,
+        source: str,
+        supplied: tuple[SuppliedTask, str] | None = None,
+    ) -> LoanerError:
+        return asking.put_task(
+            connection,
+            self.store.sealed,
+            self.settings,
+            self.base_url(),
+            self.now(),
+            caller=caller,
+            envelope=envelope,
+            source=source,
+            policy_version=self.policy_version,
+            supplied=supplied,
+        )
 
     async def _running(self, task: Task) -> Running:
         at = self.now()
