@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from house import LOCAL, OURS, POST, READ, House, caller, subject
@@ -33,6 +35,13 @@ async def test_an_account_connected_beforehand_lets_reads_through_and_no_write(l
     asked = await local.asked(POST)
     assert isinstance(asked, ConsentNeeded)
     assert (await local.rows(consents))[-1]["wants_approval"]
+
+
+async def test_the_tools_that_are_shown_say_what_is_asked_for(local: House) -> None:
+    """Before any case a list of channels needs nothing; with its defaults, and a channel by its name, it does."""
+    shown = replace(local.consents.connecting, catalog=local.catalog.selected())
+    asked = {account.provider.name: set(account.permissions) for account in await shown.accounts(LOCAL)}
+    assert asked == {"github": set(), "slack": {"channels:history", "channels:read"}, "linear": {"read"}}
 
 
 async def test_github_is_connected_by_its_device_flow(local: House) -> None:
