@@ -105,7 +105,6 @@ async def races(town: Town, rounds: int) -> Found:
     return found
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 async def test_nothing_reaches_a_provider_after_revoke_returned(acme: Town) -> None:
     found = await races(acme, 40)
     assert found.outcomes["fence"] > 40
