@@ -4,7 +4,7 @@ import pytest
 
 from desk import desk
 
-pytest_plugins = ["databases", "promises", "quick"]
+pytest_plugins = ["databases", "promises", "quick", "verbs"]
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import logging
 import os
 import signal
 import subprocess
@@ -16,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 
 from loaner.cli._app import run
 from promises import WATCH
+from verbs import logs_restored
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ class Terminal:
         """Run one verb. Whatever it prints is watched for secrets, and a traceback fails the test."""
         out, err = io.StringIO(), io.StringIO()
         with (
-            _logs_restored(),
+            logs_restored(),
             self.patch.context() as patch,
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),
@@ -119,18 +118,6 @@ class Process:
             assert "Traceback" not in self.err
         assert self._running.returncode is not None
         return self._running.returncode
-
-
-@contextlib.contextmanager
-def _logs_restored() -> Iterator[None]:
-    """A server's verb sends logs to its own stderr, which is gone when it ends."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    try:
-        yield
-    finally:
-        root.handlers[:], root.level = handlers, level
-        structlog.reset_defaults()
 
 
 @contextlib.contextmanager

@@ -10,19 +10,23 @@ from typing import TextIO, cast
 import structlog
 
 
+_UNWRITABLE = (OSError, ValueError)
+"""A full disk, and a stream that somebody has closed."""
+
+
 class _Lossy:
-    """Where logs go. One that cannot be written is lost: a full disk must not stop the work that it would tell of."""
+    """Where logs go. One that cannot be written is lost: it must not stop the work that it would tell of."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
     def write(self, text: str) -> int:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(*_UNWRITABLE):
             self._stream.write(text)
         return len(text)
 
     def flush(self) -> None:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(*_UNWRITABLE):
             self._stream.flush()
 
 
