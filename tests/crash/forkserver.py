@@ -1,7 +1,8 @@
 """A program that has everything imported, and forks a server, or a recovery, for each line on its stdin.
 
-Kept apart from the tests' process, because forking is only safe without threads. Says ``{"pid"}`` for each child it
-made and ``{"pid", "status"}`` when one ended; a child that stops to be let go on says ``{"pid", "ready"}`` itself.
+Kept apart from the tests' process, because forking is only safe without threads. A child says ``{"pid"}`` before it
+does anything, so that nothing of it is heard earlier, and ``{"pid", "ready"}`` when it stops to be let go on; that one
+ended is said for it, ``{"pid", "status"}``.
 """
 
 from __future__ import annotations
@@ -93,15 +94,14 @@ def start(job: dict[str, Any]) -> None:
             time.sleep(0.001)
         gc.collect()
         gc.freeze()
-    pid = os.fork()
-    if pid == 0:
+    if os.fork() == 0:
         child(job)
-    tell({"pid": pid})
 
 
 def child(job: dict[str, Any]) -> None:
     code = 1
     try:
+        tell({"pid": os.getpid()})
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         os.environ |= job.get("settings", {})

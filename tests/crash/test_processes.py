@@ -101,4 +101,4 @@ async def test_a_server_told_to_stop_gives_back_what_it_lent_before_it_ends(link
         assert alive(linked, "scoped") == []
     found = await linked.run("recover")
     assert found["loans"] == []
-    assert [record["code"] for record in found["records"] if record.get("tool") == READ[0]][-1] == "cancelled"
+    assert [record.get("code") for record in found["records"] if record.get("tool") == READ[0]][-1] == "cancelled"
