@@ -16,7 +16,9 @@ from loaner.errors import ConsentNeeded, GrantBroken, LoanerError
 from loaner.journey import ToolCall
 from loaner.store.tables import grants
 
-ROUNDS = 8
+ROUNDS, AT_MOST = 8, 80
+"""As many as it takes for each of them to have won once: which one does is up to the machine."""
+EACH = {"refresh", "disconnect", "stop"}
 CALLS = {"linear": ("linear_get_issue", {"id": "ENG-1"}), "github": ("github_get_me", {})}
 OPERATOR = Caller(Subject("local", "olga"), Agent("loaner revoke", verified=False), "sandbox", "here", "olga")
 
@@ -55,7 +57,9 @@ async def test_a_refresh_a_disconnect_and_a_stop_together_leave_no_token_alive(a
     await acme.loaner.journey.carry(ToolCall(*CALLS[provider]), alices(acme))
     pace = anyio.current_time() - began  # of a call with a refresh, on this machine today
     await stopper.end_grant(first)
-    for _ in range(ROUNDS):
+    for number in range(AT_MOST):
+        if number >= ROUNDS and won == EACH:
+            break
         grant = await connected(acme, provider)
 
         async def call() -> None:
@@ -83,7 +87,7 @@ async def test_a_refresh_a_disconnect_and_a_stop_together_leave_no_token_alive(a
         assert alive(acme, provider) == []
         assert await acme.open_loans() == []
         await stopper.resume("user", "user-alice", OPERATOR)
-    assert won == {"refresh", "disconnect", "stop"}, "a race that only one can win is none"
+    assert won == EACH, "a race that only one can win is none"
 
 
 async def test_revoking_again_what_linear_has_ended_is_no_failure(acme: Town) -> None:
