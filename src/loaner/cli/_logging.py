@@ -9,7 +9,6 @@ from typing import TextIO, cast
 
 import structlog
 
-
 _UNWRITABLE = (OSError, ValueError)
 """A full disk, and a stream that somebody has closed."""
 
