@@ -1,55 +1,57 @@
 """A loopback proxy that adds an access token to each request, for clients that cannot send one.
 
-The conformance suite has no option for a bearer. Everything else passes through as it came, the Host and
-Origin headers too: some scenarios forge them, and the server must see the forgery. Only the proxy's own
+The conformance suite has no option for a bearer. Everything else passes through byte by byte, the Host and Origin
+headers and what is malformed too: some scenarios forge them, and the server must see the forgery. Only the proxy's own
 address is rewritten to the server's, since that is what an honest client would have sent.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
 
 import anyio
-import httpx2
-import uvicorn
-from starlette.applications import Starlette
-from starlette.background import BackgroundTask
-from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
-from starlette.routing import Route
+from anyio.abc import ByteReceiveStream, ByteSendStream, SocketAttribute, SocketStream
+from anyio.streams.buffered import BufferedByteReceiveStream
 
-HOP_BY_HOP = {b"connection", b"keep-alive", b"transfer-encoding", b"content-length", b"upgrade", b"te", b"trailer"}
-METHODS = ["GET", "POST", "DELETE", "PUT", "PATCH", "OPTIONS"]
+HEAD_ENDS = b"\r\n\r\n"
+MAX_HEAD = 65_536
 
 
 @asynccontextmanager
 async def adding_bearer(upstream: str, token: str) -> AsyncIterator[str]:
     """Serve a proxy to `upstream` (scheme and authority) on a free port; yield the proxy's own base URL."""
-    there = httpx2.URL(upstream).netloc
-    client = httpx2.AsyncClient(timeout=None, follow_redirects=False, trust_env=False)
+    there = urlsplit(upstream)
+    assert there.hostname
+    assert there.port
 
-    async def forward(request: Request) -> Response:
-        here = request.scope["server"]
-        own = f"{here[0]}:{here[1]}".encode()
-        headers = [(name, value.replace(own, there)) for name, value in request.headers.raw if name not in HOP_BY_HOP]
-        headers.append((b"authorization", f"Bearer {token}".encode()))
-        target = httpx2.URL(upstream).join(request.url.path).copy_with(query=request.url.query.encode() or None)
-        # A Request made by hand carries none of the client's own default headers.
-        outgoing = httpx2.Request(request.method, target, headers=headers, content=await request.body())
-        answer = await client.send(outgoing, stream=True)
-        response = StreamingResponse(
-            answer.aiter_raw(), status_code=answer.status_code, background=BackgroundTask(answer.aclose)
-        )
-        response.raw_headers = [(n.lower(), v) for n, v in answer.headers.raw if n.lower() not in HOP_BY_HOP]
-        return response
+    async def forward(client: SocketStream) -> None:
+        async with client:
+            said = BufferedByteReceiveStream(client)
+            with contextlib.suppress(anyio.EndOfStream, anyio.IncompleteRead, anyio.BrokenResourceError, OSError):
+                first, *lines = (await said.receive_until(HEAD_ENDS, MAX_HEAD)).split(b"\r\n")
+                # One request a connection, so that no head goes by unseen.
+                kept = [line for line in lines if not line.lower().startswith(b"connection:")]
+                added = [f"Authorization: Bearer {token}".encode(), b"Connection: close"]
+                head = b"\r\n".join([first, *kept, *added]).replace(own, there.netloc.encode()) + HEAD_ENDS
+                async with await anyio.connect_tcp(there.hostname, there.port) as server:
+                    await server.send(head)
+                    async with anyio.create_task_group() as both:
+                        both.start_soon(pump, said, server)
+                        await pump(server, client)
+                        both.cancel_scope.cancel()
 
-    app = Starlette(routes=[Route("/{path:path}", forward, methods=METHODS)])
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", lifespan="off"))
-    socket = server.config.bind_socket()
-    async with client, anyio.create_task_group() as group:
-        group.start_soon(server.serve, [socket])
-        try:
-            yield f"http://127.0.0.1:{socket.getsockname()[1]}"
-        finally:
-            server.should_exit = server.force_exit = True
+    listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
+    own = f"127.0.0.1:{listener.extra(SocketAttribute.local_port)}".encode()
+    async with listener, anyio.create_task_group() as group:
+        group.start_soon(listener.serve, forward)
+        yield f"http://{own.decode()}"
+        group.cancel_scope.cancel()
+
+
+async def pump(source: ByteReceiveStream, sink: ByteSendStream) -> None:
+    with contextlib.suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
+        async for chunk in source:
+            await sink.send(chunk)
