@@ -37,7 +37,11 @@ class Names:
 
 
 class Gate:
-    """ASGI middleware for every route. Answers 421 for another host, 401 for a token in the query."""
+    """ASGI middleware for every route. Answers 421 for another host, 401 for a token in the query.
+
+    Behind it the values of headers are without the white space around them, which is no part of them (RFC 9110 §5.5);
+    llhttp leaves what follows.
+    """
 
     def __init__(self, app: ASGIApp, names: Names) -> None:
         self._app = app
@@ -46,10 +50,9 @@ class Gate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
-        elif (refusal := self._refusal(scope)) is not None:
-            await refusal(scope, receive, send)
-        else:
-            await self._app(scope, receive, send)
+            return
+        scope = {**scope, "headers": [(name, value.strip(b" \t")) for name, value in scope["headers"]]}
+        await (self._refusal(scope) or self._app)(scope, receive, send)
 
     def _refusal(self, scope: Scope) -> PlainTextResponse | None:
         hosts = Headers(scope=scope).getlist("host")
