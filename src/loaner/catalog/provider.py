@@ -123,7 +123,7 @@ class ProviderGrant(Described):
 class ProviderLending(Described):
     """How a grant is narrowed to one call. A new provider is data; a new *style* is code."""
 
-    style: Literal["token_scoped", "installation", "held"]
+    style: Literal["token_scoped", "held"]
     mint: Request | None = None
     give_back: Request | None = None
     check: Request | None = None
@@ -131,8 +131,6 @@ class ProviderLending(Described):
     targets: Request | None = None
     """Lists the accounts where the app is installed, for an operation that names no repository."""
     token_field: str = "access_token"  # noqa: S105 - the name of a field
-    max_live: int | None = Field(default=None, ge=1)
-    """Tokens of one grant alive at a time; minting one more ends the oldest."""
 
     @model_validator(mode="after")
     def _is_returnable(self) -> ProviderLending:
@@ -253,11 +251,6 @@ class Provider(Described):
         """What the resource says by its name that it is a part of; empty if nothing."""
         found = ((one, re.fullmatch(one.pattern, resource)) for one in self.wider)
         return next((f"{one.kind}:{match[1]}" for one, match in found if match), "")
-
-    def rank(self, permission: str) -> int:
-        """How far up ``levels`` a permission stands; 0 where levels do not apply."""
-        level = permission.rpartition(":")[2]
-        return self.levels.index(level) if level in self.levels else 0
 
     def _spread(self, permissions: frozenset[str]) -> frozenset[str]:
         """With everything that each permission includes, to the end."""

@@ -7,7 +7,6 @@ so that the same caller is shown the same one again.
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import re
 import secrets
@@ -55,8 +54,14 @@ def new_state() -> str:
 def new_pkce() -> tuple[Secret, str]:
     """A code verifier and its S256 challenge (RFC 7636 §4)."""
     verifier = secrets.token_urlsafe(48)
-    digest = hashlib.sha256(verifier.encode()).digest()
-    return Secret(verifier), base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+    return Secret(verifier), challenge_of(verifier)
+
+
+def challenge_of(verifier: str) -> str:
+    """The S256 challenge of a code verifier."""
+    from authlib.oauth2.rfc7636 import create_s256_code_challenge
+
+    return str(create_s256_code_challenge(verifier))
 
 
 def seal_code(sealed: Sealed, code: str, handle: str, whose: str = "code") -> bytes:

@@ -12,9 +12,6 @@ from loaner.policy.cedar import CedarPolicy
 from loaner.policy.rules import read
 from loaner.policy.schema import schema_of
 
-BESIDE = Path("policy")
-"""Where a policy is looked for when no setting names a folder: beside ``loaner.toml``."""
-
 
 def load(folder: Path | None, operations: Iterable[Operation], *, read_only: bool = False) -> CedarPolicy:
     """The policy in ``folder``, in place of the built-in one and not on top of it; the built-in one if ``None``.
