@@ -77,7 +77,7 @@ async def test_a_session_is_only_for_the_person_and_agent_who_opened_it(door: Do
 
 
 async def test_without_a_token_the_answer_says_where_to_get_one(door: Door) -> None:
-    """MUST 8: 401 with resource_metadata; no error code, as nothing was wrong yet."""
+    """MUST 2, 8: 401 with resource_metadata; no error code, as nothing was wrong yet."""
     answer = await door.post()
     where = f"{door.url}/.well-known/oauth-protected-resource/mcp"
     assert answer.status_code == 401

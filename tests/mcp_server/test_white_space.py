@@ -1,4 +1,4 @@
-"""White space around the value of a header is no part of it (RFC 9110 §5.5). What stands within is checked all the same."""
+"""White space around a header's value is no part of it (RFC 9110 §5.5). What stands within is checked all the same."""
 
 from __future__ import annotations
 

@@ -181,7 +181,7 @@ async def rows_of(house: House, person: str) -> list[Any]:
 
 
 async def test_what_is_somebodys_serves_nobody_else(shared_house: House) -> None:
-    """MUST 15, 22: 3 × 3 on every route, Alice's, Bob's and invented things by Alice, Bob and nobody. Only what is
+    """MUST 2, 15, 22: 3 × 3 on every route, Alice's, Bob's and invented things by Alice, Bob and nobody. Only what is
     one's own does or shows anything; another's is as unknown as the invented, down to the answer's last letter."""
     things = {name: await things_of(shared_house, name) for name in ("alice", "bob")}
     things["an invention"] = invented(things["alice"])
