@@ -22,7 +22,7 @@ from loaner.store import Store
 
 LONG = 1000
 BATCH = 1000
-MANY = int(os.environ.get("LOANER_RECORDS", "200000"))
+MANY = int(os.environ.get("SOAK_RECORDS", "200000"))
 RUN = {
     "agent": "claude-code",
     "agent_verified": False,

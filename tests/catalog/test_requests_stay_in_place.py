@@ -23,7 +23,7 @@ from loaner.secret import Secret
 from stand_in import Over
 
 SOME = 1000
-MANY = int(os.environ.get("LOANER_EXAMPLES", "20000"))
+MANY = int(os.environ.get("SOAK_EXAMPLES", "20000"))
 """Examples of each property, usually and in ``./run soak``."""
 CATALOG = catalog.load()
 TOKEN = "the-loan-itself"

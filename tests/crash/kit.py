@@ -27,8 +27,8 @@ from loaner.sandbox.person import Person
 from loaner.sandbox.run import RunningSandbox, serving
 from loaner.store.tables import consents, grants
 
-AT_LENGTH = int(os.environ.pop("LOANER_ROUNDS", "200"))
-"""Kills at each point in a soak. Taken out of the environment, where loaner would refuse it as a misspelt setting."""
+AT_LENGTH = int(os.environ.get("SOAK_ROUNDS", "200"))
+"""Kills at each point in a soak."""
 MODERN = "2026-07-28"
 
 

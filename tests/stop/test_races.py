@@ -21,7 +21,7 @@ from loaner.errors import LoanerError
 from loaner.journey import ToolCall
 from loaner.lending.stopping import Stopped
 
-RACES = int(os.environ.get("LOANER_RACES", "1000"))
+RACES = int(os.environ.get("SOAK_RACES", "1000"))
 ISSUE = {"owner": "acme", "repo": "web", "issue_number": 1}
 OPERATOR = Caller(Subject("local", "olga"), Agent("loaner revoke", verified=False), "sandbox", "here", "olga")
 CALLS = 3
@@ -120,7 +120,7 @@ async def test_a_thousand_races_of_revoke_against_mint_and_call(acme: Town) -> N
 
 async def test_servers_in_other_processes_stop_as_well(acme: Town) -> None:
     """Two more processes share the store; revoke runs here and knows nothing of them but their rows."""
-    rounds = int(os.environ.get("LOANER_PROCESS_RACES", "6"))
+    rounds = int(os.environ.get("SOAK_PROCESS_RACES", "6"))
     chance, took = random.Random(36), []  # noqa: S311 - to repeat a failure
     ended: list[dict[str, Any] | None] = []
 
