@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 import anyio
 import pytest
 from sqlalchemy import select
 
 from journeys.town import Town, error_of
+from loaner.sandbox.linear.oauth import OAuthError
 from loaner.store.tables import grants
 
 READ = ("slack_read_channel", {"channel": "#releases"})
@@ -134,3 +137,49 @@ async def test_a_pair_that_slack_answered_to_nobody_stays_listed_after_the_next_
         assert error_of(await agent.call_tool(*READ))["code"] == "provider_unavailable"
         assert not (await agent.call_tool(*READ)).is_error
     assert [(loan.style, loan.fingerprint) for loan in await acme.open_loans()] == [("pair", None)]
+
+
+@pytest.mark.parametrize(("provider", "call"), [("linear", HELD), ("slack", READ)])
+async def test_a_client_secret_that_was_rotated_costs_no_grant(
+    acme: Town, monkeypatch: pytest.MonkeyPatch, provider: str, call: tuple[str, dict[str, object]]
+) -> None:
+    await connected(acme, call)
+    await nearly_expired(acme, seconds=-1)
+    async with acme.agent() as agent:
+        with monkeypatch.context() as rotated:
+            rotated.setattr(f"loaner.sandbox.{provider}.oauth.CLIENT_SECRET", "another since")
+            for _ in range(2):
+                told = error_of(await agent.call_tool(*call))
+                assert (told["code"], told["retry"]) == ("settings_invalid", "never")
+                assert f"connectors.{provider}.client_id or client_secret" in told["do"]
+        assert await acme.loaner.store.read(lambda c: c.execute(select(grants.c.state)).scalars().all()) == ["active"]
+        assert await acme.open_loans() == []
+        assert not (await agent.call_tool(*call)).is_error, "with the right secret the same grant works on"
+
+
+@pytest.mark.parametrize(("status", "word"), [(400, "unauthorized_client"), (401, "something new")])
+async def test_no_error_about_the_client_ends_a_grant(
+    acme: Town, monkeypatch: pytest.MonkeyPatch, status: int, word: str
+) -> None:
+    def refused(*_: object, **__: object) -> NoReturn:
+        raise OAuthError(word, "prose", status)
+
+    await connected(acme, HELD)
+    await nearly_expired(acme, seconds=-1)
+    async with acme.agent() as agent:
+        with monkeypatch.context() as meanwhile:
+            meanwhile.setattr("loaner.sandbox.linear.oauth.OAuth._refresh", refused)
+            assert error_of(await agent.call_tool(*HELD))["code"] == "settings_invalid"
+        assert not (await agent.call_tool(*HELD)).is_error
+
+
+async def test_a_grant_whose_connector_is_not_accepted_can_be_ended(
+    acme: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await connected(acme, HELD)
+    await nearly_expired(acme, seconds=-1)
+    monkeypatch.setattr("loaner.sandbox.linear.oauth.CLIENT_SECRET", "another since")
+    grant_id = await acme.loaner.store.read(lambda c: c.execute(select(grants.c.id)).scalar_one())
+    ended = await acme.loaner.stopper.end_grant(grant_id)
+    assert ended.confirmed, ended.how
+    assert [entry for entry in acme.ledger(provider="linear", kind="refresh") if not entry["revoked_at"]] == []

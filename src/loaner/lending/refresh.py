@@ -19,7 +19,7 @@ from sqlalchemy import Connection, or_, select, update
 from loaner.catalog.provider import Provider
 from loaner.clock import Now
 from loaner.consent.grants import Grant, Grants, GrantUnreadable
-from loaner.errors import GrantBroken, ProviderUnavailable
+from loaner.errors import GrantBroken, ProviderUnavailable, SettingsInvalid
 from loaner.failpoints import reached
 from loaner.lending import journal
 from loaner.lending.account import Account
@@ -42,6 +42,16 @@ _PATIENCE = 40.0
 """Seconds that a call waits for a refresh: for those that use the old token to end, and for the provider."""
 _LOOK_AGAIN = 0.1
 _BROKEN = frozenset({"invalid_grant", "bad_refresh_token", "invalid_refresh_token", "token_revoked", "invalid_auth"})
+_CLIENT = frozenset(
+    {
+        "invalid_client",
+        "unauthorized_client",
+        "invalid_client_id",
+        "bad_client_secret",
+        "incorrect_client_credentials",
+    }
+)
+"""About the connector's registration, not the grant: RFC 6749 §5.2, and in Slack's and GitHub's words."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +76,11 @@ class Refresher:
         self.unwritten = Unwritten(grants.store)
 
     async def fresh(self, grant_id: str, provider: Provider, connector: Connector) -> tuple[Grant, Secret]:
-        """The grant as it is now and its access token. Raises :class:`GrantBroken`, :class:`ProviderUnavailable`."""
+        """The grant as it is now and its access token.
+
+        Raises :class:`GrantBroken`, :class:`ProviderUnavailable`; :class:`SettingsInvalid` when the provider does not
+        accept the connector's own credentials.
+        """
         with anyio.move_on_after(_PATIENCE):
             while True:
                 grant, access, refresh = await self._opened(grant_id)
@@ -91,7 +105,7 @@ class Refresher:
         """The provider refused a token of ``grant``: one that works, if the grant itself is still good.
 
         Raises :class:`GrantBroken` when it is not, and then it is disabled; :class:`ProviderUnavailable` when the
-        provider does not say.
+        provider does not say; :class:`SettingsInvalid` when the connector is what it does not accept.
         """
         current, _, refresh = await self._opened(grant.id)
         if current.version == grant.version:
@@ -178,7 +192,8 @@ class Refresher:
             ) from None
         with contextlib.suppress(NoTokens):
             return token_set(answer.body if isinstance(answer.body, dict) else {}, provider, grant.permissions)
-        if error_word(answer) in _BROKEN or answer.status == HTTPStatus.UNAUTHORIZED:
+        word = error_word(answer)
+        if word in _BROKEN:
             await self._release(grant, pair)
             # Refused also where another process, whose clock differs, has spent it. Its pair is in the row then; or
             # soon will be, and puts the grant back in force.
@@ -186,6 +201,17 @@ class Refresher:
                 return None
             await self._disabled(grant, provider)
         await self._release(grant, pair)
+        # A wrong or rotated client secret says nothing about the grant, which is alive at the provider: it is kept. In
+        # answer to a refresh, 401 is about the client whatever word comes with it. Whoever ends a grant goes on: ending
+        # it may need no client secret.
+        if not self.ending and (word in _CLIENT or answer.status == HTTPStatus.UNAUTHORIZED):
+            raise SettingsInvalid(
+                f"{provider.title} did not accept the client credentials of the connector {connector.name!r}, so the "
+                "user's grant could not be renewed. The grant is kept, and nothing was done.",
+                do=f"An operator has to correct connectors.{connector.name}.client_id or client_secret, and restart.",
+                dont="Don't ask the user to connect the account again.",
+                log=f"refresh answered {answer.status} {word if word in _CLIENT else ''}".strip(),
+            )
         raise ProviderUnavailable(
             f"{provider.title} could not refresh the grant right now. Nothing was sent.",
             do="Repeat the call in a minute.",
