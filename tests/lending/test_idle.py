@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import anyio
+import pytest
 from sqlalchemy import select
 
 from journeys.town import Town, error_of
+from loaner.lending import idle
 from loaner.store.tables import grants
 
 ME = ("github_get_me", {})
@@ -39,3 +44,34 @@ async def test_each_use_begins_the_days_anew(acme: Town) -> None:
         assert not (await acme.call(agent, *ME)).is_error
     acme.advance(days=80)
     assert await acme.loaner.idle.fence() == 0
+
+
+async def test_a_look_that_fails_is_not_the_last_and_one_grant_keeps_no_other_from_being_fenced(
+    acme: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with acme.agent() as agent:
+        assert not (await acme.call(agent, *ME)).is_error
+    acme.advance(days=91)
+
+    async def fails(*_: Any) -> None:
+        raise TypeError("of no kind that anybody thought of")
+
+    async def look() -> int:
+        if not failed.is_set():
+            failed.set()
+            raise ExceptionGroup("what one look met", [TypeError("of no kind that anybody thought of")])
+        fenced.append(await fence())
+        again.set()
+        return len(fenced)
+
+    failed, again, fenced, fence = anyio.Event(), anyio.Event(), list[int](), acme.loaner.idle.fence
+    monkeypatch.setattr(idle, "LOOK_EVERY", 0.001)
+    monkeypatch.setattr(acme.loaner.idle, "fence", look)
+    monkeypatch.setattr(acme.loaner.idle.refresher, "fresh", fails)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(acme.loaner.idle.run)
+        with anyio.fail_after(10):
+            await again.wait()
+        tasks.cancel_scope.cancel()
+    assert fenced[0] == 1
+    assert (await reasons(acme))[0][0] == "revoking"

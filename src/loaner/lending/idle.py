@@ -6,7 +6,6 @@ it at the provider, and the record of that gives the reason.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
@@ -57,6 +56,8 @@ class Idle:
                 await self.fence()
             except LoanerError as failure:
                 log.warning("idle grants could not be looked for", reason=failure.log)
+            except Exception:  # whatever a damaged row does, the calls go on and the next look comes
+                log.exception("idle grants could not be fenced")
             await anyio.sleep(LOOK_EVERY)
 
     async def fence(self) -> int:
@@ -72,8 +73,12 @@ class Idle:
         rows = await self.store.read(lambda c: c.execute(query).all())
         for row in rows:
             # Its access token has long expired, and a provider ends a grant for a live one only.
-            with contextlib.suppress(LoanerError, KeyError):
+            try:
                 await self.refresher.fresh(row.id, self.providers[row.provider], self.connectors.named(row.connector))
+            except (LoanerError, KeyError):
+                continue
+            except Exception:  # whatever is wrong with one, it is fenced with the others
+                log.exception("an idle grant could not be renewed", grant=row.id)
 
         def work(connection: Connection) -> int:
             gone = update(grants).where(idle).values(state="revoking", reason=f"not used for {self.days} days")

@@ -63,17 +63,17 @@ class Revoker:
         self.now = now
         self.refresher = Refresher(grants, transport, now, budgets, ending=True)
 
-    async def end(self, grant_id: str, note: NoteEnd, *, patience: float) -> Revoked:
+    async def end(self, grant: Grant, note: NoteEnd, *, patience: float) -> Revoked:
         """End a grant that is fenced already: at the provider, then probe, then here. ``patience`` in seconds.
 
         Unconfirmed, its tokens are kept so that it can be tried again. Raises :class:`GrantBroken` when another
         process ended it meanwhile.
         """
-        await self._unleased(grant_id, patience)
-        grant, access, refresh = await self.grants.tokens(grant_id, ending=True)
+        await self._unleased(grant.id, patience)
+        grant, access, refresh = await self.grants.tokens(grant.id, ending=True)
         try:
             honoured = await self._renewed(grant, refresh, patience)
-            grant, access, refresh = await self.grants.tokens(grant_id, ending=True)
+            grant, access, refresh = await self.grants.tokens(grant.id, ending=True)
             done = await self._at_provider(grant, access, refresh, honoured=honoured)
         except (LoanerError, KeyError) as failure:
             told = failure.cause if isinstance(failure, LoanerError) else "its provider is not among the connectors"

@@ -76,6 +76,8 @@ class Running:
                     self.stop(await self.store.read(fences.listed))
                 except LoanerError as failure:
                     log.warning("the fences could not be read", reason=failure.log)
+                except Exception:  # without this look, nothing here would be stopped by another process any more
+                    log.exception("the fences could not be looked at")
             self._some = anyio.Event()
 
 

@@ -20,6 +20,7 @@ from sqlalchemy import Connection, Row, select
 from loaner import fences
 from loaner.caller import Agent, Caller, Subject
 from loaner.clock import Now, iso
+from loaner.consent.grants import Grant
 from loaner.errors import GrantBroken, LoanerError, StoreUnusable
 from loaner.fences import Fence, Kind, Party
 from loaner.lending import journal
@@ -37,6 +38,7 @@ FINISH_EVERY = 30.0
 _LOOK_AGAIN = 0.02
 _AT_ONCE = 8
 _TRIES = 3
+_UNFINISHED = "not confirmed: loaner failed while it was ended, and tries again (its log says why)"
 
 
 class Note(Protocol):
@@ -165,23 +167,23 @@ class Stopper:
                     await self.finish()
                 except LoanerError as failure:
                     log.warning("grants that were revoked could not be looked for", reason=failure.log)
+                except Exception:  # whatever one grant does, the calls go on and the next look comes
+                    log.exception("grants that were revoked could not be ended")
                 await anyio.sleep(FINISH_EVERY)
 
     async def finish(self) -> list[Revoked]:
         """Try once more to end the grants whose end no provider confirmed."""
-        stuck = select(grants.c.id).where(
-            grants.c.state == "revoking", grants.c.environment == self.returns.environment
-        )
-        ids = await self.store.read(lambda c: list(c.execute(stuck).scalars()))
-        return await self._end_grants(ids, None)
+        stuck = select(grants).where(grants.c.state == "revoking", grants.c.environment == self.returns.environment)
+        found = await self.store.read(lambda c: [_grant(row) for row in c.execute(stuck)])
+        return await self._end_grants(found, None)
 
-    async def _put_up(self, fence: Fence, by: Caller) -> tuple[int, int, list[str]]:
-        def work(connection: Connection) -> tuple[int, int, list[str]]:
+    async def _put_up(self, fence: Fence, by: Caller) -> tuple[int, int, list[Grant]]:
+        def work(connection: Connection) -> tuple[int, int, list[Grant]]:
             fences.put_up(connection, fence)
             approvals, questions = self.end_yeses(connection, fence, at=fence.at)
             ending = _covered_grants(connection, fence)
-            for grant_id in ending:
-                self.revoker.grants.fence(connection, grant_id, reason=f"{fence.told()} by {fence.set_by}")
+            for grant in ending:
+                self.revoker.grants.fence(connection, grant.id, reason=f"{fence.told()} by {fence.set_by}")
             self._note_fence(connection, "revoke", fence.kind, fence.value, by)
             return approvals, questions, ending
 
@@ -210,26 +212,32 @@ class Stopper:
             await self.returns.end_now(row.id)
         return list(watched), cancelled
 
-    async def _end_grants(self, grant_ids: Sequence[str], by: str | None) -> list[Revoked]:
+    async def _end_grants(self, ending: Sequence[Grant], by: str | None) -> list[Revoked]:
         done: list[Revoked] = []
         limit = anyio.CapacityLimiter(_AT_ONCE)
 
-        async def end(grant_id: str) -> None:
+        async def end(grant: Grant) -> None:
             began = anyio.current_time()
-            async with limit:
-                try:
-                    ended = await self.revoker.end(grant_id, self._noting(by), patience=PATIENCE)
-                except GrantBroken:
-                    return  # another process ended it meanwhile
-                finally:
-                    self._ending.discard(grant_id)
-                done.append(replace(ended, took=anyio.current_time() - began))
+            try:
+                async with limit:
+                    ended = await self.revoker.end(grant, self._noting(by), patience=PATIENCE)
+            except GrantBroken:
+                return  # another process ended it meanwhile
+            except LoanerError as failure:
+                log.warning("a grant could not be ended", grant=grant.id, reason=failure.log or failure.cause)
+                ended = Revoked(grant, confirmed=False, how=_UNFINISHED)
+            except Exception:  # nothing that is wrong with one may keep the others from being ended
+                log.exception("a grant could not be ended", grant=grant.id)
+                ended = Revoked(grant, confirmed=False, how=_UNFINISHED)
+            finally:
+                self._ending.discard(grant.id)
+            done.append(replace(ended, took=anyio.current_time() - began))
 
-        mine = [grant_id for grant_id in grant_ids if grant_id not in self._ending]
-        self._ending.update(mine)
+        mine = [grant for grant in ending if grant.id not in self._ending]
+        self._ending.update(grant.id for grant in mine)
         async with anyio.create_task_group() as tasks:
-            for grant_id in mine:
-                tasks.start_soon(end, grant_id)
+            for grant in mine:
+                tasks.start_soon(end, grant)
         return sorted(done, key=lambda one: (one.grant.provider, one.grant.created_at))
 
     def _noting(self, by: str | None) -> Any:
@@ -281,10 +289,15 @@ class Stopper:
         ]
 
 
-def _covered_grants(connection: Connection, fence: Fence) -> list[str]:
+def _covered_grants(connection: Connection, fence: Fence) -> list[Grant]:
     """Those to end: also the ones that an earlier attempt could not."""
     rows = connection.execute(select(grants).where(grants.c.state.in_(("active", "revoking")))).all()
-    return [row.id for row in rows if fence.covers(Party(row.subject, "", row.environment, row.connector, row.id))]
+    return [_grant(row) for row in rows if fence.covers(Party(row.subject, "", row.environment, row.connector, row.id))]
+
+
+def _grant(row: Row[Any]) -> Grant:
+    said = {name: getattr(row, name) for name in Grant.__dataclass_fields__}
+    return Grant(**{**said, "permissions": frozenset(row.permissions)})
 
 
 def _out(connection: Connection, fence: Fence) -> list[Row[Any]]:

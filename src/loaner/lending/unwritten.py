@@ -71,3 +71,5 @@ class Unwritten:
                 await self.settle(grant_id)
             except StoreUnusable as failure:
                 log.warning("renewed tokens wait for the store", grant=grant_id, reason=failure.log)
+            except Exception:  # whatever one does, the others are the only ones there are as well
+                log.exception("renewed tokens could not be written down", grant=grant_id)
