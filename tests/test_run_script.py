@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 RUN = ROOT / "run"
 VERBS = {
     *("demo", "serve", "test", "lint", "types", "contracts", "format", "bench", "soak", "injection", "conformance"),
-    *("build", "docs", "lock", "audit-deps", "clean"),
+    *("build", "docs", "lock", "audit-deps", "clean", "proof"),
 }
 
 
