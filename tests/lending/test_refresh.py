@@ -127,6 +127,32 @@ async def test_a_refresh_answered_to_nobody_is_listed(acme: Town) -> None:
         assert not (await acme.call(agent, *HELD)).is_error
 
 
+@pytest.mark.parametrize("kind", ["after:502", "after:200"])
+async def test_a_refresh_that_a_gateway_answered_is_listed(acme: Town, kind: str) -> None:
+    """Linear has renewed it; its answer got lost on the way."""
+    await connected(acme, HELD)
+    await nearly_expired(acme, seconds=-1)
+    acme.fault("linear", kind, path="/oauth/token", count=1)
+    async with acme.agent() as agent:
+        assert error_of(await agent.call_tool(*HELD))["code"] == "provider_unavailable"
+        assert [(loan.style, loan.fingerprint) for loan in await acme.open_loans()] == [("pair", None)]
+        assert error_of(await agent.call_tool(*HELD))["code"] == "grant_broken"
+    assert [(loan.style, loan.fingerprint) for loan in await acme.open_loans()] == [("pair", None)]
+    assert len([entry for entry in acme.ledger(provider="linear", kind="user") if not entry["revoked_at"]]) == 1
+
+
+async def test_a_refresh_answered_with_neither_tokens_nor_an_error_is_listed_until_one_succeeds(acme: Town) -> None:
+    await connected(acme, HELD)
+    await nearly_expired(acme, seconds=-1)
+    acme.fault("linear", "status:200", path="/oauth/token", count=1)
+    async with acme.agent() as agent:
+        assert error_of(await agent.call_tool(*HELD))["code"] == "provider_unavailable"
+        assert [loan.style for loan in await acme.open_loans()] == ["pair"]
+        assert not (await agent.call_tool(*HELD)).is_error
+    await acme.settled()
+    assert await acme.open_loans() == []
+
+
 async def test_a_pair_that_slack_answered_to_nobody_stays_listed_after_the_next_refresh(acme: Town) -> None:
     """For a while a refresh token works again there, and what it brought the first time lives on."""
     acme.running.sandbox.switches.slack_refresh_grace_seconds = 600

@@ -188,7 +188,7 @@ class Refresher:
             raise ProviderUnavailable(
                 f"{provider.title} did not answer while the grant was refreshed. Nothing was sent.",
                 do="Repeat the call in a minute.",
-                log=f"refresh unanswered, sent={failure.sent}",
+                log=f"refresh: {failure}",
             ) from None
         with contextlib.suppress(NoTokens):
             return token_set(answer.body if isinstance(answer.body, dict) else {}, provider, grant.permissions)

@@ -6,10 +6,11 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 from loaner.catalog.provider import Provider
-from loaner.provider_call.transport import Answer, ProviderTransport
+from loaner.provider_call.transport import Answer, ProviderTransport, Unanswered
 from loaner.secret import Secret
 from loaner.settings import Connector
 
@@ -36,9 +37,10 @@ class NoTokens(Exception):
 async def ask(
     transport: ProviderTransport, url: str, provider: Provider, connector: Connector, form: Mapping[str, str | Secret]
 ) -> Answer:
-    """Post to a token endpoint as the connector's client (RFC 6749 §2.3.1). Raises :class:`Unanswered`.
+    """Post to a token endpoint as the connector's client (RFC 6749 §2.3.1).
 
-    It is sent once: what it spends is single use, and a second try would look like a replay.
+    It is sent once: what it spends is single use, and a second try would look like a replay. Raises
+    :class:`Unanswered`, also where an answer leaves open whether there are tokens now: whoever asked has to list them.
     """
     sent = {name: value.reveal() if isinstance(value, Secret) else value for name, value in form.items()}
     secret, basic = connector.client_secret, None
@@ -48,7 +50,24 @@ async def ask(
         sent["client_id"] = connector.client_id
         if secret and provider.consent.client_auth == "post":
             sent["client_secret"] = secret.reveal()
-    return await transport.exchange("POST", url, headers={"Accept": "application/json"}, form=sent, basic=basic)
+    answer = await transport.exchange("POST", url, headers={"Accept": "application/json"}, form=sent, basic=basic)
+    if says_nothing(answer) or (answer.status < HTTPStatus.MULTIPLE_CHOICES and not _decides(answer.body, provider)):
+        raise Unanswered(sent=True, why=f"status {answer.status}")
+    return answer
+
+
+def says_nothing(answer: Answer) -> bool:
+    """Is it as good as none? A gateway's error may hide that the provider did what it was asked, and so does an answer
+    of success that cannot be read."""
+    if answer.status < HTTPStatus.MULTIPLE_CHOICES:
+        return not isinstance(answer.body, dict)
+    return answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def _decides(body: Mapping[str, Any], provider: Provider) -> bool:
+    """Does it grant tokens, or refuse them in so many words?"""
+    ok = provider.consent.ok_field
+    return isinstance(body.get("error"), str) or (bool(ok) and body.get(ok) is False) or _access(body) is not None
 
 
 def token_set(body: Mapping[str, Any], provider: Provider, asked: frozenset[str]) -> TokenSet:
@@ -57,11 +76,10 @@ def token_set(body: Mapping[str, Any], provider: Provider, asked: frozenset[str]
     Slack may put the person's token one level down, under ``authed_user``. A missing ``scope`` means what was asked
     (RFC 6749 §5.1); an empty one, from apps whose registration fixes the permissions, means that nothing is said.
     """
-    nested = next((part for part in body.values() if isinstance(part, dict) and "access_token" in part), {})
-    answer: dict[str, Any] = {**nested, **body}
-    access, refresh = answer.get("access_token"), answer.get("refresh_token")
-    if not isinstance(access, str) or not access:
+    answer, access = _flat(body), _access(body)
+    if access is None:
         raise NoTokens("the answer holds no access token")
+    refresh = answer.get("refresh_token")
     scope = answer.get("scope")
     words = scope if isinstance(scope, list) else str(scope).replace(",", " ").split()
     return TokenSet(
@@ -78,6 +96,16 @@ def error_word(answer: Answer) -> str | None:
     """The ``error`` of a token endpoint's answer (RFC 6749 §5.2; GitHub and Slack send it with HTTP 200)."""
     word = answer.body.get("error") if isinstance(answer.body, dict) else None
     return word if isinstance(word, str) else None
+
+
+def _flat(body: Mapping[str, Any]) -> dict[str, Any]:
+    nested = next((part for part in body.values() if isinstance(part, dict) and "access_token" in part), {})
+    return {**nested, **body}
+
+
+def _access(body: Mapping[str, Any]) -> str | None:
+    access = _flat(body).get("access_token")
+    return access if isinstance(access, str) and access else None
 
 
 def _seconds(value: Any) -> float | None:

@@ -2,7 +2,8 @@
 
 A fault waits for the next request to its provider whose path holds ``path``, and happens ``count`` times, or until
 it is cleared. Statuses, rate limits, hanging, dripping and broken connections happen in front of the provider, so
-the provider never sees the request. A kind that this module does not know (``wrong_scope``) is for the provider to
+the provider never sees the request; after ``after:NNN`` it did what was asked, and a gateway's page comes back in place
+of its answer. A kind that this module does not know (``wrong_scope``) is for the provider to
 ask about with :meth:`Faults.take`.
 """
 
@@ -25,15 +26,15 @@ DRIP_SECONDS = 0.05
 @dataclass
 class Fault:
     kind: str
-    """``status:503``, ``rate_limit``, ``hang``, ``slow_drip``, ``half_close`` or ``wrong_scope``."""
+    """``status:503``, ``after:502``, ``rate_limit``, ``hang``, ``slow_drip``, ``half_close`` or ``wrong_scope``."""
     path: str = ""
     count: int | None = None
     released: anyio.Event = field(default_factory=anyio.Event, repr=False)
 
     def __post_init__(self) -> None:
         known = (*BEFORE, *WHILE_ANSWERING, *INSIDE)
-        if self.kind not in known and not re.fullmatch(r"status:[1-5]\d\d", self.kind):
-            raise ValueError(f"no such fault: {self.kind} (status:NNN, {', '.join(known)})")
+        if self.kind not in known and not re.fullmatch(r"(status|after):[1-5]\d\d", self.kind):
+            raise ValueError(f"no such fault: {self.kind} (status:NNN, after:NNN, {', '.join(known)})")
 
     @property
     def is_outside(self) -> bool:
@@ -109,6 +110,8 @@ class Faulty:
             await self.app(scope, receive, _dripping(send))
         elif fault.kind == "half_close":
             await self.app(scope, receive, _breaking(send))
+        elif fault.kind.startswith("after:"):
+            await self.app(scope, receive, _replacing(send, int(fault.kind.removeprefix("after:"))))
         elif fault.kind == "rate_limit":
             status, body = RATE_LIMITED.get(self.provider, (429, {"error": "rate_limited"}))
             await _answer(send, status, body, {b"retry-after": b"60"})
@@ -149,6 +152,17 @@ def _dripping(send: Send) -> Send:
         await send({"type": "http.response.body", "body": b"", "more_body": message.get("more_body", False)})
 
     return drip
+
+
+def _replacing(send: Send, status: int) -> Send:
+    async def replaced(message: Message) -> None:
+        if message["type"] == "http.response.body" and not message.get("more_body", False):
+            raw = b"<html><title>The gateway got no answer</title></html>"
+            shown = [(b"content-type", b"text/html"), (b"content-length", str(len(raw)).encode())]
+            await send({"type": "http.response.start", "status": status, "headers": shown})
+            await send({"type": "http.response.body", "body": raw})
+
+    return replaced
 
 
 def _breaking(send: Send) -> Send:
