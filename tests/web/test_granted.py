@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from house import POST, READ, House, caller
-from loaner.store.tables import grants
+from loaner.store.tables import grants, loans
 
+GITHUB = ("github_issue_create", {"owner": "acme", "repo": "web", "title": "It broke"})
 LINEAR = ("linear_create_comment", {"issueId": "ENG-1", "body": "Looking into it"})
+TOKENS = {
+    "github": "/login/oauth/access_token",
+    "slack": "/oauth.v2.user.access",
+    "linear": "/oauth/token",
+}
 
 
 @pytest.mark.parametrize("accumulate", [False, True])
@@ -51,6 +59,44 @@ async def test_what_comes_along_without_reaching_anything_is_no_reason_to_refuse
     local.sandbox.switches.slack_granted_wider = True
     await local.browser(slack="alice").approve((await local.asked(POST)).invitation.url)
     assert "identify" in (await local.obtain(POST)).grant.permissions
+
+
+@pytest.mark.parametrize(("provider", "call"), [("linear", LINEAR), ("slack", POST)])
+@pytest.mark.parametrize("kind", ["after:502", "after:200", "status:200"])
+async def test_tokens_whose_answer_got_lost_are_listed(
+    local: House, provider: str, call: tuple[str, dict[str, Any]], kind: str
+) -> None:
+    """A gateway's error, or an answer nobody can read, does not say that there are none."""
+    local.sandbox.faults.add(provider, kind, path=TOKENS[provider], count=1)
+    browser = local.browser(**{provider: "alice"})
+    await browser.approve((await local.asked(call)).invitation.url)
+    assert (browser.state, await pairs(local)) == ("failed", [("intent", None)])
+    assert len(openers(local, besides=set())) == (1 if kind.startswith("after") else 0)
+
+
+@pytest.mark.parametrize(("provider", "call"), [("linear", LINEAR), ("slack", POST)])
+async def test_tokens_that_were_refused_are_not_listed(
+    local: House, monkeypatch: pytest.MonkeyPatch, provider: str, call: tuple[str, dict[str, Any]]
+) -> None:
+    monkeypatch.setattr(f"loaner.sandbox.{provider}.oauth.CLIENT_SECRET", "another since")
+    browser = local.browser(**{provider: "alice"})
+    await browser.approve((await local.asked(call)).invitation.url)
+    assert (browser.state, await pairs(local)) == ("failed", [("failed", "nothing was issued")])
+
+
+async def test_a_device_code_answered_with_neither_tokens_nor_an_error_is_listed(local: House) -> None:
+    browser = local.browser(github="alice")
+    await browser.open((await local.asked(GITHUB)).invitation.url)
+    await browser.press("approve")
+    local.sandbox.faults.add("github", "status:200", path=TOKENS["github"], count=1)
+    local.pass_time(seconds=6)
+    await local.consents.poll_due()
+    assert await pairs(local) == [("intent", None)]
+
+
+async def pairs(house: House) -> list[tuple[str, str | None]]:
+    """What became of every pair that was asked for."""
+    return [(row["state"], row["returned_how"]) for row in await house.rows(loans) if row["style"] == "pair"]
 
 
 def openers(house: House, *, besides: set[str]) -> list[str]:

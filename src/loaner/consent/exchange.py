@@ -12,7 +12,7 @@ from typing import Any
 from loaner.catalog.provider import Provider
 from loaner.consent.device import Body
 from loaner.provider_call import ProviderTransport, Unanswered
-from loaner.provider_call.token_endpoint import ask
+from loaner.provider_call.token_endpoint import ask, says_nothing
 from loaner.secret import Secret
 from loaner.settings import Connector
 
@@ -25,7 +25,7 @@ class ExchangeFailed(Exception):
 
 
 class ExchangeUnknown(ExchangeFailed):
-    """No answer: whether there are tokens now, nobody knows."""
+    """No answer, or none that can be read: whether there are tokens now, nobody knows."""
 
 
 async def post(transport: ProviderTransport, url: str, form: Mapping[str, str | Secret]) -> Body | None:
@@ -34,8 +34,8 @@ async def post(transport: ProviderTransport, url: str, form: Mapping[str, str | 
         answer = await transport.exchange("POST", url, headers=_JSON, form=_opened(form))
     except Unanswered:
         return None
-    if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR or answer.status == HTTPStatus.TOO_MANY_REQUESTS:
-        return None  # as good as no answer: ask again, later
+    if says_nothing(answer) or answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+        return None  # ask again, later
     return answer.body if isinstance(answer.body, dict) else None
 
 
@@ -48,7 +48,10 @@ async def redeem(
     verifier: Secret,
     redirect_uri: str,
 ) -> Body:
-    """Exchange an authorization code (RFC 6749 §4.1.3, RFC 7636 §4.5). Raises :class:`ExchangeFailed`."""
+    """Exchange an authorization code (RFC 6749 §4.1.3, RFC 7636 §4.5).
+
+    Raises :class:`ExchangeFailed` where there certainly are no tokens, else :class:`ExchangeUnknown`.
+    """
     form: dict[str, str | Secret] = {
         "grant_type": "authorization_code",
         "code": code,
@@ -57,8 +60,8 @@ async def redeem(
     }
     try:
         answer = await ask(transport, provider.url(provider.consent.token), provider, connector, form)
-    except Unanswered:
-        raise ExchangeUnknown("the token endpoint did not answer") from None
+    except Unanswered as lost:
+        raise ExchangeUnknown(f"the token endpoint: {lost}") from None
     body = answer.body
     refused = not isinstance(body, dict) or (provider.consent.ok_field and body.get(provider.consent.ok_field) is False)
     if refused or answer.status != HTTPStatus.OK:

@@ -95,7 +95,8 @@ class Linking:
         except StopIteration as tokens:
             await self.settling.tokens(asked, provider, connector, tokens.value)
         except FlowEnded as ended:
-            if turn == "first" or ended.why == "denied":
+            # An answer that is neither tokens nor an error may stand for tokens that could not be read.
+            if (turn == "first" and answer is not None and "error" in answer) or ended.why == "denied":
                 await self.settling.no_pair(handle)
             await self._ended(asked, provider, ended)
         else:
