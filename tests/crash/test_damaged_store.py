@@ -1,4 +1,4 @@
-"""Pages of the store's own file are rubbish, for real: the agent is told, nothing is lent, and nothing is lost by it."""
+"""Pages of the store's own file are rubbish, for real: the agent is told, nothing is lent, and nothing is lost."""
 
 from __future__ import annotations
 
