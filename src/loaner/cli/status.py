@@ -19,6 +19,8 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="One JSON object
     print(f"environment {told['environment']}, {told['tools']} tools, {len(told['servers'])} servers running")
     _section("stopped", [_fence(row) for row in told["stopped"]], "nothing")
     _section("connected", [_grant(row) for row in told["grants"]], "nobody has connected an account")
+    if told["ending"]:
+        _section("stopped, but not confirmed to have ended", [_ending(row) for row in told["ending"]], "")
     _section("waiting for a person", [_consent(row) for row in told["consents"]], "nothing")
     _section("open loans", [_loan(row) for row in told["loans"]], "none: every credential is confirmed returned")
     _section("limits", [_left(row) for row in told["limits"]], "nothing was spent yet")
@@ -37,6 +39,10 @@ def _fence(row: dict[str, Any]) -> str:
 def _grant(row: dict[str, Any]) -> str:
     permissions = ", ".join(row["permissions"]) or "what the app may do"
     return f"{row['provider']:8} {row['account']:16} {permissions} (through {row['connector']}, since {row['since']})"
+
+
+def _ending(row: dict[str, Any]) -> str:
+    return f"{row['provider']:8} {row['account']:16} {row['reason']} (through {row['connector']})"
 
 
 def _consent(row: dict[str, Any]) -> str:
@@ -63,10 +69,12 @@ async def _status() -> dict[str, Any]:
     from loaner.clock import iso
     from loaner.lending.journal import open_loans
     from loaner.store.tables import consents
+    from loaner.store.tables import grants as kept
 
     async with _opened.loaner_for_a_verb() as loaner:
         grants = await loaner.grants.everybodys()
         names = {(grant.provider, grant.account_id): grant.account_name for grant in grants}
+        ending = select(kept).where(kept.c.state == "revoking").order_by(kept.c.created_at)
         waiting = select(consents).where(
             consents.c.state.in_(("pending", "linking")), consents.c.expires_at > loaner.now()
         )
@@ -96,6 +104,17 @@ async def _status() -> dict[str, Any]:
                     "since": iso(grant.created_at),
                 }
                 for grant in grants
+            ],
+            "ending": [
+                {
+                    "id": row.id,
+                    "subject": row.subject,
+                    "provider": row.provider,
+                    "connector": row.connector,
+                    "account": row.account_name,
+                    "reason": row.reason or "",
+                }
+                for row in await loaner.store.read(lambda c: c.execute(ending).all())
             ],
             # Neither code nor link: whoever may look at the state may not thereby answer a question.
             "consents": [

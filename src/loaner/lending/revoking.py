@@ -12,7 +12,7 @@ from sqlalchemy import Connection, select
 from loaner.catalog.provider import Provider
 from loaner.clock import Now
 from loaner.connectors import Connectors
-from loaner.consent.grants import Grant, Grants
+from loaner.consent.grants import Grant, Grants, GrantUnreadable
 from loaner.errors import GrantBroken, LoanerError, ProviderUnavailable, SettingsInvalid
 from loaner.lending import journal
 from loaner.lending.budget import Budgets
@@ -70,24 +70,46 @@ class Revoker:
         process ended it meanwhile.
         """
         await self._unleased(grant.id, patience)
-        grant, access, refresh = await self.grants.tokens(grant.id, ending=True)
         try:
-            honoured = await self._renewed(grant, refresh, patience)
-            grant, access, refresh = await self.grants.tokens(grant.id, ending=True)
-            done = await self._at_provider(grant, access, refresh, honoured=honoured)
-        except (LoanerError, KeyError) as failure:
-            told = failure.cause if isinstance(failure, LoanerError) else "its provider is not among the connectors"
-            done = Revoked(grant, confirmed=False, how=f"not asked: {told}")
+            done = await self._ended(grant.id, patience)
+        except GrantUnreadable as failure:
+            done = Revoked(grant, confirmed=False, how=self._unreadable(grant, failure))
+
+        stands = select(grants.c.reason).where(grants.c.id == grant.id, grants.c.state == "revoking")
 
         def work(connection: Connection) -> None:
             if done.confirmed:
                 self.grants.end(connection, grant.id, state="revoked", reason=done.how)
-            else:
+                note(connection, done)
+                return
+            row = connection.execute(stands).first()
+            if row is None:
+                raise GrantBroken("another process ended it meanwhile.")
+            if row.reason != done.how:  # what stays as it was is not recorded at each attempt
                 self.grants.fence(connection, grant.id, reason=done.how)
-            note(connection, done)
+                note(connection, done)
 
         await self.grants.store.write(work)
         return done
+
+    async def _ended(self, grant_id: str, patience: float) -> Revoked:
+        """Raises :class:`GrantUnreadable`; and :class:`GrantBroken` when another process ended it meanwhile."""
+        grant, access, refresh = await self.grants.tokens(grant_id, ending=True)
+        try:
+            honoured = await self._renewed(grant, refresh, patience)
+            grant, access, refresh = await self.grants.tokens(grant.id, ending=True)
+            return await self._at_provider(grant, access, refresh, honoured=honoured)
+        except (LoanerError, KeyError) as failure:
+            told = failure.cause if isinstance(failure, LoanerError) else "its provider is not among the connectors"
+            return Revoked(grant, confirmed=False, how=f"not asked: {told}")
+
+    def _unreadable(self, grant: Grant, failure: GrantUnreadable) -> str:
+        """Nobody but the provider can end it now, unless its key comes back."""
+        provider = self.providers.get(grant.provider)
+        title = provider.title if provider else grant.provider
+        why = "what is stored of it was altered" if failure.altered else "it is sealed under a key that is not here"
+        back = "" if failure.altered else "put the key back and it is tried again, or "
+        return f"{title} was not asked, {why}: {back}end it in the account's settings at {title}; nothing is lent on it"
 
     async def _unleased(self, grant_id: str, patience: float) -> None:
         """A refresh under way brings a new pair: that is the one to revoke, so it is waited for."""
