@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from house import POST, READ, House, caller
+from loaner.sandbox.ledger import Entry
 from loaner.store.tables import grants, loans
 
 GITHUB = ("github_issue_create", {"owner": "acme", "repo": "web", "title": "It broke"})
@@ -92,6 +93,51 @@ async def test_a_device_code_answered_with_neither_tokens_nor_an_error_is_listed
     local.pass_time(seconds=6)
     await local.consents.poll_due()
     assert await pairs(local) == [("intent", None)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "ended"),
+    [(None, True), ("status:200", False), ("rate_limit", False), ("status:302", False), ("status:503", False)],
+)
+async def test_slack_tokens_that_are_not_kept_are_listed_unless_their_end_is_confirmed(
+    local: House, kind: str | None, ended: bool
+) -> None:
+    await local.browser(slack="alice").approve((await local.asked(READ)).invitation.url)
+    if kind:
+        local.sandbox.faults.add("slack", kind, path="/auth.revoke", count=1)
+    browser = local.browser(slack="bob")
+    await browser.approve((await local.asked(POST)).invitation.url)
+    assert browser.state == "failed"
+    last = ("failed", "ended unused") if ended else ("intent", None)
+    assert await pairs(local) == [("returned", "kept as the grant"), last]
+    assert [entry.subject for entry in alive(local)] == (["alice"] if ended else ["alice", "bob"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "ended"), [(None, True), ("status:200", False), ("status:422", False), ("rate_limit", False)]
+)
+async def test_github_tokens_that_are_not_kept_are_listed_unless_their_end_is_confirmed(
+    local: House, kind: str | None, ended: bool
+) -> None:
+    browser = local.browser(github="alice")
+    await browser.open((await local.asked(GITHUB)).invitation.url)
+    await browser.press("approve")
+    code, link = browser.page.provider_code, browser.link()
+    await browser.open(link)
+    await browser.press("Continue", user_code=code)
+    await browser.press("authorize")
+    local.sandbox.faults.add("github", "status:500", path="/api/user", count=1)  # whose they are is not known
+    if kind:
+        local.sandbox.faults.add("github", kind, path="/api/applications/", count=1)
+    local.pass_time(seconds=6)
+    await local.consents.poll_due()
+    assert await pairs(local) == [("failed", "ended unused") if ended else ("intent", None)]
+    assert len(alive(local)) == (0 if ended else 1)
+
+
+def alive(house: House) -> list[Entry]:
+    ledger = house.sandbox.ledger
+    return [entry for entry in ledger if entry.kind == "user" and ledger.is_alive(entry)]
 
 
 async def pairs(house: House) -> list[tuple[str, str | None]]:

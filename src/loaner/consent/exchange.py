@@ -13,6 +13,7 @@ from loaner.catalog.provider import Provider
 from loaner.consent.device import Body
 from loaner.provider_call import ProviderTransport, Unanswered
 from loaner.provider_call.token_endpoint import ask, says_nothing
+from loaner.provider_call.verdict import judge
 from loaner.secret import Secret
 from loaner.settings import Connector
 
@@ -94,7 +95,7 @@ async def account(transport: ProviderTransport, provider: Provider, access: Secr
 
 
 async def discard(transport: ProviderTransport, provider: Provider, connector: Connector, access: Secret) -> bool:
-    """Have the provider end tokens that are not going to be kept; whether it was asked to.
+    """Have the provider end tokens that are not going to be kept; whether it confirmed that.
 
     Only where that ends this one token: the account may be another person's, whose own grants must not fall with it.
     Where the provider has no such request the token is dropped unused, and dies of age.
@@ -112,10 +113,12 @@ async def discard(transport: ProviderTransport, provider: Provider, connector: C
     else:
         return False
     try:
-        await request
+        answer = await request
     except Unanswered:
         return False
-    return True
+    if provider.lending.give_back and client:
+        return answer.status == HTTPStatus.NO_CONTENT  # as with every credential that is given back there
+    return answer.status == HTTPStatus.OK and judge(answer, provider) is None
 
 
 def is_denial(word: str | None) -> bool:
