@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import anyio
 import httpx2
 import pytest
+from jsonschema import validate
 
 from journeys.town import Town, error_of, text_of, town
 from loaner.assembly import open_loaner
@@ -79,6 +80,24 @@ async def test_what_ends_a_task_ends_every_yes_in_it(acme: Town) -> None:
         assert "outside" not in text_of(asked)
         again = await agent.call_tool("loaner_end_task", {})
         assert error_of(again)["code"] == "invalid_arguments"
+
+
+async def test_what_loaner_tells_of_itself_is_what_its_tools_declare(acme: Town) -> None:
+    async with acme.agent() as agent:
+        declared = {tool.name: tool.output_schema for tool in (await agent.list_tools()).tools}
+        wanted = TRIAGE | {"operations": [TRIAGE["operations"][0] | {"arguments": {"owner": "acme"}}]}
+        tasks = [await agreed(acme, agent), await agreed(acme, agent, wanted)]
+        assert not (await acme.call(agent, "github_issue_read", ISSUE)).is_error  # connects the account
+        waits = await agent.call_tool("slack_send_message", {"channel": "#releases", "text": "hello"})
+        assert error_of(waits)["code"] == "consent_required"
+        status = (await agent.call_tool("loaner_status", {})).structured_content
+        ended = (await agent.call_tool("loaner_end_task", {})).structured_content
+    assert status
+    assert all(status[part] for part in ("connected", "tasks", "pending"))
+    for task in tasks:
+        validate(task, declared["loaner_propose_task"])
+    validate(status, declared["loaner_status"])
+    validate(ended, declared["loaner_end_task"])
 
 
 async def test_a_task_runs_out(acme: Town) -> None:

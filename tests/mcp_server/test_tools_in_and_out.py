@@ -38,9 +38,12 @@ async def test_tools_are_listed_in_order_with_every_hint_and_a_private_cache(ser
             *("github_get_me", "slack_send_message"),
             *(tool.tool for tool in OWN),
         ]
-        hints = listed.tools[0].annotations
-        assert hints is not None
-        assert None not in (hints.read_only_hint, hints.destructive_hint, hints.idempotent_hint, hints.open_world_hint)
+        for tool in listed.tools:
+            hints = tool.annotations
+            assert hints is not None
+            assert None not in (
+                *(hints.read_only_hint, hints.destructive_hint, hints.idempotent_hint, hints.open_world_hint),
+            ), tool.name
         if era == "auto":
             assert (listed.cache_scope, listed.ttl_ms) == ("private", 300_000)
         assert agent.server_info.name == "loaner"

@@ -27,7 +27,7 @@ class OwnTool:
     description: str
     input_schema: Mapping[str, Any]
     annotations: Mapping[str, Any]
-    output_schema: Mapping[str, Any] | None = None
+    output_schema: Mapping[str, Any]
 
 
 def _object(required: list[str], **properties: Any) -> dict[str, Any]:
@@ -44,11 +44,41 @@ def _hints(title: str, *, reads: bool, repeatable: bool) -> dict[str, Any]:
     }
 
 
+def _list(items: Mapping[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "items": items}
+
+
+_TEXT: Final = {"type": "string"}
+_LEFT: Final = {"type": "integer"}
+_TASK: Final = _object(
+    ["task", "purpose", "until", "operations", "resources"],
+    task=_TEXT,
+    purpose=_TEXT,
+    until=_TEXT,
+    operations=_list(
+        _object(
+            ["tool", "calls_left"], tool=_TEXT, calls_left=_LEFT, arguments={"type": "object"}, resources=_list(_TEXT)
+        )
+    ),
+    resources=_list(_TEXT),
+)
+
 STATUS: Final = OwnTool(
     "loaner_status",
     "What is connected, approved and pending for you. Changes nothing.",
     _object([]),
     _hints("What stands", reads=True, repeatable=True),
+    _object(
+        ["connected", "tasks", "approved", "pending"],
+        connected=_list(
+            _object(["provider", "account", "permissions"], provider=_TEXT, account=_TEXT, permissions=_list(_TEXT))
+        ),
+        tasks=_list(_TASK),
+        approved=_list(_object(["what", "calls_left", "until"], what=_TEXT, calls_left=_LEFT, until=_TEXT)),
+        pending=_list(
+            _object(["what", "url", "user_code", "until"], what=_TEXT, url=_TEXT, user_code=_TEXT, until=_TEXT)
+        ),
+    ),
 )
 PROPOSE: Final = OwnTool(
     "loaner_propose_task",
@@ -79,12 +109,14 @@ PROPOSE: Final = OwnTool(
         minutes={"type": "integer", "minimum": 1, "maximum": 480, "default": 60},
     ),
     _hints("Propose a task", reads=False, repeatable=True),
+    _TASK,
 )
 END: Final = OwnTool(
     "loaner_end_task",
     "End the task that runs, as soon as it is done. What is left of it is given up.",
     _object([], task={**_NAME, "description": "Its id; all of yours if not said."}),
     _hints("End a task", reads=False, repeatable=False),
+    _object(["task", "ended"], task=_TEXT, ended=_list(_TEXT)),
 )
 OWN: Final = (STATUS, PROPOSE, END)
 
