@@ -86,6 +86,8 @@ class TokenScoped:
             method, url = ask.provider.request(where)
             answer = await self.transport.exchange(method, url, headers=ask.provider.headers, bearer=ask.grant_token)
             installed = answer.body.get("installations", []) if isinstance(answer.body, dict) else []
+            if answer.status == HTTPStatus.UNAUTHORIZED:  # this request, unlike the mint, shows the grant's token
+                raise _not_honoured(answer, ask)
             if answer.status != HTTPStatus.OK or not installed:
                 raise _refused(answer, ask)
             if len(self._targets) >= _MOST_TARGETS:
@@ -116,6 +118,11 @@ def _minted(body: object, within: str) -> Minted:
     )
 
 
+def _not_honoured(answer: Answer, ask: Ask) -> GrantBroken:
+    title = ask.provider.title
+    return GrantBroken(f"{title} no longer honours the user's grant.", log=f"{title} answered {answer.status}")
+
+
 def _refused(answer: Answer, ask: Ask) -> LoanerError:
     """The mint was refused, so nothing was lent."""
     title, told = ask.provider.title, ask.scope.told()
@@ -125,8 +132,17 @@ def _refused(answer: Answer, ask: Ask) -> LoanerError:
             do=f"Check the name. Otherwise an operator must give the {title} app this permission, "
             "or install it on that repository.",
         )
-    if answer.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND}:
-        return GrantBroken(f"{title} no longer honours the user's grant.", log=f"mint answered {answer.status}")
+    if answer.status == HTTPStatus.UNAUTHORIZED:
+        # About the app's own credentials. The person's grant is as good as before, and must not be ended for it.
+        return SettingsInvalid(
+            f"{title} does not accept the client_id and client_secret of the connector {ask.connector.name!r}. "
+            "Nothing was sent.",
+            do=f"An operator has to set connectors.{ask.connector.name}.client_secret to the app's present one.",
+            dont="Don't repeat the call before. The user need not connect anything again.",
+            log=f"mint answered {answer.status}",
+        )
+    if answer.status == HTTPStatus.NOT_FOUND:
+        return _not_honoured(answer, ask)
     if answer.status in {HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS}:
         wait = int(answer.headers.get("retry-after", "") or ask.provider.rate.at_least)
         return RateLimited(f"by {title}: no credential can be minted for {wait} s.", retry_after=wait)
