@@ -60,6 +60,12 @@ def linear_says(code: str, message: str = PROSE, status: int = 200) -> Answering
     return always(status, {"errors": [{"message": message, "extensions": {"code": code, "type": code.lower()}}]})
 
 
+def linear_did_it(done: bool, code: str) -> Answering:
+    """Data and errors in one answer: something inside of what was asked for failed."""
+    errors = [{"message": PROSE, "path": ["commentCreate", "comment"], "extensions": {"code": code}}]
+    return always(200, {"data": {"commentCreate": {"success": done, "comment": None}}, "errors": errors})
+
+
 def failing(error: Exception) -> Answering:
     def fail(_: httpx2.Request) -> httpx2.Response:
         raise error
@@ -109,6 +115,17 @@ REFUSALS: dict[str, tuple[tuple[str, dict[str, Any]], Answering, type[LoanerErro
     "linear wrong input": (MUTATION, linear_says("INPUT_ERROR"), ProviderRejected),
     "linear broken on a read": (QUERY, linear_says("INTERNAL_SERVER_ERROR", status=500), ProviderUnavailable),
     "linear broken on a write": (MUTATION, linear_says("INTERNAL_SERVER_ERROR", status=500), OutcomeUnknown),
+    "linear unknown word on a read": (QUERY, linear_says("NEW_IN_2027"), ProviderRejected),
+    "linear unknown word on a write": (MUTATION, linear_says("NEW_IN_2027"), OutcomeUnknown),
+    "linear unknown word, and refused": (MUTATION, linear_says("NEW_IN_2027", status=400), ProviderRejected),
+    "linear unknown word, not found": (MUTATION, linear_says("NEW_IN_2027", "Entity not found: Issue"), NotFound),
+    "linear unknown word, missing scope": (
+        MUTATION, linear_says("NEW_IN_2027", "Invalid scope: `write` required"), ScopeNotGrantable,
+    ),
+    "linear errors of no shape on a write": (MUTATION, always(200, {"errors": [PROSE]}), OutcomeUnknown),
+    "linear did it, and not all of the answer": (MUTATION, linear_did_it(True, "FORBIDDEN"), OutcomeUnknown),
+    "linear did it, signed out since": (MUTATION, linear_did_it(True, "AUTHENTICATION_ERROR"), OutcomeUnknown),
+    "linear did not do it, and says why": (MUTATION, linear_did_it(False, "INPUT_ERROR"), ProviderRejected),
     "linear did not do it": (MUTATION, always(200, {"data": {"commentCreate": {"success": False}}}), ProviderRejected),
 }  # fmt: skip
 

@@ -6,6 +6,7 @@ import secrets
 from typing import Any, NoReturn
 
 from loaner.catalog import BoundCall
+from loaner.catalog.result import look
 from loaner.errors import (
     GrantBroken,
     LoanerError,
@@ -42,6 +43,8 @@ def fail(verdict: Verdict, answer: Answer, bound: BoundCall, *, changing: bool) 
     provider, scope = bound.operation.provider, derive(bound)
     ref = reference()
     log = f"ref {ref}: {bound.operation.tool}: {verdict.trace}"
+    if changing and (verdict.unsure or _says_done(answer, bound)):
+        raise unavailable(bound, log, changing=True, ref=ref)
     match verdict.code:
         case "rate_limited":
             raise limited(bound, retry_after(answer.headers, provider.rate), log)
@@ -87,6 +90,12 @@ def unavailable(bound: BoundCall, log: str, *, changing: bool, ref: str = "") ->
     return ProviderUnavailable(
         f"{title} did not answer properly. Nothing was changed. ref {ref}", do="Safe to repeat in 10 s.", log=log
     )
+
+
+def _says_done(answer: Answer, bound: BoundCall) -> bool:
+    """Does it say, beside its errors, that the change was made? Then only something inside the answer failed."""
+    data = look(answer.body, "data")
+    return any(step.ok is not None and look(data, step.ok) is True for step in bound.operation.steps)
 
 
 def _not_found(bound: BoundCall, scope: Scope, log: str) -> NotFound:

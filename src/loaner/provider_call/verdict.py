@@ -32,6 +32,8 @@ class Verdict:
     """What it says of single fields: the field's name and a code of a closed set."""
     trace: str = ""
     """For the log."""
+    unsure: bool = False
+    """It does not rule out that the request was carried out: a write may have happened."""
 
 
 def judge(answer: Answer, provider: Provider) -> Verdict | None:
@@ -93,15 +95,17 @@ def _by_graphql_errors(answer: Answer, provider: Provider) -> Verdict | None:
     said = [look(first, "extensions.code"), look(first, "extensions.type")]
     word = next((text for text in said if isinstance(text, str) and text in provider.errors), "")
     code = provider.errors.get(word) or _by_status(answer, provider).code
+    # GraphQL answers 200 also where something failed half way; only a word that we know says that nothing was done.
+    unsure = not word and answer.status < HTTPStatus.BAD_REQUEST
     message = first.get("message")
     message = message if isinstance(message, str) else ""
     answers, named = provider.answers, frozenset[str]()
     scope = re.fullmatch(answers.scope_message, message) if answers.scope_message else None
     if scope:
-        code, named = "scope_missing", _plain(frozenset({scope[1]}))
+        code, named, unsure = "scope_missing", _plain(frozenset({scope[1]})), False
     elif answers.not_found_message and re.fullmatch(answers.not_found_message, message):
-        code = "not_found"
-    return Verdict(code, answer.status, word, named, trace=_trace(answer, *said))
+        code, unsure = "not_found", False
+    return Verdict(code, answer.status, word, named, trace=_trace(answer, *said), unsure=unsure)
 
 
 def _plain(named: frozenset[str]) -> frozenset[str]:
