@@ -10,8 +10,9 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from threading import Lock
 from typing import Any
 
 import anyio
@@ -21,7 +22,7 @@ from loaner.catalog import BoundCall
 from loaner.catalog.provider import Provider
 from loaner.catalog.rate import Budget
 from loaner.clock import Now
-from loaner.errors import RateLimited
+from loaner.errors import RateLimited, StoreUnusable
 from loaner.lending import buckets
 from loaner.lending.account import Account
 from loaner.lending.buckets import Heard
@@ -69,13 +70,27 @@ class Left:
     """Seconds until all of it is back."""
 
 
+@dataclass
+class _News:
+    """What came in since an account's row was written last."""
+
+    heard: dict[str, Heard] = field(default_factory=dict)
+    owed: list[tuple[Budget, int]] = field(default_factory=list)
+
+    def take(self, later: _News) -> None:
+        """Have what ``later`` holds, and leave nothing there."""
+        self.heard |= later.heard
+        self.owed += later.owed
+        later.heard, later.owed = {}, []
+
+
 class Budgets:
     def __init__(self, store: Store, now: Now, settings: BudgetSettings) -> None:
         self.store = store
         self.now = now
         self.settings = settings
-        self._heard: dict[str, dict[str, Heard]] = {}
-        self._owed: dict[str, list[tuple[Budget, int]]] = {}
+        self._news: dict[str, _News] = {}
+        self._busy = Lock()  # calls add to the news on the event loop, and the store's thread takes from it
 
     async def is_low(self, account: Account) -> bool:
         """Is little left of a limit on minting credentials?"""
@@ -95,17 +110,25 @@ class Budgets:
         done. What ``work`` raises passes through, and then nothing is taken.
         """
         waited = 0.0
+        news = _News()
         while True:
             at = self.now()
 
             def both(connection: Connection, at: datetime = at) -> None:
-                self.spend(connection, account, bound, at, minting=minting)
-                work(connection)
+                self.spend(connection, account, bound, at, minting=minting, news=news)
+                try:
+                    work(connection)
+                except BaseException:
+                    self._put_back(account, news)
+                    raise
 
             try:
                 # A caller who goes away here must find it either not begun or done, never in between.
                 with anyio.CancelScope(shield=True):
                     await self.store.write(both)
+            except StoreUnusable:
+                self._put_back(account, news)
+                raise
             except NothingLeft as wanting:
                 waited += wanting.seconds
                 if waited > self.settings.wait_seconds:
@@ -115,23 +138,45 @@ class Budgets:
                 return "waited" if waited else None
 
     def spend(
-        self, connection: Connection, account: Account, bound: BoundCall, at: datetime, *, minting: bool = True
+        self,
+        connection: Connection,
+        account: Account,
+        bound: BoundCall,
+        at: datetime,
+        *,
+        minting: bool = True,
+        news: _News | None = None,
     ) -> None:
-        """Take what the call will cost, inside the transaction. Raises :class:`NothingLeft`, taking nothing."""
+        """Take what the call will cost, inside the transaction. Raises :class:`NothingLeft`, taking nothing.
+
+        The store may run this again, having thrown away what it wrote. ``news`` keeps what it took from memory for
+        that case; whoever gives it puts it back when the transaction fails.
+        """
         if not self.settings.factor:
             return
+        news = news or _News()
+        with self._busy:
+            news.take(self._news.pop(account.key, _News()))
+        try:
+            self._spend(connection, account, bound, at, news, minting=minting)
+        except BaseException:
+            self._put_back(account, news)  # at once: the next call in the same batch has to know it too
+            raise
+
+    def _spend(
+        self, connection: Connection, account: Account, bound: BoundCall, at: datetime, news: _News, *, minting: bool
+    ) -> None:
         kept = buckets.read(connection, account.key, self.settings.factor)
         if kept.asleep_until and kept.asleep_until > at:
             raise NothingLeft((kept.asleep_until - at).total_seconds() + _SAFETY, "")
-        for budget, amount in self._owed.get(account.key, ()):
+        for budget, amount in news.owed:
             bucket = kept.bucket(budget, at)
             bucket.level += amount
             kept.put(bucket)
-        heard = self._heard.get(account.key, {})
         longest, what = 0.0, ""
         for budget, amount in costs(bound, minting=minting):
             bucket = kept.bucket(budget, at)
-            if said := heard.get(budget.name):
+            if said := news.heard.get(budget.name):
                 bucket.learn(said)
             if (wait := bucket.wait(amount)) > longest:
                 longest, what = wait, budget.name
@@ -141,13 +186,19 @@ class Budgets:
             raise NothingLeft(longest + _SAFETY, what)
         kept.forget_idle({budget.name for budget in known(account.provider)}, at)
         buckets.write(connection, account.key, kept)
-        self._heard.pop(account.key, None)  # it is in the row now
-        self._owed.pop(account.key, None)
+
+    def _put_back(self, account: Account, news: _News) -> None:
+        """Nothing of it was stored, so it counts from the next call on; what came in meanwhile is newer."""
+        with self._busy:
+            news.take(self._news.pop(account.key, _News()))
+            self._news[account.key] = kept = _News()
+            kept.take(news)
 
     def owe(self, account: Account, spent: Iterable[tuple[Budget, int]]) -> None:
         """Note what was spent without asking: a retry, a refresh, a revocation. The next call pays for it."""
         if self.settings.factor:
-            self._owed.setdefault(account.key, []).extend(spent)
+            with self._busy:
+                self._news.setdefault(account.key, _News()).owed.extend(spent)
 
     def heard(self, account: Account, answer: Answer) -> None:
         """Note what an answer says of the limits; it counts from the next call on."""
@@ -161,7 +212,8 @@ class Budgets:
             # Only an empty bucket needs the moment at which it is full again; it is read on the provider's own clock.
             full_in = None if remaining else float(retry_after({**_only(answer, budget)}, _reset_of(budget, account)))
             said = Heard(limit or None, remaining, full_in, self.now())
-            self._heard.setdefault(account.key, {})[budget.name] = said
+            with self._busy:
+                self._news.setdefault(account.key, _News()).heard[budget.name] = said
 
     @asynccontextmanager
     async def obeying(self, account: Account, bound: BoundCall) -> AsyncIterator[None]:
