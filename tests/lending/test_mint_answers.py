@@ -68,3 +68,35 @@ async def test_a_token_that_lists_no_installations_is_renewed(linked: Town) -> N
     linked.fault("github", "status:401", path="/user/installations", count=1)
     assert await works(linked, ME)
     assert (await grant(linked)).version == before.version + 1
+
+
+def alive(town: Town) -> int:
+    ledger = town.running.sandbox.ledger
+    return len([entry for entry in ledger if entry.kind == "scoped" and ledger.is_alive(entry)])
+
+
+@pytest.mark.parametrize("kind", ["after:502", "after:504", "after:200"])
+async def test_a_mint_that_a_gateway_answered_is_listed_because_it_may_have_happened(linked: Town, kind: str) -> None:
+    """GitHub has minted; what came back is a gateway's page."""
+    linked.fault("github", kind, path="/token/scoped", count=1)
+    told = await refused(linked)
+    assert told["code"] == "provider_unavailable"
+    assert "Nothing was sent" in told["message"]
+    assert alive(linked) == 1
+    (loan,) = await linked.open_loans()
+    assert loan.fingerprint is None
+    (record,) = await linked.records(tool=READ[0])
+    assert (record["outcome"], record["returned_confirmed"]) == ("failed", False)
+    assert await works(linked)
+    linked.advance(hours=9)
+    await linked.loaner.returns.sweep()
+    assert await linked.open_loans() == []
+    assert alive(linked) == 0
+
+
+@pytest.mark.parametrize("kind", ["status:502", "half_close"])
+async def test_a_list_of_installations_that_does_not_come_lists_no_loan(linked: Town, kind: str) -> None:
+    linked.loaner.lender.styles["token_scoped"]._targets.clear()  # type: ignore[attr-defined]
+    linked.fault("github", kind, path="/user/installations", count=1)
+    assert (await refused(linked, ME))["code"] == "provider_unavailable"
+    assert await linked.open_loans() == []

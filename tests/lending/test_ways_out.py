@@ -121,7 +121,9 @@ async def test_a_yes_is_not_used_up_by_a_call_that_never_left(linked: Town) -> N
         assert not (await agent.call_tool("github_issue_create", TITLE)).is_error
         # and one that left used it up
         assert error_of(await agent.call_tool("github_issue_create", TITLE))["code"] == "consent_required"
-    assert await linked.open_loans() == []
+    await linked.settled()
+    # The call never left, but a key may have been minted for it: a 500 does not say.
+    assert [loan.fingerprint for loan in await linked.open_loans()] == [None]
 
 
 async def test_a_write_that_may_have_happened_says_so_and_how_to_check(linked: Town) -> None:

@@ -146,8 +146,9 @@ class Lender:
             reached("mint.answered")
         except Unanswered as failure:
             error = ProviderUnavailable(
-                f"{ask.provider.title} did not answer when a credential was asked for. Nothing was sent.",
+                f"{ask.provider.title} gave no usable answer when a credential was asked for. Nothing was sent.",
                 do="Repeat the call in a minute.",
+                log=str(failure),
             )
             record.failed(error)
             if failure.sent:

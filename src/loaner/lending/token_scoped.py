@@ -42,7 +42,9 @@ class TokenScoped:
         answer = await self.transport.exchange(
             method, url, headers=provider.headers, json=body, basic=_client(ask.connector)
         )
-        if answer.status != HTTPStatus.OK:
+        if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise Unanswered(sent=True, why=f"mint answered {answer.status}")  # whether it had minted, it does not say
+        if answer.status >= HTTPStatus.MULTIPLE_CHOICES:
             raise _refused(answer, ask)
         within = scope.resource_name if scope.resource_kind == "repository" else str(body["target"])
         return _minted(answer.body, within)
@@ -84,7 +86,12 @@ class TokenScoped:
             if where is None:
                 raise ScopeNotGrantable(f"{ask.provider.title} cannot narrow a credential to {ask.scope.resource}.")
             method, url = ask.provider.request(where)
-            answer = await self.transport.exchange(method, url, headers=ask.provider.headers, bearer=ask.grant_token)
+            try:
+                answer = await self.transport.exchange(
+                    method, url, headers=ask.provider.headers, bearer=ask.grant_token
+                )
+            except Unanswered as failure:  # a look mints nothing
+                raise _not_now(ask, str(failure)) from None
             installed = answer.body.get("installations", []) if isinstance(answer.body, dict) else []
             if answer.status == HTTPStatus.UNAUTHORIZED:  # this request, unlike the mint, shows the grant's token
                 raise _not_honoured(answer, ask)
@@ -107,7 +114,7 @@ def _client(connector: Connector) -> tuple[str, Secret]:
 
 def _minted(body: object, within: str) -> Minted:
     if not isinstance(body, dict) or not isinstance(body.get("token"), str):
-        raise ProviderUnavailable("the provider's answer to a narrowed credential could not be read.")
+        raise Unanswered(sent=True, why="a mint without a readable token")  # it said yes, so one may exist
     given = (body.get("installation") or {}).get("permissions") or {}
     expires = body.get("expires_at")
     return Minted(
@@ -124,7 +131,7 @@ def _not_honoured(answer: Answer, ask: Ask) -> GrantBroken:
 
 
 def _refused(answer: Answer, ask: Ask) -> LoanerError:
-    """The mint was refused, so nothing was lent."""
+    """A mint was refused, or never asked for: nothing was lent."""
     title, told = ask.provider.title, ask.scope.told()
     if answer.status == HTTPStatus.UNPROCESSABLE_ENTITY:
         return ScopeNotGrantable(
@@ -146,8 +153,12 @@ def _refused(answer: Answer, ask: Ask) -> LoanerError:
     if answer.status in {HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS}:
         wait = int(answer.headers.get("retry-after", "") or ask.provider.rate.at_least)
         return RateLimited(f"by {title}: no credential can be minted for {wait} s.", retry_after=wait)
+    return _not_now(ask, f"mint answered {answer.status}")
+
+
+def _not_now(ask: Ask, log: str) -> ProviderUnavailable:
     return ProviderUnavailable(
-        f"{title} could not make a credential right now. Nothing was sent.",
+        f"{ask.provider.title} could not make a credential right now. Nothing was sent.",
         do="Repeat the call in a minute.",
-        log=f"mint answered {answer.status}",
+        log=log,
     )
