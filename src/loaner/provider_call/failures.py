@@ -147,7 +147,8 @@ def _told(value: Any) -> str:
 
 
 def _forbidden(verdict: Verdict, bound: BoundCall, scope: Scope, ref: str, log: str) -> ProviderForbidden:
-    granted = ", ".join(sorted(scope.permissions)) or "access"
+    ways = (scope.permissions, *scope.alternatives)  # which of them the credential has is not known here
+    granted = " or ".join(", ".join(sorted(way)) for way in ways) or "access"
     error = ProviderForbidden(
         f"{bound.operation.provider.title} refused although {granted} was granted"
         f"{f' ({verdict.word})' if verdict.word else ''}: the user may lack the right themself, or the organisation "
