@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
 from journeys.town import Town, error_of
+from loaner.lending.token_scoped import TokenScoped
+from loaner.provider_call import Answer
 from loaner.store.tables import grants
 
 READ = ("github_issue_read", {"owner": "acme", "repo": "web", "issue_number": 1})
@@ -100,3 +104,101 @@ async def test_a_list_of_installations_that_does_not_come_lists_no_loan(linked: 
     linked.fault("github", kind, path="/user/installations", count=1)
     assert (await refused(linked, ME))["code"] == "provider_unavailable"
     assert await linked.open_loans() == []
+
+
+def answered(town: Town, monkeypatch: pytest.MonkeyPatch, path: str, change: Callable[[Answer], Answer]) -> None:
+    """The provider does what is asked, and answers otherwise than it documents."""
+    exchange = town.loaner.transport.exchange
+
+    async def otherwise(method: str, url: str, **named: Any) -> Answer:
+        answer = await exchange(method, url, **named)
+        return change(answer) if url.endswith(path) else answer
+
+    monkeypatch.setattr(town.loaner.transport, "exchange", otherwise)
+
+
+def minted(town: Town) -> list[dict[str, Any]]:
+    return town.ledger(kind="scoped")
+
+
+@pytest.mark.parametrize("said", ["soon", 7])
+async def test_an_end_that_cannot_be_read_leaves_the_key_to_be_used_and_given_back(
+    linked: Town, monkeypatch: pytest.MonkeyPatch, said: object
+) -> None:
+    answered(linked, monkeypatch, "/token/scoped", lambda one: replace(one, body={**one.body, "expires_at": said}))
+    assert await works(linked)
+    await linked.settled()
+    assert (alive(linked), await linked.open_loans()) == (0, [])
+
+
+@pytest.mark.parametrize("said", ["all", {"permissions": ["issues"]}, {"permissions": {"issues": None}}])
+async def test_a_width_that_cannot_be_read_gives_the_key_back_unused(
+    linked: Town, monkeypatch: pytest.MonkeyPatch, said: object
+) -> None:
+    before = len(minted(linked))
+    answered(linked, monkeypatch, "/token/scoped", lambda one: replace(one, body={**one.body, "installation": said}))
+    assert (await refused(linked))["code"] == "scope_not_grantable"
+    await linked.settled()
+    assert [key["uses"] for key in minted(linked)[before:]] == [[]]
+    assert (alive(linked), await linked.open_loans()) == (0, [])
+
+
+@pytest.mark.parametrize("said", [None, {"token": ""}])
+async def test_a_yes_without_a_key_is_listed(linked: Town, monkeypatch: pytest.MonkeyPatch, said: object) -> None:
+    answered(linked, monkeypatch, "/token/scoped", lambda one: replace(one, body=said))
+    assert (await refused(linked))["code"] == "provider_unavailable"
+    assert [loan.fingerprint for loan in await linked.open_loans()] == [None]
+
+
+async def test_a_wait_that_is_said_as_a_date_is_a_wait_all_the_same(
+    linked: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RFC 9110 §10.2.3 allows it; GitHub documents seconds."""
+    linked.fault("github", "status:429", path="/token/scoped", count=1)
+    wait = {"retry-after": "Wed, 21 Oct 2037 07:28:00 GMT"}
+    answered(linked, monkeypatch, "/token/scoped", lambda one: replace(one, headers={**one.headers, **wait}))
+    told = await refused(linked)
+    assert (told["code"], told["retry_after"]) == ("rate_limited", 60)
+    assert await linked.open_loans() == []
+
+
+@pytest.mark.parametrize("first", [None, {"account": {"slug": "an-enterprise"}}])
+async def test_an_installation_without_an_account_is_passed_over(
+    linked: Town, monkeypatch: pytest.MonkeyPatch, first: object
+) -> None:
+    def change(answer: Answer) -> Answer:
+        return replace(answer, body={"installations": [first, *answer.body["installations"]]})
+
+    linked.loaner.lender.styles["token_scoped"]._targets.clear()  # type: ignore[attr-defined]
+    answered(linked, monkeypatch, "/user/installations", change)
+    assert await works(linked, ME)
+
+
+async def test_what_nobody_foresaw_in_a_mint_closes_the_record_and_lists_the_loan(
+    linked: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails(*_: Any) -> None:
+        raise KeyError("of no kind that anybody thought of")
+
+    monkeypatch.setattr(TokenScoped, "mint", fails)
+    async with linked.agent() as agent:
+        assert (await agent.call_tool(*READ)).is_error
+    (record,) = await linked.records(tool=READ[0])
+    assert (record["outcome"], record["code"], record["returned_confirmed"]) == ("failed", "internal", False)
+    assert [loan.fingerprint for loan in await linked.open_loans()] == [None]
+    linked.advance(hours=9)
+    await linked.loaner.returns.sweep()
+    assert await linked.open_loans() == []
+
+
+async def test_a_key_of_which_no_loan_can_be_made_is_given_back(linked: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: Any) -> None:
+        raise TypeError("of no kind that anybody thought of")
+
+    before = len(minted(linked))
+    monkeypatch.setattr(linked.loaner.lender, "_loan", fails)
+    async with linked.agent() as agent:
+        assert (await agent.call_tool(*READ)).is_error
+    await linked.settled()
+    assert len(minted(linked)) == before + 1
+    assert (alive(linked), await linked.open_loans()) == (0, [])

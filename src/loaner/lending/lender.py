@@ -36,6 +36,7 @@ from loaner.lending.running import Running
 from loaner.lending.sharing import Place, Sharing, limits_when_shared
 from loaner.provider_call import Unanswered
 from loaner.scope import Scope
+from loaner.secret import Secret
 from loaner.store import Store
 
 
@@ -97,7 +98,7 @@ class Lender:
                     if place:
                         await place.leave(record)
                     else:
-                        self._begin_return(loan, ask, record)
+                        self._begin_return(loan.id, loan.credential, ask, record)
 
     async def _own(
         self, need: Need, bound: BoundCall, scope: Scope, record: OpenRecord, place: Place | None
@@ -161,13 +162,18 @@ class Lender:
             record.failed(failure)
             await self.returns.not_lent(loan_id, record.body())
             raise
-        loan = self._loan(loan_id, ask, minted)
-        if rung == SHARED:
-            loan = replace(loan, limits=limits_when_shared(loan.limits))
-        record.needed(ask.scope)
-        record.lent(loan, rung=rung)
-        body, keep = record.body(), loan.style != "held"
+        except Exception as failure:
+            # Nobody foresaw it, so nobody can say that nothing was minted.
+            record.failed(failure)
+            await self.returns.give_up(loan_id, record.body(), "the mint failed inside loaner")
+            raise
         try:
+            loan = self._loan(loan_id, ask, minted)
+            if rung == SHARED:
+                loan = replace(loan, limits=limits_when_shared(loan.limits))
+            record.needed(ask.scope)
+            record.lent(loan, rung=rung)
+            body, keep = record.body(), loan.style != "held"
             written = partial(
                 journal.lent, store=self.store, loan_id=loan_id, minted=minted, record=body, keep=keep, party=party
             )
@@ -177,7 +183,7 @@ class Lender:
                 raise fence.refusal()  # noqa: TRY301 - it leaves as every other failure here, giving the key back
         except BaseException as failure:
             record.failed(failure)
-            self._begin_return(loan, ask, record)
+            self._begin_return(loan_id, minted.credential, ask, record)
             raise
         return loan
 
@@ -242,10 +248,9 @@ class Lender:
                 log=failure.log,
             ) from None
 
-    def _begin_return(self, loan: Loan, ask: Ask, record: OpenRecord) -> None:
-        self.returns.begin(
-            Handback(loan.id, loan.credential, loan.style, ask.provider.name, ask.connector.name, record.body())
-        )
+    def _begin_return(self, loan_id: str, credential: Secret, ask: Ask, record: OpenRecord) -> None:
+        style, provider, connector = ask.provider.lending.style, ask.provider.name, ask.connector.name
+        self.returns.begin(Handback(loan_id, credential, style, provider, connector, record.body()))
 
 
 def _refuse_other_width(loan: Loan, ask: Ask) -> None:

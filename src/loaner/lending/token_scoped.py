@@ -14,11 +14,13 @@ from loaner.catalog.provider import Provider
 from loaner.errors import GrantBroken, LoanerError, ProviderUnavailable, RateLimited, ScopeNotGrantable, SettingsInvalid
 from loaner.lending.loan import Ask, Minted, NotReturned
 from loaner.provider_call import Answer, ProviderTransport, Unanswered
+from loaner.provider_call.waiting import retry_after
 from loaner.secret import Secret
 from loaner.settings import Connector
 
 _MOST_TARGETS = 10_000
 """Grants whose account is remembered; beyond it, all are asked for anew."""
+_UNREADABLE = frozenset({"unreadable"})
 
 
 class TokenScoped:
@@ -92,14 +94,14 @@ class TokenScoped:
                 )
             except Unanswered as failure:  # a look mints nothing
                 raise _not_now(ask, str(failure)) from None
-            installed = answer.body.get("installations", []) if isinstance(answer.body, dict) else []
+            found = _account_names(answer.body)
             if answer.status == HTTPStatus.UNAUTHORIZED:  # this request, unlike the mint, shows the grant's token
                 raise _not_honoured(answer, ask)
-            if answer.status != HTTPStatus.OK or not installed:
+            if answer.status != HTTPStatus.OK or not found:
                 raise _refused(answer, ask)
             if len(self._targets) >= _MOST_TARGETS:
                 self._targets.clear()
-            self._targets[ask.grant.id] = str(installed[0]["account"]["login"])
+            self._targets[ask.grant.id] = found[0]
         return self._targets[ask.grant.id]
 
 
@@ -112,17 +114,38 @@ def _client(connector: Connector) -> tuple[str, Secret]:
     return connector.client_id, connector.client_secret
 
 
+def _account_names(body: object) -> list[str]:
+    """Where the app is installed. An installation that names no account (an enterprise's) is no target."""
+    listed = body.get("installations") if isinstance(body, dict) else None
+    accounts = [one.get("account") for one in (listed if isinstance(listed, list) else []) if isinstance(one, dict)]
+    names = [account.get("login") for account in accounts if isinstance(account, dict)]
+    return [name for name in names if isinstance(name, str) and name]
+
+
 def _minted(body: object, within: str) -> Minted:
-    if not isinstance(body, dict) or not isinstance(body.get("token"), str):
+    """The token before all else: whatever is wrong with the rest of the answer, it is live, and has to go back."""
+    if not isinstance(body, dict) or not isinstance(body.get("token"), str) or not body["token"]:
         raise Unanswered(sent=True, why="a mint without a readable token")  # it said yes, so one may exist
-    given = (body.get("installation") or {}).get("permissions") or {}
-    expires = body.get("expires_at")
-    return Minted(
-        Secret(body["token"]),
-        frozenset(f"{name}:{level}" for name, level in given.items()),
-        datetime.fromisoformat(expires) if isinstance(expires, str) else None,
-        within,
-    )
+    return Minted(Secret(body["token"]), _given(body.get("installation")), _moment(body.get("expires_at")), within)
+
+
+def _given(installation: object) -> frozenset[str]:
+    """What it says that it gave; nothing where it does not say. What cannot be read fits no call, so it goes back."""
+    if installation is None:
+        return frozenset()
+    said = installation.get("permissions") if isinstance(installation, dict) else installation
+    if said is None:
+        return frozenset()
+    return frozenset(f"{name}:{level}" for name, level in said.items()) if isinstance(said, dict) else _UNREADABLE
+
+
+def _moment(expires_at: object) -> datetime | None:
+    """When it ends by itself; where that cannot be read, nobody knows, and the longest is assumed."""
+    try:
+        at = datetime.fromisoformat(expires_at) if isinstance(expires_at, str) else None
+    except ValueError:
+        return None
+    return at if at and at.tzinfo else None
 
 
 def _not_honoured(answer: Answer, ask: Ask) -> GrantBroken:
@@ -151,7 +174,7 @@ def _refused(answer: Answer, ask: Ask) -> LoanerError:
     if answer.status == HTTPStatus.NOT_FOUND:
         return _not_honoured(answer, ask)
     if answer.status in {HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS}:
-        wait = int(answer.headers.get("retry-after", "") or ask.provider.rate.at_least)
+        wait = retry_after(answer.headers, ask.provider.rate)
         return RateLimited(f"by {title}: no credential can be minted for {wait} s.", retry_after=wait)
     return _not_now(ask, f"mint answered {answer.status}")
 
