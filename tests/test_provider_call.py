@@ -119,9 +119,7 @@ REFUSALS: dict[str, tuple[tuple[str, dict[str, Any]], Answering, type[LoanerErro
     "linear unknown word on a write": (MUTATION, linear_says("NEW_IN_2027"), OutcomeUnknown),
     "linear unknown word, and refused": (MUTATION, linear_says("NEW_IN_2027", status=400), ProviderRejected),
     "linear unknown word, not found": (MUTATION, linear_says("NEW_IN_2027", "Entity not found: Issue"), NotFound),
-    "linear unknown word, missing scope": (
-        MUTATION, linear_says("NEW_IN_2027", "Invalid scope: `write` required"), ScopeNotGrantable,
-    ),
+    "linear unknown word, scope": (MUTATION, linear_says("NEW", "Invalid scope: `write` required"), ScopeNotGrantable),
     "linear errors of no shape on a write": (MUTATION, always(200, {"errors": [PROSE]}), OutcomeUnknown),
     "linear did it, and not all of the answer": (MUTATION, linear_did_it(True, "FORBIDDEN"), OutcomeUnknown),
     "linear did it, signed out since": (MUTATION, linear_did_it(True, "AUTHENTICATION_ERROR"), OutcomeUnknown),

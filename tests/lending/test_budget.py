@@ -5,19 +5,16 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from threading import Event
-from typing import Any, NoReturn
+from typing import Any
 
-import anyio
 import httpx2
 import pytest
 from sqlalchemy import Connection
-from sqlalchemy.exc import OperationalError
 
 from journeys.town import Town, error_of, text_of, town
 from loaner import catalog
 from loaner.catalog import BoundCall
-from loaner.errors import RateLimited, StoreUnusable
+from loaner.errors import RateLimited
 from loaner.lending import buckets
 from loaner.lending.account import Account
 from loaner.lending.budget import Budgets, NothingLeft
@@ -228,69 +225,6 @@ async def test_what_is_spent_without_asking_is_paid_by_the_next_call(bank: Bank)
     assert (left["revocations"], left["token requests"], left["requests"]) == (890, 1999, 4996)
     assert await bank.spend(READ) == 0
     assert (await bank.left())["requests"] == 4994, "and once only"
-
-
-async def test_what_is_owed_and_heard_survives_a_batch_that_is_run_again(bank: Bank) -> None:
-    """Two calls share a transaction, and what the second raises has the store run both anew."""
-    account, ends = bank.account(READ), int(bank.clock.at.timestamp()) + 600
-    said = {"x_ratelimit_resource": "core", "x_ratelimit_reset": ends, "x_ratelimit_limit": 5000}
-    bank.budgets.heard(account, answer(bank.clock, x_ratelimit_remaining=1000, **said))
-    bank.budgets.owe(account, unasked(account.provider, "give_back"))
-    busy, runs = Event(), list[str]()
-
-    def fails(_: Connection) -> None:
-        runs.append("fails")
-        raise LookupError
-
-    async def refused() -> None:
-        with pytest.raises(LookupError):
-            await bank.budgets.granted(bank.account(READ, "2"), READ, fails)
-
-    async with anyio.create_task_group() as calls:
-        calls.start_soon(bank.store.write, lambda _: busy.wait(30))
-        await anyio.wait_all_tasks_blocked()
-        calls.start_soon(bank.budgets.granted, account, READ, lambda _: runs.append("works"))
-        calls.start_soon(refused)
-        await anyio.wait_all_tasks_blocked()
-        busy.set()
-    assert runs.count("works") == 2
-    left = await bank.left()
-    assert (left["requests"], left["revocations"]) == (998, 890)
-
-
-async def test_what_is_owed_and_heard_survives_a_loan_that_is_not_written(bank: Bank) -> None:
-    def fails(_: Connection) -> None:
-        raise LookupError
-
-    def unwritable(connection: Connection) -> None:
-        connection.exec_driver_sql("INSERT INTO no_such_table VALUES (1)")
-
-    account, ends = bank.account(READ), int(bank.clock.at.timestamp()) + 600
-    said = {"x_ratelimit_resource": "core", "x_ratelimit_reset": ends, "x_ratelimit_limit": 5000}
-    bank.budgets.owe(account, unasked(account.provider, "give_back"))
-    bank.budgets.heard(account, answer(bank.clock, x_ratelimit_remaining=2000, **said))
-    with pytest.raises(LookupError):
-        await bank.budgets.granted(account, READ, fails)
-    with pytest.raises(StoreUnusable):
-        await bank.budgets.granted(account, READ, unwritable)
-    bank.budgets.heard(account, answer(bank.clock, x_ratelimit_remaining=1000, **said))
-    await bank.budgets.granted(account, READ, lambda _: None)
-    left = await bank.left()
-    assert (left["requests"], left["revocations"]) == (998, 890)
-
-
-async def test_what_is_owed_and_heard_survives_a_commit_that_fails(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(_: Connection) -> NoReturn:
-        raise OperationalError("COMMIT", {}, Exception("disk full"))
-
-    account = bank.account(READ)
-    bank.budgets.owe(account, unasked(account.provider, "give_back"))
-    with monkeypatch.context() as meanwhile:
-        meanwhile.setattr("loaner.store.engine.assure_open", full)
-        with pytest.raises(StoreUnusable):
-            await bank.budgets.granted(account, READ, lambda _: None)
-    await bank.budgets.granted(account, READ, lambda _: None)
-    assert (await bank.left())["revocations"] == 890
 
 
 async def test_the_ladder_as_agent_person_and_record_see_it(tmp_path: Path) -> None:

@@ -67,7 +67,8 @@ def says_nothing(answer: Answer) -> bool:
 def _decides(body: Mapping[str, Any], provider: Provider) -> bool:
     """Does it grant tokens, or refuse them in so many words?"""
     ok = provider.consent.ok_field
-    return isinstance(body.get("error"), str) or (bool(ok) and body.get(ok) is False) or _access(body) is not None
+    refused = isinstance(body.get("error"), str) or (ok is not None and body.get(ok) is False)
+    return refused or _access(body) is not None
 
 
 def token_set(body: Mapping[str, Any], provider: Provider, asked: frozenset[str]) -> TokenSet:

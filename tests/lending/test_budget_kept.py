@@ -1,0 +1,115 @@
+"""What was heard of a provider's limits, or is owed there, outlives the transaction that was to write it down."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Event
+from typing import NoReturn
+
+import anyio
+import httpx2
+import pytest
+from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError
+
+from loaner import catalog
+from loaner.errors import StoreUnusable
+from loaner.lending.account import Account
+from loaner.lending.budget import Budgets
+from loaner.lending.costs import unasked
+from loaner.provider_call import Answer
+from loaner.settings import BudgetSettings
+from loaner.store import LocalKey, Store, open_store
+
+CATALOG = catalog.load()
+READ = CATALOG["github_issue_read"].bind({"owner": "acme", "repo": "web", "issue_number": 1})
+GITHUB = READ.operation.provider
+MINE, OTHER = Account(GITHUB, "github", "1"), Account(GITHUB, "github", "2")
+AT = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    async with open_store(f"sqlite:///{tmp_path / 'loaner.db'}", LocalKey(bytes(32))) as opened:
+        yield opened
+
+
+@pytest.fixture
+def budgets(store: Store) -> Budgets:
+    made = Budgets(store, lambda: AT, BudgetSettings())
+    made.owe(MINE, unasked(GITHUB, "give_back"))
+    return made
+
+
+def remaining(requests: int) -> Answer:
+    headers = {"x-ratelimit-resource": "core", "x-ratelimit-limit": "5000", "x-ratelimit-remaining": str(requests)}
+    return Answer(200, httpx2.Headers(headers), {})
+
+
+async def left(budgets: Budgets) -> dict[str, int]:
+    return {one.budget: one.left for one in await budgets.left(CATALOG.providers) if one.account == "1"}
+
+
+async def test_what_is_owed_and_heard_survives_a_batch_that_is_run_again(store: Store, budgets: Budgets) -> None:
+    """Two calls share a transaction, and what the second raises has the store run both anew."""
+    budgets.heard(MINE, remaining(1000))
+    busy, runs = Event(), list[str]()
+
+    def fails(_: Connection) -> None:
+        raise LookupError
+
+    async def refused() -> None:
+        with pytest.raises(LookupError):
+            await budgets.granted(OTHER, READ, fails)
+
+    async with anyio.create_task_group() as calls:
+        calls.start_soon(store.write, lambda _: busy.wait(30))
+        await anyio.wait_all_tasks_blocked()
+        calls.start_soon(budgets.granted, MINE, READ, lambda _: runs.append("works"))
+        calls.start_soon(refused)
+        await anyio.wait_all_tasks_blocked()
+        busy.set()
+    assert runs == ["works", "works"]
+    told = await left(budgets)
+    assert (told["requests"], told["revocations"]) == (998, 890)
+
+
+async def test_what_is_owed_and_heard_survives_a_loan_that_is_not_written(budgets: Budgets) -> None:
+    def fails(_: Connection) -> None:
+        raise LookupError
+
+    budgets.heard(MINE, remaining(1000))
+    for _ in range(2):
+        with pytest.raises(LookupError):
+            await budgets.granted(MINE, READ, fails)
+    await budgets.granted(MINE, READ, lambda _: None)
+    told = await left(budgets)
+    assert (told["requests"], told["revocations"]) == (998, 890)
+
+
+async def test_what_is_heard_meanwhile_is_newer_than_what_is_put_back(budgets: Budgets) -> None:
+    def fails(_: Connection) -> None:
+        budgets.heard(MINE, remaining(2000))  # an hour began
+        raise LookupError
+
+    budgets.heard(MINE, remaining(1000))
+    with pytest.raises(LookupError):
+        await budgets.granted(MINE, READ, fails)
+    await budgets.granted(MINE, READ, lambda _: None)
+    assert (await left(budgets))["requests"] == 1998
+
+
+async def test_what_is_owed_and_heard_survives_a_commit_that_fails(
+    budgets: Budgets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: Connection) -> NoReturn:
+        raise OperationalError("COMMIT", {}, Exception("disk full"))
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr("loaner.store.engine.assure_open", full)
+        with pytest.raises(StoreUnusable):
+            await budgets.granted(MINE, READ, lambda _: None)
+    await budgets.granted(MINE, READ, lambda _: None)
+    assert (await left(budgets))["revocations"] == 890
