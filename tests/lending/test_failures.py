@@ -134,6 +134,54 @@ async def test_a_store_that_breaks_once_the_key_is_minted_leaves_no_key_alive(
     assert (await linked.records(tool=READ[0]))[-1]["returned_confirmed"] is True
 
 
+async def test_a_key_that_was_never_written_down_and_cannot_be_given_back_is_written_down_then(
+    linked: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk is full for one write, and the provider is down: there was one copy of the key, in memory."""
+    store, write = linked.loaner.store, linked.loaner.store.write
+    minted = len(linked.ledger(kind="scoped"))
+
+    async def full(work: Any) -> Any:
+        if len(linked.ledger(kind="scoped")) == minted:
+            return await write(work)
+        linked.fault("github", "status:503", path="/api/applications/")
+        monkeypatch.undo()
+        return await write(broken("database or disk is full"))
+
+    monkeypatch.setattr(store, "write", full)
+    assert await told(linked) == "store_unusable"
+    await linked.settled()
+    (loan,) = await linked.open_loans()
+    assert alive(linked) == [loan.fingerprint], "the row says which key it is"
+    assert loan.attempts == 1
+    linked.running.sandbox.faults.clear()
+    linked.advance(seconds=30)
+    linked.loaner.returns._unstored.clear()  # a process that comes after this one knows the row only
+    await linked.loaner.returns.sweep()
+    assert (alive(linked), await linked.open_loans()) == ([], [])
+
+
+async def test_a_key_whose_return_fails_as_nobody_thought_is_not_forgotten(
+    linked: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, write = linked.loaner.store, linked.loaner.store.write
+    minted = len(linked.ledger(kind="scoped"))
+
+    async def fails(work: Any) -> Any:
+        if len(linked.ledger(kind="scoped")) > minted:
+            raise KeyError("of no kind that anybody thought of")
+        return await write(work)
+
+    monkeypatch.setattr(store, "write", fails)
+    async with linked.agent() as agent:
+        assert (await agent.call_tool(*READ)).is_error
+    await linked.loaner.returns.settled()
+    monkeypatch.undo()
+    linked.advance(minutes=3)
+    await linked.loaner.returns.sweep()
+    assert (alive(linked), await linked.open_loans()) == ([], [])
+
+
 async def test_a_grant_that_was_altered_is_set_aside_and_asked_for_anew(linked: Town) -> None:
     row = await linked.loaner.store.read(lambda c: c.execute(select(grants.c.sealed)).scalar_one())
     bad = bytes([*row[:-1], row[-1] ^ 1])

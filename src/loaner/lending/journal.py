@@ -220,6 +220,13 @@ def not_returned(connection: Connection, loan_id: str, *, attempts: int, reason:
     _change(connection, loan_id, state="returning", attempts=attempts, last_error=reason, next_attempt_at=at + wait)
 
 
+def keep(connection: Connection, store: Store, loan_id: str, credential: Secret) -> None:
+    """Seal what the row of a loan should hold and does not, because the store failed when it was minted."""
+    if connection.execute(select(loans.c.id).where(loans.c.id == loan_id, loans.c.sealed.is_(None))).first():
+        sealed = store.sealed.seal(credential, "loans", loan_id)
+        _change(connection, loan_id, sealed=sealed, fingerprint=credential.fingerprint)
+
+
 def unknown(connection: Connection, loan_id: str, *, reason: str) -> None:
     """Nobody here knows the credential: it stays listed, untouched, until it must be dead."""
     until = loans.c.latest_expiry

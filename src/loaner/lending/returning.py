@@ -209,7 +209,7 @@ class Returns:
                     if past:
                         await self._close(loan.loan_id, loan.record, how=EXPIRED, confirmed=False, end=journal.expired)
                     else:
-                        await self._put_off(loan.loan_id, loan.record, loan.attempts, str(failure))
+                        await self._put_off(loan, str(failure))
                 else:
                     await self._close(loan.loan_id, loan.record, how=how, confirmed=True, end=journal.returned)
             self._unstored.pop(loan.loan_id, None)
@@ -218,6 +218,7 @@ class Returns:
             self._unstored[loan.loan_id] = loan.credential
             log.warning("giving back could not be recorded; tried again", loan=loan.loan_id, reason=failure.log)
         except Exception:
+            self._unstored[loan.loan_id] = loan.credential
             log.exception("giving back failed; the sweeper tries again", loan=loan.loan_id)
         finally:
             self._done(loan.loan_id)
@@ -246,12 +247,14 @@ class Returns:
         await self.store.write(work)
         reached("return.written")
 
-    async def _put_off(self, loan_id: str, record: dict[str, Any], attempts: int, reason: str) -> None:
+    async def _put_off(self, loan: Handback, reason: str) -> None:
         at = self.now()
 
         def work(connection: Connection) -> None:
-            for row_id, its in _together(connection, loan_id, record):
-                journal.not_returned(connection, row_id, attempts=attempts + 1, reason=reason, at=at)
+            if loan.style != "held":  # from here on the row is what remembers it
+                journal.keep(connection, self.store, loan.loan_id, loan.credential)
+            for row_id, its in _together(connection, loan.loan_id, loan.record):
+                journal.not_returned(connection, row_id, attempts=loan.attempts + 1, reason=reason, at=at)
                 self._recorded(connection, its, how=f"not confirmed: {reason}", confirmed=False, at=at)
 
         await self.store.write(work)
