@@ -14,6 +14,7 @@ from functools import partial
 
 import anyio
 
+from loaner import fences
 from loaner.catalog import BoundCall
 from loaner.clock import Now
 from loaner.errors import (
@@ -123,6 +124,7 @@ class Lender:
         """
         loan_id, body, provider = secrets.token_hex(16), record.body(), bound.operation.provider
         while True:
+            await self._unfenced(need.party)
             grant, token = await self.refresher.fresh(need.grant_id, provider, need.connector)
             ask, at = Ask(provider, need.connector, grant, token, scope), self.now()
             intend = partial(
@@ -143,7 +145,7 @@ class Lender:
     async def _minted(self, ask: Ask, loan_id: str, record: OpenRecord, rung: str | None, party: Party) -> Loan:
         """The credential, sealed in the journal before anyone can use it; :class:`PolicyDenied` behind a fence."""
         try:
-            minted, ask = await self._accepted(ask)
+            minted, ask = await self._accepted(ask, party)
             reached("mint.answered")
         except Unanswered as failure:
             error = ProviderUnavailable(
@@ -187,37 +189,50 @@ class Lender:
             raise
         return loan
 
-    async def _accepted(self, ask: Ask) -> tuple[Minted, Ask]:
+    async def _accepted(self, ask: Ask, party: Party) -> tuple[Minted, Ask]:
         """Mint; where the provider does not honour the grant's token, once more with a renewed one.
 
         Raises :class:`GrantBroken` when the grant is over, or does not mint although it was just renewed.
         """
         try:
-            return await self._narrowest(ask)
+            return await self._narrowest(ask, party)
         except GrantBroken:
+            await self._unfenced(party)
             grant, token = await self.refresher.renewed(ask.grant, ask.provider, ask.connector)
         ask = replace(ask, grant=grant, grant_token=token)
         try:
-            return await self._narrowest(ask)
+            return await self._narrowest(ask, party, again=True)
         except GrantBroken:
             await self.refresher.disable(grant, "the provider refused its token")
             raise
 
-    async def _narrowest(self, ask: Ask) -> tuple[Minted, Ask]:
+    async def _narrowest(self, ask: Ask, party: Party, *, again: bool = False) -> tuple[Minted, Ask]:
         """Mint what the call needs or, where the provider accepts either and the app has only the other, that.
 
-        Raises what the first attempt raised when none can be had.
+        Raises what the first attempt raised when none can be had. ``again``: none of them is the first request.
         """
         style = self.styles[ask.provider.lending.style]
         refusal: ScopeNotGrantable | None = None
         for permissions in (ask.scope.permissions, *ask.scope.alternatives):
             one = replace(ask, scope=ask.scope.instead(permissions))
             try:
+                if again or refusal:
+                    await self._unfenced(party)
                 reached("mint.before")
                 return await style.mint(one), one
             except ScopeNotGrantable as refused:
                 refusal = refusal or refused
         raise refusal or ScopeNotGrantable(f"{ask.provider.title} cannot give {ask.scope.told()}.")
+
+    async def _unfenced(self, party: Party) -> None:
+        """A look before a request that no intent has just been admitted for. Raises :class:`PolicyDenied`.
+
+        Nothing is decided by it, the intent decides; it keeps a grant from being refreshed for a call that is stopped,
+        and a slow mint from being followed by another after ``stop`` has given up waiting for it.
+        """
+        for fence in await self.store.read(fences.listed):
+            if fence.covers(party):
+                raise fence.refusal()
 
     def _loan(self, loan_id: str, ask: Ask, minted: Minted) -> Loan:
         needed = ask.scope.permissions

@@ -1,0 +1,114 @@
+"""Behind a fence nothing is asked of a provider any more: no refresh before the mint, and no second mint after it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+
+from journeys.town import Town, error_of
+from loaner import fences
+from loaner.caller import Agent, Caller, Subject
+from loaner.fences import Fence
+from loaner.lending.loan import Ask, Minted
+from loaner.lending.token_scoped import TokenScoped
+from loaner.provider_call import Answer
+from loaner.store.tables import grants
+
+COMMENT = {"owner": "acme", "repo": "web", "issue_number": 1, "body": "From a test"}
+ISSUE = {"owner": "acme", "repo": "web", "issue_number": 1}
+OPERATOR = Caller(Subject("local", "olga"), Agent("loaner revoke", verified=False), "sandbox", "here", "olga")
+
+
+@pytest.fixture
+async def linked(acme: Town) -> Town:
+    """A town where alice has connected GitHub and Linear."""
+    async with acme.agent() as agent:
+        assert not (await acme.call(agent, "github_get_me", {})).is_error
+        assert not (await acme.call(agent, "linear_list_teams", {})).is_error
+    await acme.settled()
+    return acme
+
+
+async def stopped(town: Town) -> None:
+    """Another process stops the agent."""
+    fence = Fence("agent", "test-agent", "olga", town.loaner.now())
+    await town.loaner.store.write(lambda c: fences.put_up(c, fence))
+
+
+def mints(town: Town, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How the provider answers each mint from now on; meanwhile the agent is stopped."""
+    exchange, statuses = town.loaner.transport.exchange, list[int]()
+
+    async def overtaken(method: str, url: str, **named: Any) -> Answer:
+        answer = await exchange(method, url, **named)
+        if url.endswith("/token/scoped"):
+            statuses.append(answer.status)
+            await stopped(town)
+        return answer
+
+    monkeypatch.setattr(town.loaner.transport, "exchange", overtaken)
+    return statuses
+
+
+@pytest.mark.parametrize("tool", ["github_get_me", "linear_list_teams"])
+async def test_no_grant_is_refreshed_for_an_agent_that_is_stopped(linked: Town, tool: str) -> None:
+    past = update(grants).values(expires_at=linked.loaner.now())
+    await linked.loaner.store.write(lambda c: c.execute(past) and None)
+    before = linked.ledger()
+    await linked.loaner.stopper.stop("agent", "test-agent", OPERATOR)
+    async with linked.agent() as agent:
+        assert error_of(await agent.call_tool(tool, {}))["rule"] == "fence"
+    assert [one for one in linked.ledger() if one["provider"] != "idp"] == [
+        one for one in before if one["provider"] != "idp"
+    ]
+    async with linked.agent(name="another-agent") as agent:
+        assert not (await agent.call_tool(tool, {})).is_error
+
+
+async def test_a_mint_that_is_not_honoured_is_not_repeated_behind_a_fence(
+    linked: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    linked.fault("github", "status:404", path="/token/scoped", count=1)
+    users, statuses = len(linked.ledger(provider="github", kind="user")), mints(linked, monkeypatch)
+    async with linked.agent() as agent:
+        assert error_of(await agent.call_tool("github_issue_read", ISSUE))["rule"] == "fence"
+    assert statuses == [404]
+    assert len(linked.ledger(provider="github", kind="user")) == users, "nor is the grant renewed for it"
+    assert await linked.open_loans() == []
+
+
+async def test_a_grant_that_was_renewed_meanwhile_mints_nothing_behind_a_fence(
+    linked: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    linked.fault("github", "status:404", path="/token/scoped", count=1)
+    refresher, asked = linked.loaner.lender.refresher, list[Ask]()
+    renewed, mint = refresher.renewed, TokenScoped.mint
+
+    async def overtaken(*about: Any) -> Any:
+        done = await renewed(*about)
+        await stopped(linked)
+        return done
+
+    async def counted(style: TokenScoped, ask: Ask) -> Minted:
+        asked.append(ask)
+        return await mint(style, ask)
+
+    monkeypatch.setattr(refresher, "renewed", overtaken)
+    monkeypatch.setattr(TokenScoped, "mint", counted)
+    async with linked.agent() as agent:
+        assert error_of(await agent.call_tool("github_issue_read", ISSUE))["rule"] == "fence"
+    assert len(asked) == 1
+    assert await linked.open_loans() == []
+
+
+async def test_no_other_permission_is_tried_behind_a_fence(linked: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with linked.agent() as agent:
+        asked = await agent.call_tool("github_add_issue_comment", COMMENT)
+        assert (await linked.decide(asked)).state == "approved"
+        linked.fault("github", "status:422", path="/token/scoped", count=1)
+        statuses = mints(linked, monkeypatch)
+        assert error_of(await agent.call_tool("github_add_issue_comment", COMMENT))["rule"] == "fence"
+    assert statuses == [422]
+    assert await linked.open_loans() == []
