@@ -75,6 +75,7 @@ async def served(app: Any, listener: socket.socket, *, lifespan: Literal["on", "
         lifespan=lifespan,
         ws="none",
         server_header=False,
+        proxy_headers=False,  # who connects is what the socket says: anybody here may write such a header
         timeout_graceful_shutdown=_PATIENCE,
     )
     server = _Quiet(config)

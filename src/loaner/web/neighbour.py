@@ -7,39 +7,54 @@ the owner of the browser's end.
 from __future__ import annotations
 
 import os
-import socket
 import struct
 import sys
+from collections.abc import Sequence
+from ipaddress import IPv4Address, ip_address
 from pathlib import Path
 
 Address = tuple[str, int]
-_TABLE = Path("/proc/net/tcp")
+_TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
 _LOCAL, _REMOTE, _UID = 1, 2, 7  # columns, see proc(5)
 
 
-def is_another_user(peer: Address, here: Address, *, table: Path = _TABLE, me: int | None = None) -> bool:
+def is_another_user(
+    peer: Address, here: Address, *, tables: Sequence[Path] = _TABLES, me: int | None = None
+) -> bool:
     """Is the browser's end known to belong to somebody else? Unknown is not known: elsewhere than on Linux, and
     behind relays, this defends nothing. Root may do anything anyway."""
-    owner = _owner(peer, here, table)
+    owner = owner_of(peer, here, tables)
     mine = me if me is not None else getattr(os, "getuid", lambda: -1)()
     return owner is not None and owner not in {0, mine}
 
 
-def _owner(peer: Address, here: Address, table: Path) -> int | None:
+def owner_of(peer: Address, here: Address, tables: Sequence[Path] = _TABLES) -> int | None:
+    """The user id of the peer's end of a connection to ``here``; ``None`` where nothing tells it.
+
+    The same connection stands in the one table or the other by the family of the socket at that end: a program may
+    reach 127.0.0.1 from a socket of IPv6 too.
+    """
     if not sys.platform.startswith("linux"):
         return None
     try:
-        wanted = (_written(peer), _written(here))
-        for line in table.read_text("ascii").splitlines()[1:]:
-            columns = line.split()
-            if (columns[_LOCAL], columns[_REMOTE]) == wanted:
-                return int(columns[_UID])
-    except (OSError, ValueError, IndexError, struct.error):
+        wanted = {(_written(peer, mapped=mapped), _written(here, mapped=mapped)) for mapped in (False, True)}
+    except (ValueError, struct.error):
         return None
+    for table in tables:
+        try:
+            for line in table.read_text("ascii").splitlines()[1:]:
+                columns = line.split()
+                if (columns[_LOCAL], columns[_REMOTE]) in wanted:
+                    return int(columns[_UID])
+        except (OSError, ValueError, IndexError):
+            continue
     return None
 
 
-def _written(address: Address) -> str:
-    """``127.0.0.1:8787`` as the table writes it: ``0100007F:2253``, the address in the machine's byte order."""
-    (number,) = struct.unpack("=I", socket.inet_aton(address[0]))
-    return f"{number:08X}:{address[1]:04X}"
+def _written(address: Address, *, mapped: bool) -> str:
+    """``127.0.0.1:8787`` as a table writes it: ``0100007F:2253``, each word in the machine's byte order; ``mapped``, as
+    the IPv6 address that stands for it (RFC 4291 §2.5.5.2)."""
+    host = ip_address(address[0])
+    packed = b"\x00" * 10 + b"\xff\xff" + host.packed if mapped and isinstance(host, IPv4Address) else host.packed
+    words = struct.unpack(f"={len(packed) // 4}I", packed)
+    return f"{''.join(f'{word:08X}' for word in words)}:{address[1]:04X}"
