@@ -94,6 +94,8 @@ FORGERIES: dict[str, Callable[[], str]] = {
     "nobody's agent": lambda: task(client_id=REMOVE),
     "expired": lambda: task(iat=AT - 600, exp=AT),
     "from the future": lambda: task(iat=AT + 60, exp=AT + 600),
+    "not to be used yet": lambda: task(nbf=AT + 60),
+    "not to be used before something": lambda: task(nbf="later"),
     "longer than a task": lambda: task(exp=AT + 9 * 3600),
     "without an end": lambda: task(exp=REMOVE),
     "with an end that is true": lambda: task(exp=True),

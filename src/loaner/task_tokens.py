@@ -117,10 +117,11 @@ class TaskTokens:
         if _agent(claims) != caller.agent.name:
             raise _refused("agent")
         now = self._now().timestamp()
-        issued, expires = claims["iat"], claims["exp"]
-        if not jwts.is_instant(issued) or not jwts.is_instant(expires):
+        times = claims["iat"], claims["exp"], claims.get("nbf", claims["iat"])
+        if not all(map(jwts.is_instant, times)):
             raise _refused("times")
-        if not issued <= now + jwts.SKEW or now >= expires or not 0 < expires - issued <= LONGEST:
+        issued, expires, begins = times
+        if max(issued, begins) > now + jwts.SKEW or now >= expires or not 0 < expires - issued <= LONGEST:
             raise _refused("times")
         name = claims["jti"]
         if not isinstance(name, str) or not 1 <= len(name) <= _MAX_NAME:
