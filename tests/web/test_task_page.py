@@ -54,3 +54,18 @@ async def test_no_issuer_speaks_for_a_person_behind_a_fence(local: House) -> Non
     with pytest.raises(PolicyDenied):
         await local.consents.tasks.require(replace(caller(), task=signed))
     assert await local.consents.tasks.of_person(caller().subject) == []
+
+
+@pytest.mark.parametrize(("answer", "state"), [("deny", "denied"), ("approve", "approved")])
+async def test_the_largest_task_can_be_answered(local: House, answer: str, state: str) -> None:
+    """As many tools and resources as may be proposed, all left as they are: a no must never be too long to say."""
+    tools = [one.tool for one in local.catalog.operations if one.effect != "destructive"][:20]
+    resources = [f"acme/repository-{number}" for number in range(20)]
+    assert len(tools) == len(resources)
+    wanted = WANTED | {"operations": [{"tool": tool} for tool in tools], "resources": resources}
+    with pytest.raises(ConsentNeeded) as asked:
+        await local.consents.tasks.propose(caller(), Proposal.of(wanted))
+    browser = local.browser()
+    await browser.open(asked.value.invitation.url)
+    await browser.press(answer)
+    assert browser.state == state, browser.text

@@ -24,7 +24,8 @@ from loaner.web.site import Site
 
 log = structlog.get_logger(__name__)
 MAX_BODY = 16 * 1024
-_MAX_FIELDS = 20
+_MAX_FIELDS = 80
+"""A task of twenty tools and twenty resources has 63 on its page; what they may say is bounded with the body."""
 _HEADERS = {
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
