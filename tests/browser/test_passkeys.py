@@ -66,6 +66,21 @@ async def test_without_a_passkey_the_page_leads_to_making_one(street: Street) ->
     assert ada.page.url == needed.invitation.url
 
 
+async def test_a_passkey_that_was_begun_before_the_first_is_no_second_one(street: Street) -> None:
+    """An agent's own browser asks for a passkey while there is none, and finishes once the person has made theirs."""
+    place = await street.place(**WITH_PASSKEY)
+    agent = await street.visitor(place, "alice")
+    await agent.gets_an_authenticator()
+    await agent.open("/passkeys")
+    await agent.press("Make a passkey")
+    ada = await street.visitor(place, "alice")
+    await ada.gets_an_authenticator()
+    await ada.makes_a_passkey()
+    await agent.page.get_by_role("button", name="Make a passkey").click()
+    await agent.page.get_by_text("No passkey was made").wait_for()
+    assert len(await place.loaner.store.read(lambda c: c.execute(select(passkeys.c.id)).all())) == 1
+
+
 async def test_an_authenticator_that_does_not_look_who_is_there_is_refused(street: Street) -> None:
     """User verification is required: a touch alone would prove the computer, not the person."""
     place, ada, session = await at_home(street)

@@ -49,7 +49,8 @@ class PasskeyPages:
             if not await self.passkeys.keep(visit.session, visit.subject, proof):
                 raise Refused(HTTPStatus.FORBIDDEN, "No passkey was made. Nothing was changed.")
             return pages.see_other(back)
-        if await self.passkeys.of(visit.subject):
+        another = bool(await self.passkeys.of(visit.subject))
+        if another:
             if not proof:
                 return await self._prove(visit, "add", "/passkeys", "Add another passkey?")
             if await self.passkeys.proven(visit.session, visit.subject, "add", proof) is None:
@@ -58,7 +59,7 @@ class PasskeyPages:
             "passkey.html",
             scripts="'self'",
             kind="create",
-            options=await self.passkeys.invite(visit.session, visit.subject),
+            options=await self.passkeys.invite(visit.session, visit.subject, proven=another),
             title="Make a passkey for loaner?",
             action=f"/passkeys?to={back}",
             decision="keep",

@@ -58,12 +58,15 @@ class Passkeys:
         self._key = store.sealed.holder.derive("passkeys")
 
     async def of(self, subject: Subject) -> list[Passkey]:
-        """Those of one person, the oldest first. A row that was altered behind our back is none of them."""
+        """Those of one person, the oldest first."""
+        return await self.store.read(lambda c: self._of(c, subject))
+
+    def _of(self, connection: Connection, subject: Subject) -> list[Passkey]:
+        """A row that was altered behind our back is none of them."""
         query = select(passkeys).where(passkeys.c.subject == subject.key).order_by(passkeys.c.created_at)
-        rows = await self.store.read(lambda c: c.execute(query).all())
         return [
             Passkey(row.id, row.public_key, row.sign_count, row.created_at, row.used_at)
-            for row in rows
+            for row in connection.execute(query)
             if hmac.compare_digest(row.tag, self._tag(subject, row.id, row.public_key))
         ]
 
@@ -78,14 +81,14 @@ class Passkeys:
         )
         return webauthn.options_to_json(options)
 
-    async def invite(self, session: Session, subject: Subject) -> str:
-        """Options for ``navigator.credentials.create``."""
+    async def invite(self, session: Session, subject: Subject, *, proven: bool) -> str:
+        """Options for ``navigator.credentials.create``. ``proven``: with a passkey that was there before."""
         options = webauthn.generate_registration_options(
             rp_id=self._rp_id(),
             rp_name="loaner",
             user_name=session.display or subject.sub,
             user_id=sha256(subject.key.encode()).digest(),
-            challenge=await self._challenge(session, "keep", {}),
+            challenge=await self._challenge(session, "keep", {"proven": "yes"} if proven else {}),
             timeout=int(PATIENCE.total_seconds() * 1000),
             authenticator_selection=AuthenticatorSelectionCriteria(
                 resident_key=ResidentKeyRequirement.PREFERRED, user_verification=_REQUIRED
@@ -122,7 +125,7 @@ class Passkeys:
 
     async def keep(self, session: Session, subject: Subject, proof: str) -> bool:
         """Keep a new passkey of this person; whether it is one."""
-        challenge, _ = await self._spent(session, "keep")
+        challenge, form = await self._spent(session, "keep")
         if challenge is None:
             return False
         try:
@@ -139,6 +142,9 @@ class Passkeys:
 
         def work(connection: Connection) -> bool:
             if connection.execute(select(passkeys.c.id).where(passkeys.c.id == name)).first():
+                return False
+            # Asked for when there was none, and there is one now: the first was taken on trust, and no second is.
+            if "proven" not in form and self._of(connection, subject):
                 return False
             connection.execute(
                 passkeys.insert().values(
