@@ -87,7 +87,7 @@ class Journey:
             record.ruled(ruling, version=self.policy.version)
             connector = self.connectors.choose(operation.provider.name, caller)
             record.asked(operation, bound, connector=connector.name)
-            consent = await self.consents.obtain(caller, bound, scope, ruling, connector)  # or ConsentNeeded
+            consent = await self.consents.obtain(caller, bound, scope, ruling, connector, task=task)  # or asks
             record.consented(consent)
             record.task = consent.task
             account = Account.of(operation.provider, consent.grant)
@@ -125,7 +125,7 @@ class Journey:
         task = await self.consents.tasks.inside(caller, wider, scope)
         ruling = self.policy.rule(caller, wider, scope, self.now(), task=task)
         try:
-            consent = await self.consents.obtain(caller, wider, scope, ruling, connector)
+            consent = await self.consents.obtain(caller, wider, scope, ruling, connector, task=task)
         except ConsentNeeded as asked:
             return asked.stepping_up(refused)
         if consent.approval_id:

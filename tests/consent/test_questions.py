@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import anyio
@@ -13,6 +14,7 @@ from loaner.consent import pending
 from loaner.errors import ConsentNeeded, PolicyDenied
 from loaner.policy import Refused
 from loaner.scope import derive
+from loaner.settings import Settings
 from loaner.store.tables import consents as table
 
 
@@ -214,3 +216,39 @@ async def test_a_poller_that_died_is_replaced(local: House) -> None:
     assert not await local.store.write(lambda c: pending.lease_poll(c, handle, at=at, until=at + lease))
     later = at + lease * 2
     assert await local.store.write(lambda c: pending.lease_poll(c, handle, at=later, until=later + lease))
+
+
+@pytest.mark.parametrize("differs", ["environment", "connectors"])
+async def test_a_server_leaves_alone_what_it_cannot_finish(local: House, differs: str) -> None:
+    """Over one store it would fail the question of a server of another environment, or with other connectors."""
+    needed = await local.asked(("github_get_repository", {"owner": "acme", "repo": "web"}))
+    browser = local.browser(github="alice")
+    await browser.open(needed.invitation.url)
+    await browser.press("approve")
+    local.pass_time(seconds=6)
+    elsewhere = local.consents_of_another_process()
+    theirs = {"environment": {"settings": Settings(environment="production")}, "connectors": {"connectors": ()}}
+    elsewhere.connecting = replace(elsewhere.connecting, **theirs[differs])
+    before = await local.rows(table)
+    await elsewhere.poll_due()
+    assert await local.rows(table) == before, "neither asked for nor given up"
+    await local.consents.poll_due()
+    assert await local.rows(table) != before
+
+
+async def test_one_question_that_goes_wrong_ends_no_server(local: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = 0
+
+    async def broken() -> None:
+        nonlocal looks
+        looks += 1
+        raise KeyError("a provider that only another server knows")
+
+    monkeypatch.setattr(local.consents, "poll_due", broken)
+    monkeypatch.setattr("loaner.consent.consents.LOOK_AGAIN", 0.001)
+    async with anyio.create_task_group() as group:
+        await group.start(local.consents.run)
+        with anyio.fail_after(5):
+            while looks < 3:
+                await anyio.lowlevel.checkpoint()
+        group.cancel_scope.cancel()

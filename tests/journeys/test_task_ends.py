@@ -93,3 +93,29 @@ async def test_a_write_that_its_task_ended_in_may_have_happened(acme: Town) -> N
     assert error_of(answers[0])["code"] == "outcome_unknown", text_of(answers[0])
     await acme.settled()
     assert await acme.open_loans() == []
+
+
+async def test_a_task_that_ends_between_the_rules_and_the_yes_lets_nothing_out(
+    acme: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The call was ruled as a part of the task; it must not go out as a call of none, counted by nobody."""
+    tasks = acme.loaner.consents.tasks
+    inside = tasks.inside
+
+    async def overtaken(*args: Any) -> str | None:
+        found = await inside(*args)
+        if found:
+            assert await tasks.end_of(found, alice(acme), why="ended by its person")
+        return found
+
+    async with acme.agent() as agent:
+        await agreed(acme, agent)
+        assert not (await acme.call(agent, "github_issue_read", ISSUE)).is_error
+        await acme.settled()
+        before = len(acme.ledger(kind="scoped"))
+        with monkeypatch.context() as patch:
+            patch.setattr(tasks, "inside", overtaken)
+            refused = await agent.call_tool("github_issue_read", ISSUE)
+    assert error_of(refused)["code"] == "policy_denied"
+    assert "task-ended" in text_of(refused)
+    assert len(acme.ledger(kind="scoped")) == before

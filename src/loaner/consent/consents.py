@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import anyio
 import structlog
@@ -68,9 +69,16 @@ class Consents:
     # What a call asks.
 
     async def obtain(
-        self, caller: Caller, bound: BoundCall, scope: Scope, ruling: Ruling, connector: Connector
+        self,
+        caller: Caller,
+        bound: BoundCall,
+        scope: Scope,
+        ruling: Ruling,
+        connector: Connector,
+        *,
+        task: str | None = None,
     ) -> Consent:
-        """The consent that covers this call; one use of its approval is taken.
+        """The consent that covers this call; one use of its approval is taken. ``task``: the one that the rules saw.
 
         Raises :class:`~loaner.errors.PolicyDenied`, :class:`~loaner.errors.ConsentNeeded`,
         :class:`~loaner.errors.ConsentDenied`, :class:`~loaner.errors.ConsentExpired`,
@@ -82,6 +90,11 @@ class Consents:
         running = await self.tasks.binding(caller)
         if caller.task is not None and not running:
             raise PolicyDenied("the task that came with this call is over.", rule="task-ended")
+        if task is not None and task not in {one.id for one in running}:
+            # It was ruled as a part of that task, and would go out as a call of none.
+            raise PolicyDenied(
+                "the task that this call was a part of has just ended.", rule="task-ended", do="Call it again."
+            )
         call = self._call(caller, bound, scope, ruling, connector, task=running[0].id if caller.task else None)
         # While a task runs, reads are counted too: what was agreed beforehand is all that tells a call apart.
         asks = isinstance(ruling, Ask) or bool(running)
@@ -239,12 +252,13 @@ class Consents:
                 await self.sweep()
             except LoanerError as failure:  # the store is away: the calls say so, and this goes on when it is back
                 log.warning("consents not moved on", code=failure.code, reason=failure.log)
+            except Exception:  # whatever is wrong with one question, the calls go on and the next look comes
+                log.exception("consents not moved on")
             await anyio.sleep(LOOK_AGAIN)
 
     async def poll_due(self) -> None:
         """Move on every device flow whose time has come. Safe to run in several processes."""
-        at = self.now()
-        for handle in await self.store.read(lambda c: pending.due(c, at)):
+        for handle in await self._due():
             await self._linking.poll(handle)
 
     async def sweep(self) -> int:
@@ -255,15 +269,20 @@ class Consents:
     async def _moved_on(self, caller: Caller, scope: Scope, connector: Connector) -> bool:
         """Did a device flow of this caller end just now, because it was time to ask the provider?"""
         at, moved = self.now(), False
-        due = await self.store.read(lambda c: set(pending.due(c, at)))
+        due = await self._due()
         for asked in await self.store.read(lambda c: pending.open_of(c, caller.subject, at)) if due else ():
             if asked.handle in due and (asked.provider, asked.connector) == (scope.provider, connector.name):
                 moved = await self._advanced(asked.handle) not in pending.OPEN or moved
         return moved
 
+    async def _due(self) -> set[str]:
+        at, environment, connectors = self.now(), self.connecting.settings.environment, self.connecting.connectors
+        names = [connector.name for connector in connectors]
+        due = partial(pending.due, at=at, environment=environment, connectors=names)
+        return set(await self.store.read(due))
+
     async def _advanced(self, handle: str) -> State | None:
-        at = self.now()
-        if handle in await self.store.read(lambda c: pending.due(c, at)):
+        if handle in await self._due():
             await self._linking.poll(handle)
         return await self.state(handle)
 

@@ -10,11 +10,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, delete, or_, select, update
 
 from loaner import fences
 from loaner.caller import Agent, Caller, Subject
@@ -147,10 +148,14 @@ def open_of(connection: Connection, subject: Subject, at: datetime) -> list[Pend
     return [found for row in rows if (found := _pending(row))]
 
 
-def due(connection: Connection, at: datetime) -> list[str]:
-    """Handles whose device flow may be polled now."""
-    rows = connection.execute(select(consents.c.handle).where(consents.c.state == "linking", _pollable(at), *_open(at)))
-    return [row.handle for row in rows]
+def due(connection: Connection, at: datetime, *, environment: str, connectors: Collection[str]) -> list[str]:
+    """Handles whose device flow may be polled now, by a server of this environment that has these connectors.
+
+    Another server over the same store may have others, and only it can finish theirs.
+    """
+    ours = and_(consents.c.environment == environment, consents.c.connector.in_(connectors))
+    waiting = select(consents.c.handle).where(consents.c.state == "linking", ours, _pollable(at), *_open(at))
+    return [row.handle for row in connection.execute(waiting)]
 
 
 def move(connection: Connection, handle: str, *, to: State, at: datetime, **columns: Any) -> bool:
@@ -239,11 +244,6 @@ def sweep(connection: Connection, at: datetime) -> int:
     )
     connection.execute(delete(consents).where(consents.c.expires_at < at - KEPT_FOR))
     return closed.rowcount
-
-
-def count_open(connection: Connection, subject: Subject, at: datetime) -> int:
-    query = select(func.count()).select_from(consents).where(consents.c.subject == subject.key, *_open(at))
-    return connection.execute(query).scalar_one()
 
 
 def _open(at: datetime) -> tuple[ColumnElement[bool], ...]:

@@ -18,9 +18,7 @@ _TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
 _LOCAL, _REMOTE, _UID = 1, 2, 7  # columns, see proc(5)
 
 
-def is_another_user(
-    peer: Address, here: Address, *, tables: Sequence[Path] = _TABLES, me: int | None = None
-) -> bool:
+def is_another_user(peer: Address, here: Address, *, tables: Sequence[Path] = _TABLES, me: int | None = None) -> bool:
     """Is the browser's end known to belong to somebody else? Unknown is not known: elsewhere than on Linux, and
     behind relays, this defends nothing. Root may do anything anyway."""
     owner = owner_of(peer, here, tables)
