@@ -20,7 +20,12 @@ def faults() -> None:
 @fault.command()
 def add(
     provider: Annotated[str, typer.Argument(help="github, slack, linear or idp.")],
-    kind: Annotated[str, typer.Argument(help="status:503, rate_limit, hang, slow_drip, half_close or wrong_scope.")],
+    kind: Annotated[
+        str,
+        typer.Argument(
+            help="status:503, after:503 (once it has acted), rate_limit, hang, slow_drip, half_close or wrong_scope."
+        ),
+    ],
     path: Annotated[str, typer.Option(help="Only requests whose path holds this.")] = "",
     count: Annotated[int | None, typer.Option(min=1, help="How many times; until cleared if not given.")] = None,
 ) -> None:

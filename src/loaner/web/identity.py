@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from starlette.requests import Request
 from loaner import jwts
 from loaner.caller import Subject
 from loaner.clock import Now
+from loaner.consent import codes
 from loaner.jwks import IssuerKeys, IssuerUnreachable
 from loaner.provider_call import ProviderTransport, Unanswered
 from loaner.settings import IdentitySettings
@@ -75,7 +75,6 @@ class OidcIdentity:
         return None
 
     async def sign_in_url(self, browser: str, state: str) -> str:
-        digest = hashlib.sha256(_derived("verifier", browser, state).encode()).digest()
         query = {
             "response_type": "code",
             "client_id": self.settings.client_id,
@@ -83,7 +82,7 @@ class OidcIdentity:
             "scope": "openid profile",
             "state": state,
             "nonce": _derived("nonce", browser, state),
-            "code_challenge": base64.urlsafe_b64encode(digest).rstrip(b"=").decode(),
+            "code_challenge": codes.challenge_of(_derived("verifier", browser, state)),
             "code_challenge_method": "S256",
         } | ({"prompt": "login", "max_age": "0"} if self.fresh else {})
         return f"{await self._endpoint('authorization_endpoint')}?{urlencode(query)}"
