@@ -64,6 +64,27 @@ def test_what_cannot_be_told_is_not_known(tmp_path: Path, ends: Ends, text: str)
 
 
 @linux
+@pytest.mark.parametrize("host", [loopback(), mapped()], ids=["IPv4", "IPv6"])
+def test_an_end_that_hides_while_ours_is_told_is_somebody_elses(tmp_path: Path, ends: Ends, host: str) -> None:
+    file = table(tmp_path, 1000, host)
+    file.write_text("".join(file.read_text().splitlines(keepends=True)[:2]))
+    assert is_another_user(*ends, tables=[file], me=1000)
+    assert not is_another_user(*ends, tables=[file, tmp_path / "missing"], me=1000), "it may stand in the other"
+
+
+@linux
+def test_a_row_that_was_passed_over_is_looked_for_again(
+    tmp_path: Path, ends: Ends, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel writes a table in pieces, and a busy computer changes it meanwhile."""
+    file = table(tmp_path, 1000, loopback())
+    whole = file.read_text()
+    looks = iter(["".join(whole.splitlines(keepends=True)[:2]), whole])
+    monkeypatch.setattr(Path, "read_text", lambda *_: next(looks))
+    assert not is_another_user(*ends, tables=[file], me=1000)
+
+
+@linux
 @real
 @pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
 def test_a_real_connection_of_ours_is_ours_whatever_socket_it_comes_from(family: socket.AddressFamily) -> None:
