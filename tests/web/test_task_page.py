@@ -13,6 +13,7 @@ from loaner.caller import SuppliedTask
 from loaner.consent import Proposal
 from loaner.errors import ConsentNeeded, PolicyDenied
 from loaner.fences import Fence, put_up
+from loaner.scope import derive
 
 WANTED: dict[str, Any] = {
     "purpose": "announce the release",
@@ -69,3 +70,44 @@ async def test_the_largest_task_can_be_answered(local: House, answer: str, state
     await browser.open(asked.value.invitation.url)
     await browser.press(answer)
     assert browser.state == state, browser.text
+
+
+REVIEW = {"owner": "acme", "repo": "web", "pull_number": 4, "event": "APPROVE"}
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "shown"),
+    [
+        ("github_pull_request_review", REVIEW, ["with event exactly APPROVE", "without body"]),
+        ("github_add_issue_comment", {"issue_number": 12}, ["with issue_number exactly 12", "whatever it then says"]),
+        ("github_issue_read", {"issue_number": 12}, ["with issue_number exactly 12"]),
+    ],
+)
+async def test_the_page_says_what_of_a_call_is_left_to_the_agent(
+    local: House, tool: str, arguments: dict[str, Any], shown: list[str]
+) -> None:
+    wanted = {**WANTED, "operations": [{"tool": tool, "arguments": arguments}], "resources": ["acme/web"]}
+    with pytest.raises(ConsentNeeded) as asked:
+        await local.consents.tasks.propose(caller(), Proposal.of(wanted))
+    browser = local.browser()
+    await browser.open(asked.value.invitation.url)
+    assert [words for words in shown if words not in browser.text] == []
+    assert ("whatever it then says" in browser.text) is ("whatever it then says" in shown)
+
+
+async def test_what_is_not_named_beside_exact_arguments_may_not_be_said(local: House) -> None:
+    review = [{"tool": "github_pull_request_review", "arguments": REVIEW}]
+    wanted = {**WANTED, "operations": review, "resources": ["acme/web"]}
+    with pytest.raises(ConsentNeeded) as asked:
+        await local.consents.tasks.propose(caller(), Proposal.of(wanted))
+    browser = local.browser()
+    await browser.open(asked.value.invitation.url)
+    await browser.press("approve")
+
+    async def inside(**more: Any) -> bool:
+        bound = local.catalog["github_pull_request_review"].bind(REVIEW | more)
+        return await local.consents.tasks.inside(caller(), bound, derive(bound)) is not None
+
+    assert await inside()
+    assert not await inside(body="Looks good to me.")
+    assert not await inside(event="COMMENT", body="Hm.")

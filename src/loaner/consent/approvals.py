@@ -60,7 +60,7 @@ class Approval:
     def fits(self, call: Call) -> bool:
         """Is the call's tool, resource and what is fixed of its arguments within this approval?"""
         given = {name: plain_value(value) for name, value in call.arguments.items()}
-        fixed = all(name in given and given[name] == value for name, value in (self.fixed or {}).items())
+        fixed = all(given.get(name) == value for name, value in (self.fixed or {}).items())
         about = is_about(self.resources, call.names) if self.task else call.resource in self.resources
         bound = call.task in {None, self.task} or self.digest == call.digest
         return call.operation in self.operations and about and fixed and bound

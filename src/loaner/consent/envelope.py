@@ -27,9 +27,11 @@ class Item:
     effect: str
     summary: str
     fixed: Mapping[str, Any] = field(default_factory=dict)
-    """Arguments that must be exactly these; the others are free."""
+    """Arguments that must be exactly these, or absent where it is ``None``; the others are free."""
     resources: tuple[str, ...] = ()
     """Those of the task's resources that this tool is for; all of them if none is named."""
+    says: bool = False
+    """Something of what it writes is left to the agent."""
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from loaner.caller import Caller
 from loaner.catalog import Catalog
+from loaner.catalog.operation import Operation
 from loaner.connectors import Connectors
-from loaner.consent.envelope import MAX_COUNT, MAX_MINUTES, Envelope, Item
+from loaner.consent.envelope import MAX_COUNT, MAX_MINUTES, Envelope, Item, plain_value
 from loaner.errors import InvalidArguments, UnknownTool
 
 _Line = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")]
@@ -66,15 +68,28 @@ class Proposal(_Checked):
         if others := [one for one in wanted.resources if one not in self.resources]:
             raise InvalidArguments(f"{operation.tool}: {others[0]} is none of the task's resources.")
         connector = connectors.choose(operation.provider.name, caller).name
+        fixed = _fixed(operation, wanted.arguments)
+        written = {name for name, param in operation.params.items() if param.role == "content"}
         return Item(
             operation.tool,
             wanted.count,
             connector,
             operation.effect,
             operation.summary,
-            dict(wanted.arguments),
+            fixed,
             tuple(dict.fromkeys(wanted.resources)),
+            says=operation.effect != "read" and bool(written - set(fixed)),
         )
+
+
+def _fixed(operation: Operation, wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """Where arguments are to be exactly these, nothing optional may be said beside them."""
+    unsaid = {
+        name: plain_value(param.default)
+        for name, param in operation.params.items()
+        if wanted and param.role == "content" and not param.must_be_given and name not in wanted
+    }
+    return {**wanted, **unsaid}
 
 
 def _told(loc: tuple[int | str, ...], message: str) -> str:

@@ -188,12 +188,16 @@ def _told(running: Running) -> dict[str, Any]:
         "until": iso(running.task.expires_at),
         "operations": [
             {"tool": part.operations[0], "calls_left": part.uses_left}
-            | ({"arguments": dict(part.fixed)} if part.fixed else {})
+            | ({"arguments": named} if (named := _named(part.fixed)) else {})
             | ({"resources": list(part.resources)} if set(part.resources) != set(resources) else {})
             for part in running.left
         ],
         "resources": resources,
     }
+
+
+def _named(fixed: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {name: value for name, value in (fixed or {}).items() if value is not None}
 
 
 def _refuse_unknown(arguments: Mapping[str, Any], *known: str) -> None:
