@@ -10,7 +10,7 @@ import pytest
 from house import POST, House, caller
 from loaner.consent import Proposal
 from loaner.consent.envelope import Envelope, Item
-from loaner.errors import ConsentNeeded, LoanerError, RateLimited
+from loaner.errors import ConsentNeeded, LoanerError, PolicyDenied, RateLimited
 
 WHO = caller()
 POSTS = Proposal.of(
@@ -96,3 +96,24 @@ def test_trimming_a_resource_trims_each_tool_and_never_widens_one() -> None:
     freed = Envelope("announce", (one, two), ("#releases", "#general"), 60)
     assert not proposed.covers(freed), "the second tool would be for both"
     assert freed.covers(proposed)
+
+
+async def test_a_look_for_tasks_that_goes_wrong_is_not_the_last(local: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or a damaged row would end every call of the server, and no later end of a task would stop one."""
+    looks = iter([KeyError("of no kind that anybody thought of"), {"t"}])
+
+    def over(*_: object) -> set[str]:
+        found = next(looks)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    monkeypatch.setattr("loaner.consent.tasks.over", over)
+    monkeypatch.setattr("loaner.consent.task_calls.LOOK_EVERY", 0.001)
+    held = local.consents.tasks
+    async with anyio.create_task_group() as group:
+        group.start_soon(held.watch)
+        with pytest.raises(PolicyDenied, match="ended while it ran"), anyio.fail_after(10):
+            async with held.calls.during("t", changes=False):
+                await anyio.sleep_forever()
+        group.cancel_scope.cancel()

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 import anyio
+import structlog
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
@@ -27,6 +28,8 @@ from loaner.errors import InvalidArguments, LoanerError, PolicyDenied
 from loaner.scope import Scope
 from loaner.settings import ConsentSettings
 from loaner.store import Store
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -151,7 +154,13 @@ class Tasks:
 
         async def over(ids: Collection[str]) -> set[str]:
             at = self.now()
-            return await self.store.read(lambda c: tasks.over(c, ids, at))
+            try:
+                return await self.store.read(lambda c: tasks.over(c, ids, at))
+            except LoanerError:
+                raise  # the store is away, which is said there
+            except Exception:  # whatever is wrong with one row, the other calls go on and the next look comes
+                log.exception("the tasks could not be read")
+                return set()
 
         await self.calls.watch(over)
 
