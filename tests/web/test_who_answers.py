@@ -164,6 +164,32 @@ async def test_signing_in_gives_the_browser_a_new_session(shared_house: House) -
     assert thief.page.url.startswith(f"{ISSUER}/authorize")
 
 
+async def test_a_sign_in_that_was_only_begun_signs_nobody_out(shared_house: House) -> None:
+    """Any site can link to it; and the issuer may be away, or the person turn back."""
+    alice = await signed_in(shared_house, "alice")
+    cookie = alice.http.cookies["loaner-8787"]
+    await alice.open("/signin", headers={"Sec-Fetch-Site": "cross-site"})
+    assert alice.page.url.startswith(f"{ISSUER}/authorize")
+    state = parse_qs(urlsplit(alice.page.url).query)["state"][0]
+    await alice.open("/")
+    assert alice.page.url == f"{OURS}/"
+    await alice.open("/signin/callback", params={"state": state, "error": "access_denied"})
+    assert alice.page.status == 403
+    await alice.open("/")
+    assert alice.page.url == f"{OURS}/"
+    assert alice.http.cookies["loaner-8787"] == cookie
+
+
+async def test_signing_in_anew_ends_the_session_that_was_there(shared_house: House) -> None:
+    alice = await signed_in(shared_house, "alice")
+    before = alice.http.cookies["loaner-8787"]
+    await alice.open("/signin")
+    await alice.press("continue")
+    assert alice.page.url == f"{OURS}/"
+    assert alice.http.cookies["loaner-8787"] != before
+    assert len(await shared_house.rows(web_sessions)) == 1
+
+
 async def test_a_sign_in_comes_back_once_and_to_its_own_browser(shared_house: House) -> None:
     alice, other = shared_house.browser(), shared_house.browser()
     await alice.open("/signin")

@@ -108,6 +108,11 @@ class Sessions:
         )
         return session
 
+    async def expect_state(self, session: Session, state: str) -> None:
+        """Begin another sign-in in this session, in place of one that was begun before."""
+        begun = update(web_sessions).where(web_sessions.c.id_hash == session.id).values(state_hash=_hash(state))
+        await self.store.write(lambda c: c.execute(begun) and None)
+
     async def spend_state(self, session: Session, state: str) -> bool:
         """Use up the one-time state of a sign-in; a replay finds nothing to spend."""
         spent = (

@@ -41,7 +41,11 @@ class SignInPages:
         to = request.query_params.get("to", "/")
         back_to = urlsafe_b64encode((to if _OURS.fullmatch(to) else "/").encode()).decode()
         state = f"{secrets.token_urlsafe(32)}.{back_to}"
-        session = await self.sessions.start(None, state=state, instead=await self._session(request))
+        session = await self._session(request)
+        if session is None or session.subject is None:
+            session = await self.sessions.start(None, state=state, instead=session)
+        else:  # any site can send a browser here: who is signed in stays so until the issuer has answered
+            await self.sessions.expect_state(session, state)
         try:
             issuer = await self.site.identity.sign_in_url(session.browser, state)
         except SignInFailed as failure:
