@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -124,6 +126,30 @@ async def test_what_comes_unasked_on_a_kept_connection_answers_nothing() -> None
         answered.set()
         await hung_up.wait()
         assert (await transport.exchange("GET", server.url_of("/"))).body == 1
+
+
+class _Answers(asyncio.Protocol):
+    """A server that does not mind who leaves."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self.transport.write(answer(1))  # type: ignore[attr-defined]
+
+
+async def test_a_caller_who_goes_away_while_it_is_connected_leaves_nothing_open() -> None:
+    """At whatever step: a socket that nobody closed warns, and a warning is an error."""
+    server = await asyncio.get_running_loop().create_server(_Answers, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    async with ProviderTransport() as transport:
+        for step in range(400):
+            with anyio.move_on_after(step * 5e-6), suppress(Unanswered):
+                await transport.exchange("GET", url)
+        assert (await transport.exchange("GET", url)).body == 1
+    server.close()
+    await server.wait_closed()
+    gc.collect()
 
 
 async def test_a_caller_who_goes_away_takes_the_connection_along() -> None:

@@ -215,6 +215,7 @@ class Pool:
         self._tls: ssl.SSLContext | None = None
         self._idle: dict[tuple[str, str, str | None], list[_Connection]] = {}
         self._every = weakref.WeakSet[_Connection]()
+        self._making = set[asyncio.Task[_Connection]]()
         self._room = anyio.Semaphore(_AT_ONCE, fast_acquire=True)
 
     async def ask(self, request: Outgoing, *, cut: bool) -> Incoming:
@@ -231,6 +232,8 @@ class Pool:
     async def aclose(self) -> None:
         """Let go of every connection."""
         self._idle.clear()
+        if self._making:
+            await asyncio.wait(self._making, timeout=1)
         every = list(self._every)  # also those given up on just now, whose end is still to come
         for connection in every:
             connection.abort()
@@ -251,17 +254,35 @@ class Pool:
         return chosen
 
     async def _connected(self, request: Outgoing) -> _Connection:
-        host, secure = request.url.host, request.url.scheme == "https"
+        secure = request.url.scheme == "https"
         if secure and self._tls is None:
             self._tls = await anyio.to_thread.run_sync(self._make_tls)
+        making = asyncio.create_task(self._made(request, self._tls if secure else None))
+        self._making.add(making)
+        making.add_done_callback(self._making.discard)
+        # Beside the call: one that is cancelled just when the connection is there would drop it unclosed.
+        try:
+            return await asyncio.shield(making)
+        except asyncio.CancelledError:
+            making.add_done_callback(_let_go)
+            raise
+
+    async def _made(self, request: Outgoing, tls: ssl.SSLContext | None) -> _Connection:
+        host, secure = request.url.host, request.url.scheme == "https"
         with anyio.fail_after(_CONNECT):
             _, connection = await asyncio.get_running_loop().create_connection(
                 _Connection,
                 request.address or host,
                 request.url.port or (443 if secure else 80),
-                ssl=self._tls if secure else None,
+                ssl=tls,
                 server_hostname=host if secure else None,
                 happy_eyeballs_delay=0.25,
             )
         self._every.add(connection)
         return connection
+
+
+def _let_go(made: asyncio.Task[_Connection]) -> None:
+    """Nobody waits for this connection any more."""
+    if not made.cancelled() and made.exception() is None:
+        made.result().abort()
