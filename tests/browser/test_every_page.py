@@ -19,6 +19,7 @@ from street import DELETE, GITHUB, SLACK, SLACK_READ, TASK, Place, Street, Visit
 
 PICTURES = Path(__file__).parents[2] / "docs" / "pictures" if os.environ.get("TAKE_PICTURES") else None
 LOADS = 3
+FITS = "document.documentElement.scrollWidth <= innerWidth"
 SMALL = 120_000
 """Bytes of one picture."""
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"], "resultTypes": ["violations"]}
@@ -250,11 +251,20 @@ async def test_a_page_is_for_everybody(street: Street, name: str) -> None:
         await who.page.emulate_media(color_scheme=wanted["color_scheme"])
         found = await looked_at(who)
         assert found.violations_count == 0, f"{look}: {found.generate_report()}"
-        assert await who.page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{look} scrolls sideways"
+        assert await narrow_enough(who), f"{look} scrolls sideways"
         if PICTURES and name in PICTURED:
             await picture(who, PICTURES / f"{name}-{look}.png")
     told = [said for said in who.complaints if "status of 4" not in said]
     assert told == []
+
+
+async def narrow_enough(who: Visitor) -> bool:
+    for _ in range(LOADS):
+        try:
+            return bool(await who.page.evaluate(FITS))
+        except Error:
+            await who.page.wait_for_load_state()
+    return bool(await who.page.evaluate(FITS))
 
 
 async def looked_at(who: Visitor) -> AxeResults:
