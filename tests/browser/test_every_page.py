@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 import pytest
-from axe_playwright_python.async_playwright import Axe, AxeResults
+from axe_playwright_python.async_playwright import Axe
 from pictures import small
 from playwright.async_api import Error
 from street import DELETE, GITHUB, SLACK, SLACK_READ, TASK, Place, Street, Visitor
@@ -31,6 +31,7 @@ LOOKS: dict[str, dict[str, Any]] = {
 SLACK_TOOLS = {"tools": {"toolsets": ["slack"]}}
 PASSKEY = {"consent": {"presence": "passkey"}}
 NASTY = (SLACK[0], {"channel": "#releases", "text": "\u202egnp.exe\u2066 <b>bold</b> " + "unbreakable" * 60})
+Found = TypeVar("Found")
 Way = Callable[[Place, Visitor], Awaitable[None]]
 
 
@@ -249,32 +250,23 @@ async def test_a_page_is_for_everybody(street: Street, name: str) -> None:
             wanted["viewport"] | ({"width": 1040} if name in BROAD and look != "narrow" else {})
         )
         await who.page.emulate_media(color_scheme=wanted["color_scheme"])
-        found = await looked_at(who)
+        found = await undisturbed(who, lambda: Axe().run(who.page, options=RULES))
         assert found.violations_count == 0, f"{look}: {found.generate_report()}"
-        assert await narrow_enough(who), f"{look} scrolls sideways"
+        assert await undisturbed(who, lambda: who.page.evaluate(FITS)), f"{look} scrolls sideways"
         if PICTURES and name in PICTURED:
             await picture(who, PICTURES / f"{name}-{look}.png")
     told = [said for said in who.complaints if "status of 4" not in said]
     assert told == []
 
 
-async def narrow_enough(who: Visitor) -> bool:
+async def undisturbed(who: Visitor, look: Callable[[], Awaitable[Found]]) -> Found:
+    """A look at the page. One that waits for somebody loads itself anew now and then, in the middle of a look too."""
     for _ in range(LOADS):
         try:
-            return bool(await who.page.evaluate(FITS))
+            return await look()
         except Error:
             await who.page.wait_for_load_state()
-    return bool(await who.page.evaluate(FITS))
-
-
-async def looked_at(who: Visitor) -> AxeResults:
-    """What axe finds. A page that waits for somebody loads itself anew now and then, in the middle of this too."""
-    for _ in range(LOADS):
-        try:
-            return await Axe().run(who.page, options=RULES)
-        except Error:
-            await who.page.wait_for_load_state()
-    return await Axe().run(who.page, options=RULES)
+    return await look()
 
 
 async def picture(who: Visitor, file: Path) -> None:

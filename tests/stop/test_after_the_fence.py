@@ -21,16 +21,6 @@ ISSUE = {"owner": "acme", "repo": "web", "issue_number": 1}
 OPERATOR = Caller(Subject("local", "olga"), Agent("loaner revoke", verified=False), "sandbox", "here", "olga")
 
 
-@pytest.fixture
-async def linked(acme: Town) -> Town:
-    """A town where alice has connected GitHub and Linear."""
-    async with acme.agent() as agent:
-        assert not (await acme.call(agent, "github_get_me", {})).is_error
-        assert not (await acme.call(agent, "linear_list_teams", {})).is_error
-    await acme.settled()
-    return acme
-
-
 async def stopped(town: Town) -> None:
     """Another process stops the agent."""
     fence = Fence("agent", "test-agent", "olga", town.loaner.now())

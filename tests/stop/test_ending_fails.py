@@ -22,16 +22,6 @@ from loaner.store.tables import grants
 OPERATOR = Caller(Subject("local", "olga"), Agent("loaner revoke", verified=False), "sandbox", "here", "olga")
 
 
-@pytest.fixture
-async def linked(acme: Town) -> Town:
-    """A town where alice has connected GitHub and Linear."""
-    async with acme.agent() as agent:
-        assert not (await acme.call(agent, "github_get_me", {})).is_error
-        assert not (await acme.call(agent, "linear_list_teams", {})).is_error
-    await acme.settled()
-    return acme
-
-
 def alive(town: Town) -> set[str]:
     ledger = town.running.sandbox.ledger
     return {entry.provider for entry in ledger if entry.provider != "idp" and ledger.is_alive(entry)}
