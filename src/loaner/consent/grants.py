@@ -75,7 +75,7 @@ class Grants:
         """
         whose = {"subject": caller.subject.key, "connector": connector.name, "environment": caller.environment}
         rows = await self.store.read(lambda c: c.execute(_OF, whose).all())
-        found = [_grant(row) for row in rows]
+        found = [grant_of(row) for row in rows]
         if provider.lending.style == "held":
             found = [grant for grant in found if provider.covers(grant.permissions, needed)]
         return min(found, key=lambda grant: (len(provider.excess(grant.permissions, needed)), grant.id), default=None)
@@ -91,7 +91,7 @@ class Grants:
     async def _listed(self, wanted: ColumnElement[bool]) -> list[Grant]:
         query = select(grants).where(wanted, grants.c.state == "active")
         rows = await self.store.read(lambda c: c.execute(query.order_by(grants.c.created_at)).all())
-        return [_grant(row) for row in rows]
+        return [grant_of(row) for row in rows]
 
     async def forget_all(self, environment: str, *, reason: str) -> None:
         """End every grant of an environment here, where nothing is left at the provider to end."""
@@ -101,7 +101,7 @@ class Grants:
     async def get(self, grant_id: str) -> Grant:
         """Raises :class:`GrantBroken` when it is not active any more."""
         row = await self.store.read(lambda c: _active(c, grant_id))
-        return _grant(row)
+        return grant_of(row)
 
     async def tokens(self, grant_id: str, *, ending: bool = False) -> tuple[Grant, Secret, Secret | None]:
         """The grant as it is now, with its access and refresh token. For ``lending`` only.
@@ -109,7 +109,7 @@ class Grants:
         ``ending``: one that is lent on no more, to end it at the provider.
         """
         row = await self.store.read(lambda c: _one(c, grant_id, "revoking") if ending else _active(c, grant_id))
-        grant = _grant(row)
+        grant = grant_of(row)
         try:
             opened = self.store.sealed.open(
                 row.sealed, *_identity(grant.id, grant.subject, grant.connector, row.version)
@@ -176,7 +176,7 @@ class Grants:
                 created_at=at,
             )
         )
-        return _grant(_active(connection, grant_id))
+        return grant_of(_active(connection, grant_id))
 
     def renew(self, connection: Connection, grant: Grant, tokens: TokenSet, at: datetime) -> Grant:
         """Replace the tokens by refreshed ones, one version up; the old pair cannot be put back unnoticed."""
@@ -207,7 +207,7 @@ class Grants:
         )
         if changed.rowcount != 1:
             raise GrantBroken("the grant was ended while it was being refreshed.", do="Ask the user to connect again.")
-        return _grant(_one(connection, grant.id, "active", "revoking"))
+        return grant_of(_one(connection, grant.id, "active", "revoking"))
 
     def fence(self, connection: Connection, grant_id: str, *, reason: str) -> None:
         """Nothing more is lent on it; its tokens stay until the provider was asked to end them."""
@@ -242,7 +242,7 @@ def _one(connection: Connection, grant_id: str, *states: str) -> Row[tuple[objec
     return row
 
 
-def _grant(row: Row[tuple[object, ...]]) -> Grant:
+def grant_of(row: Row[tuple[object, ...]]) -> Grant:
     values = row._mapping  # noqa: SLF001 - SQLAlchemy's public name for it
     return Grant(
         permissions=frozenset(values["permissions"]),

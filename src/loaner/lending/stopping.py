@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Row, select
 from loaner import fences
 from loaner.caller import Agent, Caller, Subject
 from loaner.clock import Now, iso
-from loaner.consent.grants import Grant
+from loaner.consent.grants import Grant, grant_of
 from loaner.errors import GrantBroken, LoanerError, StoreUnusable
 from loaner.fences import Fence, Kind, Party
 from loaner.lending import journal
@@ -174,7 +174,7 @@ class Stopper:
     async def finish(self) -> list[Revoked]:
         """Try once more to end the grants whose end no provider confirmed."""
         stuck = select(grants).where(grants.c.state == "revoking", grants.c.environment == self.returns.environment)
-        found = await self.store.read(lambda c: [_grant(row) for row in c.execute(stuck)])
+        found = await self.store.read(lambda c: [grant_of(row) for row in c.execute(stuck)])
         return await self._end_grants(found, None)
 
     async def _put_up(self, fence: Fence, by: Caller) -> tuple[int, int, list[Grant]]:
@@ -292,12 +292,8 @@ class Stopper:
 def _covered_grants(connection: Connection, fence: Fence) -> list[Grant]:
     """Those to end: also the ones that an earlier attempt could not."""
     rows = connection.execute(select(grants).where(grants.c.state.in_(("active", "revoking")))).all()
-    return [_grant(row) for row in rows if fence.covers(Party(row.subject, "", row.environment, row.connector, row.id))]
-
-
-def _grant(row: Row[Any]) -> Grant:
-    said = {name: getattr(row, name) for name in Grant.__dataclass_fields__}
-    return Grant(**{**said, "permissions": frozenset(row.permissions)})
+    found = map(grant_of, rows)
+    return [one for one in found if fence.covers(Party(one.subject, "", one.environment, one.connector, one.id))]
 
 
 def _out(connection: Connection, fence: Fence) -> list[Row[Any]]:
