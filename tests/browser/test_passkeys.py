@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from typing import Any
 
 import httpx2
 import pytest
-from playwright.async_api import CDPSession
+from playwright.async_api import Browser, CDPSession
 from sqlalchemy import select, update
-from street import GITHUB, SLACK, SLACK_READ, Place, Street, Visitor
+from street import GITHUB, SLACK, Place, Street, Visitor
 
 from loaner.sandbox import pages
 from loaner.store.tables import passkeys
@@ -122,12 +124,9 @@ async def send(ada: Visitor, url: str, form: dict[str, str]) -> str:
 
 
 async def connected(street: Street) -> tuple[Place, Visitor]:
+    """A person who has a passkey and is connected to Slack."""
     place, ada, _ = await at_home(street)
-    await ada.open((await place.asked(SLACK_READ)).invitation.url)
-    for button in ("approve", "Use my passkey", "allow"):
-        await ada.press(button)
-    needed = await place.asked(SLACK)  # posting needs a wider connection
-    await ada.open(needed.invitation.url)
+    await ada.open((await place.asked(SLACK)).invitation.url)
     for button in ("approve", "Use my passkey", "allow"):
         await ada.press(button)
     await place.carry(SLACK)
@@ -155,10 +154,17 @@ async def test_a_signature_is_for_one_question_and_for_one_time(street: Street) 
     assert await send(ada, again, proof) == "presence", "and the signature is spent"
 
 
+@pytest.fixture(scope="module")
+async def connected_once(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Any]:
+    """For tests that leave everything as it was."""
+    async with AsyncExitStack() as stack:
+        yield await connected(Street(chromium, tmp_path_factory.mktemp("connected"), stack))
+
+
 @pytest.mark.parametrize("spoilt", ["signature", "authenticatorData", "clientDataJSON", "id", "late", "nonsense"])
-async def test_a_spoilt_proof_approves_nothing(street: Street, spoilt: str) -> None:
-    place, ada = await connected(street)
-    url, form = await signed_for(place, ada, saying("one"))
+async def test_a_spoilt_proof_approves_nothing(connected_once: tuple[Place, Visitor], spoilt: str) -> None:
+    place, ada = connected_once
+    url, form = await signed_for(place, ada, saying(spoilt))
     proof = json.loads(form["proof"])
     if spoilt == "late":
         place.pass_time(minutes=6)
@@ -172,7 +178,9 @@ async def test_a_spoilt_proof_approves_nothing(street: Street, spoilt: str) -> N
     assert await send(ada, url, form | {"proof": json.dumps(proof)}) == "presence"
     if spoilt != "late":
         assert await send(ada, url, form) == "presence", "one wrong proof spends the challenge"
-    assert (await place.refused(saying("one"))).code == "consent_required"
+    assert (await place.refused(saying(spoilt))).code == "consent_required"
+    no = {"form_token": form["form_token"], "decision": "deny"}
+    assert await send(ada, url, no) == "denied", "and the question can still be answered"
 
 
 async def test_a_copied_key_is_noticed_by_its_count(street: Street) -> None:
