@@ -265,7 +265,7 @@ async def test_a_page_is_for_everybody(street: Street, name: str) -> None:
 
 
 async def violations(page: Page, rules: list[str]) -> AxeResults:
-    """What axe finds by these rules or groups of rules. Reading its script is half of its work, so a page does it once."""
+    """What axe finds by these rules, or groups of rules. Its script is long, so a page reads it once."""
     if not await page.evaluate("'axe' in window"):
         await page.evaluate(AXE_SCRIPT)
     wanted = {"runOnly": rules, "resultTypes": ["violations"]}

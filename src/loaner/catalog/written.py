@@ -74,12 +74,13 @@ def problems(written: Written, provider: Provider) -> Iterator[Problem]:
     for index, step in enumerate(written.steps):
         yield from _step(written, step, written.step_loc(index), taken)
         taken |= set(step.take)
+    used = _used(written, provider)
     for name in written.params:
-        if name not in _used(written, provider):
+        if name not in used:
             yield ("params", name), f"parameter {name!r} is used nowhere"
     if written.result.whole and written.result.whole not in written.params:
         yield ("result",), f"undeclared parameter {written.result.whole!r}"
-    if written.page and not {"limit", "cursor"} <= _used(written, provider):
+    if written.page and not {"limit", "cursor"} <= used:
         yield ("page",), "a paged operation sends limit and cursor"
 
 
