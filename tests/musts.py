@@ -26,7 +26,7 @@ REQUIRED = {
     11: "Lists are private to their principal; a call is checked again",
     12: "Policy reads the body; a header that says otherwise is refused",
     13: "Unknown arguments are refused, sizes are bounded",
-    14: "What a client carries for us is bound to its principal and brief; replayed, it waits again and sends nothing",
+    14: "What a client carries for us is sealed, bound to its principal, brief, and good for one turn on any replica",
     15: "A handle is 128 random bits and no authority: another's is as unknown as none",
     16: "A client that leaves cancels its call, and the key is given back all the same",
     17: "stdout over stdio carries the protocol and nothing else",

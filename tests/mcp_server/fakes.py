@@ -81,6 +81,12 @@ class FakeConsents:
     states: list[str] = field(default_factory=list)
     waited: list[tuple[str, float]] = field(default_factory=list)
     denied: list[tuple[str, Subject, str]] = field(default_factory=list)
+    turns: set[str] = field(default_factory=set)
+
+    async def spend_turn(self, turn: str) -> bool:
+        first = turn not in self.turns
+        self.turns.add(turn)
+        return first
 
     async def wait_for_decision(self, handle: str, seconds: float) -> str:
         self.waited.append((handle, seconds))

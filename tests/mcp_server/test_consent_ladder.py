@@ -151,8 +151,8 @@ async def test_a_client_that_only_draws_forms_is_told_in_words(
     assert result.is_error
 
 
-async def asked(agent: Client) -> InputRequiredResult:
-    answer = await agent.session.call_tool(TOOL, ARGUMENTS, allow_input_required=True)
+async def asked(agent: Client, **more: Any) -> InputRequiredResult:
+    answer = await agent.session.call_tool(TOOL, ARGUMENTS, allow_input_required=True, **more)
     assert isinstance(answer, InputRequiredResult)
     return answer
 
@@ -188,19 +188,22 @@ async def test_the_state_belongs_to_these_arguments_and_this_caller(served: Fake
     assert len(served.journey.calls) == 1
 
 
-async def test_a_state_replayed_after_its_call_asks_the_journey_again_and_gives_no_authority(
-    served: FakeLoaner,
-) -> None:
-    served.journey.script = [consent_needed(), {"n": 1}, consent_needed(handle="g" * 32)]
-    served.consents.states = ["approved", "approved"]
+async def test_a_state_is_good_for_one_turn(served: FakeLoaner) -> None:
+    """MUST 14: replayed, it neither waits, nor answers the dialog, nor makes the call."""
+    served.journey.script = [consent_needed(), {"n": 1}]
+    served.consents.states = ["pending", "approved"]
+    decline = {"consent": ElicitResult(action="decline")}
     async with client(served, person=Person("accept")) as agent:
-        state = (await asked(agent)).request_state
-        once = await agent.session.call_tool(TOOL, ARGUMENTS, input_responses=ACCEPT, request_state=state)
-        again = await agent.session.call_tool(
-            TOOL, ARGUMENTS, input_responses=ACCEPT, request_state=state, allow_input_required=True
-        )
-    assert once.structured_content == {"n": 1}
-    assert isinstance(again, InputRequiredResult)
+        first = (await asked(agent)).request_state
+        second = (await asked(agent, request_state=first, input_responses=ACCEPT)).request_state
+        last = await agent.session.call_tool(TOOL, ARGUMENTS, input_responses=ACCEPT, request_state=second)
+        assert last.structured_content == {"n": 1}
+        for used in (first, second):
+            for answers in (ACCEPT, decline, None):
+                with pytest.raises(MCPError, match="used before") as refused:
+                    await agent.session.call_tool(TOOL, ARGUMENTS, input_responses=answers, request_state=used)
+                assert refused.value.code == -32602
+    assert (len(served.journey.calls), len(served.consents.waited), served.consents.denied) == (2, 2, [])
 
 
 async def test_another_replica_with_the_same_key_accepts_the_state(served: FakeLoaner) -> None:

@@ -14,7 +14,7 @@ from loaner.caller import Caller, Subject
 from loaner.catalog import BoundCall, Catalog
 from loaner.clock import Now
 from loaner.connectors import Connectors
-from loaner.consent import approvals, asking, codes, pending, tasks
+from loaner.consent import approvals, asking, codes, pending, tasks, turns
 from loaner.consent.approvals import Call
 from loaner.consent.connecting import Connecting
 from loaner.consent.grants import Grant, Grants
@@ -144,6 +144,11 @@ class Consents:
             return None if state in pending.OPEN else state
 
         return await self._bell.until(decided, seconds) or await self.state(handle)
+
+    async def spend_turn(self, turn: str) -> bool:
+        """Whether what a client brought back is used for the first time, whichever process it comes to."""
+        at = self.now()
+        return await self.store.write(lambda c: turns.spend(c, turn, at))
 
     async def state(self, handle: str) -> State | None:
         asked = await self.store.read(lambda c: pending.get(c, handle))

@@ -8,19 +8,21 @@
 
 ``decline`` is the only answer that is a no. ``cancel`` often comes from a client with nobody at it.
 
-The state that travels through the client is sealed, bound to the caller and the call, and holds no authority: which
-consent we wait for, and how often we did. Replaying it waits again; what may be sent is decided by the approval.
+The state that travels through the client is sealed, bound to the caller and the call, good for one turn, and holds no
+authority: which consent we wait for, and how often we did. What may be sent is decided by the approval.
 """
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from mcp.server.context import ServerRequestContext
-from mcp.shared.exceptions import UrlElicitationRequiredError
+from mcp.shared.exceptions import MCPError, UrlElicitationRequiredError
 from mcp_types import (
+    INVALID_PARAMS,
     CallToolRequestParams,
     CallToolResult,
     ElicitRequest,
@@ -50,17 +52,19 @@ class Waiting:
 
     handle: str
     rounds: int
+    turn: str = field(default_factory=lambda: secrets.token_hex(16))
+    """Names this state and no other; a client that loses one asks anew, without any."""
 
     def told(self) -> str:
-        return f"{self.rounds} {self.handle}"
+        return f"{self.rounds} {self.turn} {self.handle}"
 
     @classmethod
     def read(cls, state: str | None) -> Waiting | None:
         """Only ever of our own making: the boundary has refused everything else."""
         if not state:
             return None
-        rounds, _, handle = state.partition(" ")
-        return cls(handle, int(rounds))
+        rounds, turn, handle = state.split(" ", 2)
+        return cls(handle, int(rounds), turn)
 
 
 @dataclass(frozen=True)
@@ -71,13 +75,18 @@ class ConsentLadder:
     async def climb(
         self, carry: Carry, ctx: ServerRequestContext[Any, Any], params: CallToolRequestParams, caller: Caller
     ) -> Outcome:
-        """Carry the call, and if a person has to be asked first, ask."""
+        """Carry the call, and if a person has to be asked first, ask.
+
+        Raises :class:`MCPError` (-32602, as for a state that was altered) for a state that was used before.
+        """
         waiting = Waiting.read(params.request_state)
         if waiting is None:
             try:
                 return await carry()
             except ConsentNeeded as needed:
                 return self._ask(needed, ctx, params.name, rounds=0)
+        if not await self.decisions.spend_turn(waiting.turn):
+            raise MCPError(INVALID_PARAMS, "This requestState was used before. Call the tool again without it.")
         answer = (params.input_responses or {}).get(_KEY)
         if isinstance(answer, ElicitResult) and answer.action == "decline":
             await self._deny(waiting, caller)

@@ -56,6 +56,10 @@ class Decisions(Protocol):
         """The state of a pending consent once it is decided, or when the time is up; ``None`` if unknown."""
         ...
 
+    async def spend_turn(self, turn: str) -> bool:
+        """Whether this turn of waiting is taken for the first time."""
+        ...
+
     async def question(self, handle: str, subject: Subject) -> Any | None:
         """A pending consent of this person; another's is as unknown as none."""
         ...
