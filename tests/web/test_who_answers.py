@@ -12,6 +12,7 @@ import pytest
 
 from house import BASES, ISSUER, OURS, POST, READ, Browser, House, caller, subject
 from loaner.store.tables import consents, grants, web_sessions
+from loaner.web import sessions
 
 PEOPLE = ("alice", "bob")
 
@@ -34,6 +35,23 @@ async def test_nothing_is_shown_before_signing_in(shared_house: House) -> None:
     assert browser.page.url == needed.invitation.url
     assert browser.state == "confirm"
     assert "you are alice" in browser.text
+
+
+async def test_sign_ins_that_nobody_finishes_do_not_pile_up(
+    shared_house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The oldest give way, so that those who come later are let in."""
+    monkeypatch.setattr(sessions, "MOST_SIGNING_IN", 3)
+    alice = await signed_in(shared_house, "alice")
+    late = shared_house.browser(github="bob")
+    for _ in range(6):
+        shared_house.pass_time(seconds=1)
+        await shared_house.browser().open("/")
+    await late.sign_in("bob")
+    begun = [row for row in await shared_house.rows(web_sessions) if row["subject"] is None]
+    assert len(begun) <= 3
+    await alice.open("/")
+    assert "/authorize" not in alice.page.url, "who is signed in stays so"
 
 
 @pytest.mark.parametrize("asker", PEOPLE)

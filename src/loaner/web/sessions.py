@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import Connection, delete, select, update
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -21,6 +21,8 @@ from loaner.store.tables import web_sessions
 LIFETIME = timedelta(hours=8)
 SIGNING_IN = timedelta(minutes=10)
 """How long a browser may take to come back from the issuer."""
+MOST_SIGNING_IN = 10_000
+"""Nobody has to prove anything to begin a sign-in, so there is an end to how many are kept: then the oldest go."""
 
 
 @dataclass(frozen=True)
@@ -103,9 +105,15 @@ class Sessions:
         }
         ended = delete(web_sessions).where(web_sessions.c.id_hash == (instead.id if instead else ""))
         overdue = delete(web_sessions).where(web_sessions.c.expires_at <= at)
-        await self.store.write(
-            lambda c: [c.execute(one) for one in (overdue, ended, web_sessions.insert().values(**values))] and None
-        )
+
+        def begin(connection: Connection) -> None:
+            connection.execute(overdue)
+            connection.execute(ended)
+            if who is None:
+                _make_room(connection)
+            connection.execute(web_sessions.insert().values(**values))
+
+        await self.store.write(begin)
         return session
 
     async def expect_state(self, session: Session, state: str) -> None:
@@ -125,6 +133,15 @@ class Sessions:
     async def end(self, session: Session) -> None:
         ended = delete(web_sessions).where(web_sessions.c.id_hash == session.id)
         await self.store.write(lambda c: c.execute(ended) and None)
+
+
+def _make_room(connection: Connection) -> None:
+    """For one more sign-in."""
+    nobody = web_sessions.c.subject.is_(None)
+    newest = select(web_sessions.c.created_at).where(nobody).order_by(web_sessions.c.created_at.desc())
+    last = connection.execute(newest.offset(MOST_SIGNING_IN - 1).limit(1)).scalar()
+    if last is not None:
+        connection.execute(delete(web_sessions).where(nobody, web_sessions.c.created_at <= last))
 
 
 def cookie_name(base_url: str) -> str:
