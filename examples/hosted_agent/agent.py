@@ -42,7 +42,8 @@ def service() -> Iterator[str]:
 
 
 async def loaner(*arguments: str) -> str:
-    return (await anyio.run_process([*LOANER, *arguments])).stdout.decode().strip()
+    done = await anyio.run_process([*LOANER, *arguments], stderr=None)  # what goes wrong there is said here
+    return done.stdout.decode().strip()
 
 
 @asynccontextmanager

@@ -47,7 +47,7 @@ async def call(agent: Client, tool: str, arguments: dict[str, Any]) -> CallToolR
     if facts.get("code") == "consent_required":
         print(f"  told       {answer.content[0].text.splitlines()[0]}")
         # A real agent shows the address and waits; this is what the person does in the browser.
-        done = await anyio.run_process([*LOANER, "sandbox", "approve", facts["user_code"]])
+        done = await anyio.run_process([*LOANER, "sandbox", "approve", facts["user_code"]], stderr=None)
         print(f"  person     {done.stdout.decode().strip()} {facts['user_code']}")
         answer = await agent.call_tool(tool, arguments)
     if answer.is_error:
@@ -67,7 +67,7 @@ async def main() -> None:
                     print(tool)
                     answer = await call(agent, tool, arguments)
                     print(f"  answer     {json.dumps(answer.structured_content)[:90]}")
-        print((await anyio.run_process([*LOANER, "audit", "verify"])).stdout.decode().strip())
+        print((await anyio.run_process([*LOANER, "audit", "verify"], stderr=None)).stdout.decode().strip())
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,7 +19,8 @@ from pictures import small
 from playwright.async_api import Error, Page
 from street import DELETE, GITHUB, SLACK, SLACK_READ, TASK, Place, Street, Visitor
 
-PICTURES = Path(__file__).parents[2] / "docs" / "pictures" if os.environ.get("TAKE_PICTURES") else None
+DOCS = Path(__file__).parents[2] / "docs"
+PICTURES = DOCS / "pictures" if os.environ.get("TAKE_PICTURES") else None
 LOADS = 3
 FITS = "document.documentElement.scrollWidth <= innerWidth"
 SMALL = 120_000
@@ -236,10 +238,14 @@ WAYS: dict[str, tuple[Way, dict[str, Any], str]] = {
 
 BROAD = {"activity"}
 """Pages with a table, which stands in columns where there is room."""
-PICTURED = {
-    *("consent", "consent-github", "consent-destructive", "task", "provider-code", "approved", "denied"),
-    *("wrong-person", "device", "allowed", "connect", "activity", "passkeys", "passkey"),
-}
+PICTURED = WAYS.keys() - {"consent-nasty"}
+"""Shown in ``docs/pages.md``: all but the one that is an attack."""
+
+
+def test_every_page_is_shown_in_the_docs() -> None:
+    shown = re.findall(r'src="pictures/([^"]+)"', (DOCS / "pages.md").read_text())
+    assert sorted(shown) == sorted(f"{name}-{look}.png" for name in PICTURED for look in LOOKS)
+    assert [file for file in shown if not (DOCS / "pictures" / file).is_file()] == []
 
 
 @pytest.mark.parametrize("name", WAYS)

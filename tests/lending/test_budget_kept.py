@@ -9,6 +9,7 @@ from threading import Event
 from typing import NoReturn
 
 import anyio
+import anyio.to_thread
 import httpx2
 import pytest
 from sqlalchemy import Connection
@@ -55,7 +56,11 @@ async def left(budgets: Budgets) -> dict[str, int]:
 async def test_what_is_owed_and_heard_survives_a_batch_that_is_run_again(store: Store, budgets: Budgets) -> None:
     """Two calls share a transaction, and what the second raises has the store run both anew."""
     budgets.heard(MINE, remaining(1000))
-    busy, runs = Event(), list[str]()
+    begun, over, runs = Event(), Event(), list[str]()
+
+    def busy(_: Connection) -> None:
+        begun.set()
+        over.wait(30)
 
     def fails(_: Connection) -> None:
         raise LookupError
@@ -65,12 +70,14 @@ async def test_what_is_owed_and_heard_survives_a_batch_that_is_run_again(store: 
             await budgets.granted(OTHER, READ, fails)
 
     async with anyio.create_task_group() as calls:
-        calls.start_soon(store.write, lambda _: busy.wait(30))
-        await anyio.wait_all_tasks_blocked()
+        calls.start_soon(store.write, busy)
+        await anyio.to_thread.run_sync(begun.wait, 30)
         calls.start_soon(budgets.granted, MINE, READ, lambda _: runs.append("works"))
         calls.start_soon(refused)
-        await anyio.wait_all_tasks_blocked()
-        busy.set()
+        with anyio.fail_after(30):
+            while store._jobs.qsize() < 2:  # noqa: ASYNC110 - a queue of another thread
+                await anyio.sleep(0.01)
+        over.set()
     assert runs == ["works", "works"]
     told = await left(budgets)
     assert (told["requests"], told["revocations"]) == (998, 890)
