@@ -42,11 +42,17 @@ async def test_a_provider_that_fails_gets_its_key_back_all_the_same(linked: Town
 async def test_an_agent_that_hangs_up_leaves_no_key_behind(linked: Town) -> None:
     """MUST 16 and 35: the client goes away in mid-call; the return still runs."""
     linked.fault("github", "hang", path="/api/repos/")
-    with anyio.move_on_after(3) as leaving:
+
+    async def ask() -> None:
         async with linked.agent() as agent:
             await agent.call_tool("github_issue_read", ISSUE)
-    assert leaving.cancelled_caught
-    with anyio.fail_after(10):
+
+    with anyio.fail_after(60):
+        async with anyio.create_task_group() as agents:
+            agents.start_soon(ask)
+            while not linked.running.sandbox.faults._taken:  # noqa: ASYNC110 - until GitHub hangs
+                await anyio.sleep(0.01)
+            agents.cancel_scope.cancel()
         while not (records := await linked.records(tool="github_issue_read")):  # noqa: ASYNC110 - the chain rings no bell
             await anyio.sleep(0.05)
     assert records[0]["code"] == "cancelled"
@@ -82,7 +88,7 @@ async def test_a_return_that_is_not_confirmed_is_listed_and_retried_until_it_is(
 
 async def break_revocation_once_minted(town: Town) -> None:
     before = len(town.ledger(kind="scoped"))
-    with anyio.fail_after(10):
+    with anyio.fail_after(60):
         while len(town.ledger(kind="scoped")) == before:  # noqa: ASYNC110 - nor does the provider's ledger
             await anyio.sleep(0.001)
     town.fault("github", "status:503", path="/api/applications/")
