@@ -66,6 +66,17 @@ async def test_what_the_sandbox_does_not_know_is_refused(verb: Verb, arguments: 
     assert told in complained
 
 
+async def test_a_person_whom_nobody_knows_is_lost_at_the_first_page(acme: Town, verb: Verb) -> None:  # noqa: F811
+    async with acme.agent() as agent:
+        asked = error_of(await agent.call_tool("github_get_me", {}))
+    code, _, complained = await verb("sandbox", "approve", asked["url"], "--as", "mallory")
+    assert (code, acme.ledger(provider="github")) == (2, [])
+    assert "nobody is called 'mallory'" in complained
+    assert "Open the page in a browser" in complained
+    code, _, complained = await verb("sandbox", "approve", "https://github.com/login/device")
+    assert (code, "drives the sandbox only" in complained) == (2, True)
+
+
 async def test_status_shows_what_is_connected_lent_waiting_and_left(acme: Town, verb: Verb) -> None:  # noqa: F811
     async with acme.agent() as agent:
         await acme.call(agent, "github_get_me", {})

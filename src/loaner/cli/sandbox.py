@@ -86,8 +86,10 @@ def approve(
     try:
         loaner_url = servers[0].base_url if servers else None
         outcome = Person(login, url).approve(code, loaner_url=loaner_url, deny=deny)
-    except (NotTheSandbox, Lost) as lost:
-        raise UsageError(f"{lost}.", do="This verb drives the sandbox only.") from None
+    except NotTheSandbox as elsewhere:
+        raise UsageError(f"{elsewhere}.", do="This verb drives the sandbox only.") from None
+    except Lost as lost:
+        raise UsageError(f"{lost}.", do="Open the page in a browser, to see what it says.") from None
     print(json.dumps({"state": outcome.state, "pages": list(outcome.pages)}) if as_json else outcome.state)
     wanted = "denied" if deny else "approved"
     if outcome.state != wanted:
