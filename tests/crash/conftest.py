@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from crash.forks import Forks, forks
-from crash.kit import Shop, shop
+from crash.kit import Shop, linked_shop
 
 
 @pytest.fixture(scope="module")
@@ -31,10 +31,5 @@ def home() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 async def linked(forkserver: Forks, home: Path) -> AsyncIterator[Shop]:
-    """A shop where alice has connected GitHub and Linear."""
-    async with shop(home, forkserver) as one:
-        server = await one.serve()
-        await one.until_done("github_get_me", {})
-        await one.until_done("linear_get_issue", {"id": "ENG-1"})
-        await server.kill()
+    async with linked_shop(home, forkserver) as one:
         yield one

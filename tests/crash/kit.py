@@ -244,3 +244,14 @@ async def shop(home: Path, server: Forks, store: str | None = None) -> AsyncIter
         made.bearer = await made.token()
         with patch.object(device, "SUBMISSIONS_AN_HOUR", 1_000_000):
             yield made
+
+
+@contextlib.asynccontextmanager
+async def linked_shop(home: Path, server: Forks, store: str | None = None) -> AsyncIterator[Shop]:
+    """A shop where alice has connected GitHub and Linear."""
+    async with shop(home, server, store) as one:
+        serving_it = await one.serve()
+        await one.until_done("github_get_me", {})
+        await one.until_done("linear_get_issue", {"id": "ENG-1"})
+        await serving_it.kill()
+        yield one
