@@ -130,7 +130,7 @@ class Visitor:
     @contextlib.asynccontextmanager
     async def arriving(cls, chromium: Browser, at: Place, login: str, **wanted: Any) -> AsyncIterator[Visitor]:
         context = await chromium.new_context(base_url=at.url, **wanted)
-        context.set_default_timeout(30_000)
+        context.set_default_timeout(10_000)
         sandbox = at.running.base_url
         if login:
             await context.add_cookies(

@@ -138,7 +138,7 @@ async def test_another_process_may_answer(local: House, monkeypatch: pytest.Monk
     async def wait() -> None:
         heard.append(await local.consents.wait_for_decision(handle, 30))
 
-    with anyio.fail_after(60):  # well before it would give up by itself
+    with anyio.fail_after(20):  # well before it would give up by itself
         async with anyio.create_task_group() as group:
             group.start_soon(wait)
             await anyio.lowlevel.checkpoint()
@@ -248,7 +248,7 @@ async def test_one_question_that_goes_wrong_ends_no_server(local: House, monkeyp
     monkeypatch.setattr("loaner.consent.consents.LOOK_AGAIN", 0.001)
     async with anyio.create_task_group() as group:
         await group.start(local.consents.run)
-        with anyio.fail_after(60):
+        with anyio.fail_after(5):
             while looks < 3:
                 await anyio.lowlevel.checkpoint()
         group.cancel_scope.cancel()

@@ -63,7 +63,7 @@ class Shop:
         """A server, doomed to die at ``point``, with ``settings`` in its environment. Returns once it listens."""
         job = self._job("serve", point=point, passes=passes, measured=measured, settings=settings)
         child = await self.forks.start(**job)
-        with anyio.fail_after(60):
+        with anyio.fail_after(20):
             while not child.ended.is_set():
                 with contextlib.suppress(OSError):
                     async with await anyio.connect_tcp("127.0.0.1", self.port):
@@ -95,7 +95,7 @@ class Shop:
         file = self.home / "measure.json"
         file.unlink(missing_ok=True)
         os.kill(server.pid, signal.SIGUSR2)
-        with anyio.fail_after(60):
+        with anyio.fail_after(20):
             while not file.exists():  # noqa: ASYNC110 - the other process is no event of ours
                 await anyio.sleep(0.02)
         held: dict[str, int] = json.loads(file.read_text())

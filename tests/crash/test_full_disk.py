@@ -42,7 +42,7 @@ def code(answer: dict[str, Any] | None) -> str | None:
 
 async def none_alive(shop: Shop) -> None:
     """The keys are given back beside the answer, from memory."""
-    with anyio.fail_after(60):
+    with anyio.fail_after(10):
         while any(entry.kind == "scoped" and shop.ledger.is_alive(entry) for entry in shop.ledger):  # noqa: ASYNC110
             await anyio.sleep(0.01)
 

@@ -100,7 +100,7 @@ async def test_an_agent_that_closes_its_pipe_in_mid_call_leaves_no_key_behind(li
     with pipes(tmp_path) as agent:
         server = await started(linked, agent)
         agent.call(READ)
-        with anyio.fail_after(60):
+        with anyio.fail_after(20):
             while not [one for one in linked.ledger if one.fingerprint not in before]:  # noqa: ASYNC110 - a provider's
                 await anyio.sleep(0.02)
         agent.hang_up()

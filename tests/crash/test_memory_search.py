@@ -47,7 +47,7 @@ async def test_a_key_that_is_found_after_its_call_opens_nothing(linked: Shop) ->
         await linked.until_done(*HELD)
     lent = [entry for entry in linked.ledger if entry.kind == "scoped"]
     assert len(lent) >= CALLS
-    with anyio.fail_after(60):
+    with anyio.fail_after(10):
         while any(map(linked.ledger.is_alive, lent)):  # noqa: ASYNC110 - the other process is no event of ours
             await anyio.sleep(0.02)
     memory, environment = memory_of(server.pid), environment_of(server.pid)

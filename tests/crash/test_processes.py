@@ -57,7 +57,7 @@ class Hanging:
         self.tasks = anyio.create_task_group()
         await self.tasks.__aenter__()
         self.tasks.start_soon(self.shop.call, *READ)
-        with anyio.fail_after(60):
+        with anyio.fail_after(10):
             while not (alive(self.shop, "scoped") and await self._lent()):  # noqa: ASYNC110 - as above
                 await anyio.sleep(0.02)
         return self.server

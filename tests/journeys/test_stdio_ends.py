@@ -62,7 +62,7 @@ async def test_a_server_that_ends_gives_back_what_it_lent_and_is_gone(running: R
             before = len(list(running.sandbox.ledger))
             running.sandbox.faults.add("github", "hang", path="/repos/acme/web")
             await say(server, id=2, method="tools/call", params=READ)
-            with anyio.fail_after(60):
+            with anyio.fail_after(20):
                 # Until the call is under way, and its provider says nothing.
                 while not running.sandbox.faults._taken:  # noqa: ASYNC110 - the sandbox has no event for it
                     await anyio.sleep(0.02)

@@ -73,7 +73,7 @@ async def test_a_refresh_waits_for_a_call_that_uses_the_old_token(acme: Town, mo
     async with anyio.create_task_group() as tasks:
         await nearly_expired(acme, seconds=150)
         tasks.start_soon(slow)
-        with anyio.fail_after(60):
+        with anyio.fail_after(10):
             while not await acme.open_loans():  # noqa: ASYNC110
                 await anyio.sleep(0.01)
         await nearly_expired(acme, seconds=90)

@@ -64,7 +64,7 @@ async def read(agent: Client, times: int = 1, tool: str = "github_issue_read", *
 
 
 async def returned(acme: Town) -> None:
-    with anyio.fail_after(60):
+    with anyio.fail_after(20):
         while await acme.open_loans():  # noqa: ASYNC110 - a return rings no bell
             await anyio.sleep(0.02)
     await acme.settled()
@@ -171,7 +171,7 @@ async def test_the_end_of_the_task_is_the_end_of_its_key(short: Town) -> None:
         key = minted(short)[-1]
         assert key["revoked_at"] is None
         assert not (await agent.call_tool("loaner_end_task", {})).is_error
-        with anyio.fail_after(10):
+        with anyio.fail_after(3):
             while (await short.replay(key["fingerprint"]))["status"] != 401:  # noqa: ASYNC110 - a return rings no bell
                 await anyio.sleep(0.02)
         assert (await short.replay(key["fingerprint"]))["status"] == 401

@@ -53,6 +53,7 @@ async def test_an_agent_that_hangs_up_leaves_no_key_behind(linked: Town) -> None
             while not linked.running.sandbox.faults._taken:  # noqa: ASYNC110 - until GitHub hangs
                 await anyio.sleep(0.01)
             agents.cancel_scope.cancel()
+    with anyio.fail_after(10):
         while not (records := await linked.records(tool="github_issue_read")):  # noqa: ASYNC110 - the chain rings no bell
             await anyio.sleep(0.05)
     assert records[0]["code"] == "cancelled"
@@ -88,7 +89,7 @@ async def test_a_return_that_is_not_confirmed_is_listed_and_retried_until_it_is(
 
 async def break_revocation_once_minted(town: Town) -> None:
     before = len(town.ledger(kind="scoped"))
-    with anyio.fail_after(60):
+    with anyio.fail_after(10):
         while len(town.ledger(kind="scoped")) == before:  # noqa: ASYNC110 - nor does the provider's ledger
             await anyio.sleep(0.001)
     town.fault("github", "status:503", path="/api/applications/")

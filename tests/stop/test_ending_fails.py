@@ -69,7 +69,7 @@ async def test_what_cannot_be_written_in_the_background_leaves_the_server_servin
     tried = broken(linked, monkeypatch, StoreUnusable("it is full."))
     async with anyio.create_task_group() as tasks:
         await tasks.start(linked.loaner.stopper.run)
-        with anyio.fail_after(60):
+        with anyio.fail_after(10):
             while len(tried) < 4:  # noqa: ASYNC110 - twice each
                 await anyio.sleep(0.01)
             monkeypatch.setattr(linked.loaner.stopper, "note", event.note)
@@ -93,7 +93,7 @@ async def test_a_look_for_fences_that_fails_is_not_the_last(linked: Town, monkey
     monkeypatch.setattr(watched, "stop", fails)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(watched.watch)
-        with watched.call(Party("", "", "", ""), changes=False), anyio.fail_after(60):
+        with watched.call(Party("", "", "", ""), changes=False), anyio.fail_after(10):
             await looked.wait()
         tasks.cancel_scope.cancel()
 
@@ -118,6 +118,6 @@ async def test_a_renewed_pair_that_cannot_be_written_keeps_no_other_from_it(
             await pairs.write(grant_id, full)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(pairs.run)
-        with anyio.fail_after(60):
+        with anyio.fail_after(10):
             await written.wait()
         tasks.cancel_scope.cancel()

@@ -129,7 +129,7 @@ async def test_a_stop_in_the_middle_of_a_refresh_ends_the_pair_that_it_brings(st
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(refused)
-        with anyio.fail_after(60):
+        with anyio.fail_after(10):
             while minted(strict) < 2:  # noqa: ASYNC110 - the provider has acted, and its answer is on the way
                 await anyio.sleep(0.001)
         stopped = await strict.loaner.stopper.stop("user", "user-alice", OPERATOR)
@@ -143,7 +143,7 @@ async def test_a_stop_in_the_middle_of_a_yes_connects_nothing(strict: Town) -> N
     strict.fault("linear", "slow_drip", path="/graphql", count=1)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(consenting.agree, strict.loaner, alice(strict).subject, question, strict.sandbox_url)
-        with anyio.fail_after(60):
+        with anyio.fail_after(10):
             while not minted(strict):  # noqa: ASYNC110 - as above
                 await anyio.sleep(0.001)
         await strict.loaner.stopper.stop("user", "user-alice", OPERATOR)

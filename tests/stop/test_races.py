@@ -148,7 +148,7 @@ async def test_servers_in_other_processes_stop_as_well(acme: Town) -> None:
         acme.fault("github", "hang", path="/api/repos/")
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(call, one)
-            with anyio.fail_after(60):
+            with anyio.fail_after(10):
                 while not [loan for loan in await acme.open_loans() if loan.state == "lent"]:  # noqa: ASYNC110 - a row
                     await anyio.sleep(0.01)
             stopped = await acme.loaner.stopper.stop("agent", "ide-agent", OPERATOR)

@@ -183,7 +183,7 @@ async def test_a_write_that_was_cancelled_is_not_said_to_have_failed(linked: Tow
 
 async def lent(town: Town) -> None:
     """Wait until a call waits for its provider."""
-    with anyio.fail_after(60):
+    with anyio.fail_after(10):
         while not [loan for loan in await town.open_loans() if loan.state == "lent"]:  # noqa: ASYNC110 - a row
             await anyio.sleep(0.01)
 

@@ -137,7 +137,7 @@ def uses(both: Replicas) -> int:
 async def using(both: Replicas, processes: int) -> None:
     """Wait until exactly so many processes hold a key."""
     lent = select(loans.c.owner).where(loans.c.state == "lent").distinct()
-    with anyio.fail_after(60):
+    with anyio.fail_after(20):
         while len(await both.store.read(lambda c: c.execute(lent).all())) != processes:  # noqa: ASYNC110 - rows
             await anyio.sleep(0.02)
 

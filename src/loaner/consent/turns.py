@@ -15,8 +15,7 @@ _KEY = "turn "
 
 def spend(connection: Connection, turn: str, at: datetime) -> bool:
     """Whether this is the first time."""
-    over = throttles.c.key.startswith(_KEY), throttles.c.window_ends <= at
-    connection.execute(delete(throttles).where(*over))
+    connection.execute(delete(throttles).where(throttles.c.key.startswith(_KEY), throttles.c.window_ends <= at))
     key = _KEY + turn
     if connection.execute(select(throttles.c.key).where(throttles.c.key == key)).first():
         return False
