@@ -62,6 +62,15 @@ MUTATIONS = {
     "an optional parameter in a path": (ISSUE, '{repo}/issues"', '{repo}/{milestone}"', "neither"),
     "content in a query": (ISSUE, 'body   = { title = "title",', 'query = { t = "title" }\nbody = {', "of a query"),
     "content in the sentence": (ISSUE, '"open an issue in {owner}/{repo}"', '"open {title} in {owner}"', "'title'"),
+    "no sentence for an hour's approval": (
+        ISSUE, 'phrase_any = "open any issue in {owner}/{repo}, any text"\n', "", "phrase_any is missing"
+    ),
+    "an hour's sentence that names one call's argument": (
+        "github/add_issue_comment.toml", "any issue or pull request of", "issue {issue_number} of", "is not a part of"
+    ),
+    "a sentence for many calls that destroy": (
+        "github/delete_file.toml", "[params]", 'phrase_any = "delete"\n[params]', "by itself each time"
+    ),
     "a write that cannot be checked": (ISSUE, 'check      = "github_list_issues"\n', "", "needs check"),
     "a check by a tool that does not exist": (ISSUE, '"github_list_issues"', '"github_list_tissues"', "no tool"),
     "a check by a tool that writes": (ISSUE, '"github_list_issues"', '"github_add_labels"', "no tool that reads"),
@@ -217,6 +226,7 @@ idempotent = true
 source     = "https://docs.github.com/en/rest/repos/repos#list-repository-tags"
 toolset    = "repos"
 phrase     = "list tags of {owner}/{repo}"
+phrase_any = "list tags of {owner}/{repo}"
 [params]
 owner = { about = "Account that owns the repository.", role = "resource", form = "owner" }
 repo  = { about = "Name of the repository.", role = "resource", form = "repo" }

@@ -15,6 +15,7 @@ source     = "https://docs.github.com/en/rest/issues/comments#list-issue-comment
 toolset    = "issues"
 default    = true
 phrase     = "read the comments of an issue in {owner}/{repo}"
+phrase_any = "read the comments of any issue in {owner}/{repo}"
 
 [params]
 owner        = { about = "Account that owns the repository.", role = "resource", form = "owner" }
@@ -84,6 +85,7 @@ source     = "https://linear.app/developers/graphql"
 toolset    = "teams"
 default    = true
 phrase     = "look at team {teamId}"
+phrase_any = "look at team {teamId}"
 
 [params]
 teamId = { about = "The team: its id, or its key such as ENG.", role = "resource", form = "team", lookup = "team" }

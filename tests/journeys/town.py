@@ -76,12 +76,14 @@ class Town:
         ):
             yield connected
 
-    async def decide(self, answer: CallToolResult, *, user: str = "alice", deny: bool = False) -> Outcome:
-        """The person opens the page that a tool's answer names and decides there."""
+    async def decide(
+        self, answer: CallToolResult, *, user: str = "alice", deny: bool = False, **choose: str
+    ) -> Outcome:
+        """The person opens the page that a tool's answer names and decides there; ``choose`` is what they pick."""
         url = error_of(answer)["url"]
 
         def walk() -> Outcome:
-            return Person(user, self.sandbox_url).visit(url, loaner_url=self.loaner.base_url, deny=deny)
+            return Person(user, self.sandbox_url).visit(url, loaner_url=self.loaner.base_url, deny=deny, choose=choose)
 
         return await anyio.to_thread.run_sync(walk)
 

@@ -95,6 +95,7 @@ def _operation(path: Path, provider: Provider) -> _Placed:
         default=written.default,
         aliases=tuple(f"{provider.name}_{alias}" for alias in written.aliases),
         wording=written.phrase,
+        wording_any=written.phrase_any or written.phrase,
         check=written.check,
         find=written.find,
         params=written.all_params,

@@ -115,6 +115,8 @@ class Operation:
     aliases: tuple[str, ...]
     wording: str
     """The verb phrase with placeholders of resource and selector parameters."""
+    wording_any: str
+    """The same for whatever else may be done on that resource; placeholders of the resource only."""
     check: str | None
     """A reading tool that tells whether a write happened."""
     find: str | None
@@ -176,7 +178,11 @@ class Operation:
 
     def phrase(self, bound: BoundCall) -> str:
         """``open an issue in acme/web``."""
-        return PLACEHOLDER.sub(lambda found: _named(bound.arguments[found[1]]), self.wording)
+        return _said(self.wording, bound)
+
+    def phrase_any(self, bound: BoundCall) -> str:
+        """``open any issue in acme/web, any text``: all calls of this operation on the resource of this one."""
+        return _said(self.wording_any, bound)
 
     @property
     def request(self) -> str:
@@ -240,6 +246,10 @@ class BoundCall:
         taken |= {"fresh": "<new UUID>", WITHIN: within}
         steps = (step for step in operation.steps if step.when is None or step.when.holds(self.arguments))
         return planned + [_planned(self.requests(step, taken, resolved)) for step in steps]
+
+
+def _said(wording: str, bound: BoundCall) -> str:
+    return PLACEHOLDER.sub(lambda found: _named(bound.arguments[found[1]]), wording)
 
 
 def _named(value: Any) -> str:

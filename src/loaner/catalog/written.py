@@ -35,6 +35,8 @@ class Written(Described):
     default: bool = False
     aliases: tuple[str, ...] = ()
     phrase: str
+    phrase_any: str | None = None
+    """What an approval says that is of the operation on its resource, whatever the other arguments are."""
     check: str | None = None
     find: str | None = None
     params: dict[str, Param] = Field(default_factory=dict)
@@ -149,8 +151,26 @@ def _wording(written: Written) -> Iterator[Problem]:
         if param is None or param.role not in {"resource", "selector"} or not _always_there(param):
             # The sentence is the consent page's title: text that an agent wrote must not be able to reword it.
             yield ("phrase",), f"{name!r} is not a resource or selector that is always given"
+    yield from _wording_of_any(written)
     if written.effect != "read" and not written.check:
         yield ("effect",), "an operation that changes something needs check: the tool that shows whether it happened"
+
+
+def _wording_of_any(written: Written) -> Iterator[Problem]:
+    if written.effect == "destructive":
+        if written.phrase_any is not None:
+            yield ("phrase_any",), "what destroys something is approved by itself each time; leave phrase_any out"
+        return
+    if written.phrase_any is None:
+        yield (
+            ("phrase",),
+            "phrase_any is missing: the same for any call on the resource, such as “comment on any issue”",
+        )
+        return
+    for template in written.scope.templates("resource"):
+        for name in sorted(set(PLACEHOLDER.findall(written.phrase_any)) - set(PLACEHOLDER.findall(template))):
+            # It would name one call's argument where every other one is allowed as well.
+            yield ("phrase_any",), f"{name!r} is not a part of the resource {template!r}"
 
 
 def _always_there(param: Param) -> bool:

@@ -40,6 +40,7 @@ def shown(bound: BoundCall, scope: Scope, *, exact: bool) -> dict[str, Any]:
     operation = bound.operation
     return {
         "phrase": operation.phrase(bound),
+        "phrase_any": operation.phrase_any(bound),
         "summary": operation.summary,
         "effect": operation.effect,
         "payload": [list(pair) for pair in bound.payload],

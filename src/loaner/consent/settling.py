@@ -286,6 +286,12 @@ def call_of(asked: Pending, remember: Remember) -> Call:
     )
 
 
+def phrase_of(asked: Pending, *, exact: bool) -> str:
+    """What an approval says: the call itself, or all that is allowed on its resource. Never the first one's argument
+    for what covers every other one."""
+    return str(asked.shown["phrase"] if exact else asked.shown.get("phrase_any", asked.shown["phrase"]))
+
+
 def _approve(connection: Connection, asked: Pending, remember: Remember, proven_by: str, at: datetime) -> str:
     call = call_of(asked, remember)
     return approvals.make(
@@ -293,7 +299,7 @@ def _approve(connection: Connection, asked: Pending, remember: Remember, proven_
         call,
         uses=1 if call.exact else HOUR_USES,
         proven_by=proven_by,
-        phrase=asked.shown["phrase"],
+        phrase=phrase_of(asked, exact=call.exact),
         at=at,
         until=at + (ONCE if call.exact else HOUR),
     )

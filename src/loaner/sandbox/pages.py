@@ -29,6 +29,8 @@ class Form:
     fields: dict[str, str] = field(default_factory=dict)
     typed: list[str] = field(default_factory=list)
     """Names of the fields a person types into."""
+    choices: dict[str, list[str]] = field(default_factory=dict)
+    """What each radio group or list offers."""
     buttons: list[Button] = field(default_factory=list)
 
 
@@ -66,6 +68,7 @@ class _Reader(HTMLParser):
         self._button: dict[str, str] | None = None
         self._text: list[str] = []
         self._in_code = ""
+        self._select = ""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}
@@ -76,6 +79,10 @@ class _Reader(HTMLParser):
                 self.page.forms.append(self._form)
             case "input" if self._form is not None:
                 self._input(self._form, given)
+            case "select" if self._form is not None and given.get("name"):
+                self._select = given["name"]
+            case "option" if self._form is not None and self._select:
+                self._option(self._form, given)
             case "button" if given.get("type", "submit").lower() == "submit":
                 self._button, self._text = given, []
             case "main":
@@ -92,6 +99,8 @@ class _Reader(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         if tag == "form":
             self._form = None
+        elif tag == "select":
+            self._select = ""
         elif tag == "button" and self._button is not None:
             if self._form is not None:
                 given = self._button
@@ -108,6 +117,12 @@ class _Reader(HTMLParser):
     def handle_data(self, data: str) -> None:
         self._text.append(data)
 
+    def _option(self, form: Form, given: dict[str, str]) -> None:
+        offered = form.choices.setdefault(self._select, [])
+        offered.append(given.get("value", ""))
+        if "selected" in given or len(offered) == 1:
+            form.fields[self._select] = offered[-1]
+
     @staticmethod
     def _input(form: Form, given: dict[str, str]) -> None:
         kind, name, value = given.get("type", "text").lower(), given.get("name", ""), given.get("value", "")
@@ -116,6 +131,8 @@ class _Reader(HTMLParser):
         elif not name or "disabled" in given:
             return
         elif kind in {"checkbox", "radio"}:
+            if kind == "radio":
+                form.choices.setdefault(name, []).append(value)
             if "checked" in given:
                 form.fields[name] = value or "on"
         else:

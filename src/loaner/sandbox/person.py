@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Literal, Self
@@ -90,35 +90,60 @@ class Person:
         self._cookies = CookieJar(DefaultCookiePolicy(secure_protocols=("http", "https")))
         _origin(sandbox_url)
 
-    def approve(self, code: str, *, loaner_url: str | None = None, deny: bool = False) -> Outcome:
+    def approve(
+        self,
+        code: str,
+        *,
+        loaner_url: str | None = None,
+        deny: bool = False,
+        choose: Mapping[str, str] | None = None,
+    ) -> Outcome:
         """Say yes (or no) to what a code, or the address of a consent page, stands for.
 
-        A code is tried at loaner's ``/device`` first, then as one of GitHub's own.
+        A code is tried at loaner's ``/device`` first, then as one of GitHub's own. ``choose`` names what to pick
+        where a page offers a choice; elsewhere the page's own default stands.
 
         Raises:
             NotTheSandbox: before anything outside of the sandbox and loaner is opened.
             Lost: at a page with no form, button or state that can be made out.
         """
         if "://" in code:
-            return self.visit(code, loaner_url=loaner_url, deny=deny)
-        with self._walk(code, loaner_url, deny=deny) as walk:
+            return self.visit(code, loaner_url=loaner_url, deny=deny, choose=choose)
+        with self._walk(code, loaner_url, deny=deny, choose=choose) as walk:
             if loaner_url is not None:
                 outcome = walk.from_page(f"{loaner_url.rstrip('/')}/device")
                 if outcome.state != "unknown":
                     return outcome
             return walk.from_page(f"{self._sandbox_url}/github/login/device")
 
-    def visit(self, url: str, *, loaner_url: str | None = None, deny: bool = False) -> Outcome:
+    def visit(
+        self, url: str, *, loaner_url: str | None = None, deny: bool = False, choose: Mapping[str, str] | None = None
+    ) -> Outcome:
         """Open any page and go on to its end, signing in and agreeing on the way: a sign-in link, say."""
-        with self._walk("", loaner_url, deny=deny) as walk:
+        with self._walk("", loaner_url, deny=deny, choose=choose) as walk:
             return walk.from_page(url)
 
-    def _walk(self, code: str, loaner_url: str | None, *, deny: bool) -> _Walk:
+    def _walk(self, code: str, loaner_url: str | None, *, deny: bool, choose: Mapping[str, str] | None) -> _Walk:
         origins = {_origin(url) for url in (self._sandbox_url, loaner_url) if url}
         client = httpx2.Client(
             cookies=self._cookies, follow_redirects=False, timeout=10, trust_env=False, verify=_NO_AUTHORITIES
         )
-        return _Walk(client, self.login, code, origins, deny=deny, patience=self._patience, pause=self._pause)
+        plan = _Plan(self.login, code, deny, dict(choose or {}))
+        return _Walk(client, plan, origins, patience=self._patience, pause=self._pause)
+
+
+@dataclass
+class _Plan:
+    """What this person came to do."""
+
+    login: str
+    code: str
+    deny: bool
+    choose: Mapping[str, str]
+
+    def picked(self, form: Form) -> dict[str, str]:
+        """What to choose in this form, of what it offers."""
+        return {name: value for name, value in self.choose.items() if value in form.choices.get(name, ())}
 
 
 @dataclass
@@ -142,19 +167,15 @@ class _Walk:
     def __init__(
         self,
         client: httpx2.Client,
-        login: str,
-        code: str,
+        plan: _Plan,
         origins: set[tuple[str, int]],
         *,
-        deny: bool,
         patience: float,
         pause: Callable[[float], None],
     ) -> None:
         self._client = client
-        self._login = login
-        self._code = code
+        self._plan = plan
         self._origins = origins
-        self._deny = deny
         self._left = patience
         self._pause = pause
         self._steps = 0
@@ -184,7 +205,7 @@ class _Walk:
             return None
         if leg.pressed and not page.state:
             # A provider's last page declares nothing: what was pressed before it is what happened.
-            agreed: State = "denied" if self._deny else "approved"
+            agreed: State = "denied" if self._plan.deny else "approved"
             return "failed" if page.status >= httpx2.codes.BAD_REQUEST else agreed
         if leg.typed and not leg.pressed:
             return "unknown"
@@ -193,7 +214,7 @@ class _Walk:
     def _next(self, page: Page, leg: _Leg) -> Page:
         if page.provider_code and not leg.been_at_provider:
             leg.been_at_provider = True
-            self._code = page.provider_code
+            self._plan.code = page.provider_code
             self.from_page(page.provider_link)
             return self._open("GET", page.url)
         if leg.waits_at(page):
@@ -203,23 +224,24 @@ class _Walk:
             return self._open("GET", page.url)
         if form := _form_with(page, ("login",)):
             if form.action in leg.signed_in_at:
-                raise Lost(f"nobody is called {self._login!r} at {_path(form.action)}")
+                raise Lost(f"nobody is called {self._plan.login!r} at {_path(form.action)}")
             leg.signed_in_at.add(form.action)
             leg.typed = False  # a code typed before signing in may have to be typed again
-            return self._submit(page, form, {"login": self._login})
+            return self._submit(page, form, {"login": self._plan.login})
         if form := _form_with(page, _CODE_FIELDS):
             leg.typed = True
             # A link may have brought the code along, and then there is nothing to type.
-            typed = {name: self._code or form.fields[name] for name in _names(form, _CODE_FIELDS)}
+            typed = {name: self._plan.code or form.fields[name] for name in _names(form, _CODE_FIELDS)}
             return self._submit(page, form, typed)
         form = _asking(page)
         assert form is not None  # noqa: S101 - else this page would have been the end
         leg.pressed = True
         # A page that only says "continue" leaves no choice: the question comes after it.
-        button = _pick(form, _NO if self._deny else _YES) or _pick(form, _YES)
-        if button is None or (self._deny and button.says(_YES) and len(form.buttons) > 1):
-            raise Lost(f"no button says {'no' if self._deny else 'yes'}: {[each.text for each in form.buttons]}")
-        return self._submit(page, form, {"target": page.target} if page.target else {}, button)
+        button = _pick(form, _NO if self._plan.deny else _YES) or _pick(form, _YES)
+        if button is None or (self._plan.deny and button.says(_YES) and len(form.buttons) > 1):
+            raise Lost(f"no button says {'no' if self._plan.deny else 'yes'}: {[each.text for each in form.buttons]}")
+        typed = {"target": page.target} if page.target else {}
+        return self._submit(page, form, typed | self._plan.picked(form), button)
 
     def _submit(self, page: Page, form: Form, typed: dict[str, str], button: Button | None = None) -> Page:
         button = button or _pick(form, _YES) or next(iter(form.buttons), None)

@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from loaner.consent import Pending, codes
 from loaner.consent.pending import Remember
+from loaner.consent.settling import HOUR_USES
 from loaner.errors import PolicyDenied
 from loaner.web import pages, throttle, words
 from loaner.web.guard import Guard, Refused, Visit, form_targets
@@ -111,6 +112,8 @@ class ConsentPages:
             code=self.site.consents.code_of(asked),
             provider_code=self.site.consents.provider_code_of(asked) if state == "provider" else None,
             lines=words.limits(asked, provider),
+            wider=words.wider(asked),
+            most=HOUR_USES,
             now=now,
             since=words.ago(asked.created_at, now),
             until=words.left(asked.expires_at, now),

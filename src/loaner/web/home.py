@@ -31,7 +31,7 @@ class HomePages:
         return pages.render(
             "home.html",
             grants=[(grant, self.site.providers(grant.provider).title) for grant in standing.connected],
-            approvals=standing.approved,
+            approvals=[(one, words.allowed(one, self.site.now())) for one in standing.approved],
             tasks=standing.tasks,
             denied=[(asked, words.title(asked)) for asked in standing.denied],
             waiting=[(asked, words.title(asked)) for asked in standing.pending],

@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from loaner.catalog.provider import Provider
-from loaner.consent import Pending
+from loaner.consent import Approval, Pending
+from loaner.consent.settling import phrase_of
 
 _NAMES = {
     "claude-code": "Claude Code",
@@ -42,6 +43,28 @@ def agent_name(asked: Pending) -> str:
 
 def title(asked: Pending) -> str:
     return f"Let {agent_name(asked)} {asked.shown['phrase']}?"
+
+
+def wider(asked: Pending) -> str:
+    """What a yes for an hour allows, as the choice on the page says it."""
+    phrase = phrase_of(asked, exact=False)
+    return phrase[:1].upper() + phrase[1:]
+
+
+def allowed(approval: Approval, now: datetime) -> str:
+    """How far an approval goes: what, how often, how long."""
+    uses = "once" if approval.uses_left == 1 else f"{approval.uses_left} times"
+    what = "exactly what you saw" if approval.digest else ""
+    return ", ".join(part for part in (approval.phrase, what, uses, f"{lasts(approval.expires_at, now)} left") if part)
+
+
+def lasts(until: datetime, now: datetime) -> str:
+    """How long it is until then, in the largest unit that says it well."""
+    minutes = max(1, round((until - now).total_seconds() / 60))
+    if minutes < 120:  # noqa: PLR2004 - two hours
+        return f"{minutes} min"
+    hours = round(minutes / 60)
+    return f"{hours} hours" if hours < 48 else f"{round(hours / 24)} days"  # noqa: PLR2004 - two days
 
 
 def afterwards(asked: Pending) -> str:
