@@ -22,7 +22,7 @@ SOURCE = ROOT / "src" / "loaner"
 MAY_REVEAL = {
     "secret.py": "compares two of them",
     "store/sealing.py": "puts it under the seal",
-    "settings.py": "reads the store's URL, with its password, from its reference",
+    "settings/model.py": "reads the store's URL, with its password, from its reference",
     "assembly.py": "makes the signer of checkpoints from its key",
     "cli/_verifying.py": "the same, for the verbs that sign and verify",
     "keys/references.py": "reads the sealing key from its reference",

@@ -1,0 +1,33 @@
+"""What the operator decided. Each table is in ``sections``; where the values come from is in ``loading``."""
+
+from loaner.settings.connector import Connector
+from loaner.settings.loading import load
+from loaner.settings.model import Settings
+from loaner.settings.references import resolve
+from loaner.settings.sections import (
+    BudgetSettings,
+    ConnectorSettings,
+    ConsentSettings,
+    HttpSettings,
+    IdentitySettings,
+    TaskIssuerSettings,
+    ToolSettings,
+    VaultSettings,
+    WorkloadSettings,
+)
+
+__all__ = [
+    "BudgetSettings",
+    "Connector",
+    "ConnectorSettings",
+    "ConsentSettings",
+    "HttpSettings",
+    "IdentitySettings",
+    "Settings",
+    "TaskIssuerSettings",
+    "ToolSettings",
+    "VaultSettings",
+    "WorkloadSettings",
+    "load",
+    "resolve",
+]

@@ -1,0 +1,22 @@
+"""A registered app, with its secret in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from loaner.secret import Secret
+
+
+@dataclass(frozen=True)
+class Connector:
+    """A registered app at a provider, attached to environments and agents; its secret is in memory only."""
+
+    name: str
+    provider: str
+    client_id: str
+    client_secret: Secret | None
+    environments: tuple[str, ...] = ()
+    agents: tuple[str, ...] = ()
+
+    def serves(self, environment: str, agent: str) -> bool:
+        return (not self.environments or environment in self.environments) and (not self.agents or agent in self.agents)
