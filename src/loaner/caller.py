@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, NewType
 
 from loaner import jwts
+from loaner.characters import hides
 from loaner.clock import Now
 from loaner.errors import NotAuthenticated
 from loaner.jwks import IssuerKeys
@@ -198,7 +199,7 @@ class AccessTokens:
             agent=Agent(_agent(claims), verified=True),
             scopes=frozenset(scope.split()) if isinstance(scope, str) else frozenset(),
             expires_at=datetime.fromtimestamp(expires, UTC),
-            display=display if isinstance(display, str) and display.isprintable() else "",
+            display=display if isinstance(display, str) and not hides(display) else "",
             fingerprint=name,
         )
 
@@ -219,7 +220,7 @@ def _moment(claims: dict[str, Any], name: str) -> int:
 
 
 def _name(value: object, claim: str) -> str:
-    if not isinstance(value, str) or not value.strip() or len(value) > _MAX_NAME or not value.isprintable():
+    if not isinstance(value, str) or not value.strip() or len(value) > _MAX_NAME or hides(value):
         raise _refused(claim)
     return value
 

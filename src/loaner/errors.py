@@ -37,6 +37,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, ClassVar, Literal
 
+from loaner.characters import marked
+
 Retry = Literal["now", "after_user", "after_s", "never"]
 
 
@@ -67,11 +69,12 @@ class LoanerError(Exception):
     exit: ClassVar[Exit] = Exit.ERROR
 
     def __init__(self, cause: str, *, do: str = "", dont: str = "", log: str = "") -> None:
-        super().__init__(cause)
-        self.cause = cause
-        self.do = do
-        self.dont = dont
-        self.log = log
+        # Names and texts of others stand in these words, and a host shows them to a person.
+        self.cause = marked(cause, prose=True)
+        super().__init__(self.cause)
+        self.do = marked(do, prose=True)
+        self.dont = marked(dont, prose=True)
+        self.log = marked(log)
 
     def told(self) -> str:
         """The lines that a model or a person reads."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from shlex import quote
 from typing import Literal, Protocol
 
 from sqlalchemy import Connection, delete, insert, select, text
@@ -88,14 +89,19 @@ class Fence:
         }
         return f"{words[self.kind]} stopped"
 
+    def lifting(self) -> str:
+        """The command that lifts it, to be pasted into a shell: an agent chooses its own name."""
+        return (
+            "loaner resume --all-tokens" if self.kind == "all" else f"loaner resume --{self.kind} {quote(self.value)}"
+        )
+
     def refusal(self) -> PolicyDenied:
         """What a call behind it is told: who stopped it and how it goes on, if it does."""
-        lifted = "loaner resume --all-tokens" if self.kind == "all" else f"loaner resume --{self.kind} {self.value}"
         ended = "The user ended the grant; repeat the call to be connected again."
         return PolicyDenied(
             f"{self.told()} by {self.set_by} since {iso(self.at)}. Nothing more is sent.",
             rule="fence",
-            do=ended if self.kind == "grant" else f"Ask {self.set_by} to lift it: {lifted}",
+            do=ended if self.kind == "grant" else f"Ask {self.set_by} to lift it: {self.lifting()}",
             dont="Don't repeat the call before.",
         )
 

@@ -20,6 +20,7 @@ from typing import Any, Final, Protocol, Self
 
 from loaner import jwts
 from loaner.caller import AccessTokens, Agent, SignedClaims, Subject, UnverifiedToken
+from loaner.characters import hides
 from loaner.clock import Now
 from loaner.errors import NotAuthenticated, SettingsInvalid
 from loaner.jwks import IssuerKeys
@@ -118,7 +119,7 @@ class WorkloadTokens:
         issued, expires, begins = times
         if max(issued, begins) > now + jwts.SKEW or now >= expires or not 0 < expires - issued <= _LONGEST:
             raise _refused("times")
-        if not isinstance(sub, str) or not sub.strip() or not sub.isprintable():
+        if not isinstance(sub, str) or not sub.strip() or hides(sub):
             raise _refused("sub")
         acting = Subject(workload.issuer, sub)
         if workload.acts_for is not None:

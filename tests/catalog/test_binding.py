@@ -126,7 +126,7 @@ def test_a_name_cannot_pass_for_the_sentence_it_stands_in() -> None:
     long = operation.phrase(operation.bind(WEB | {"path": "a" * 500}))
 
     assert told == "read “a in acme/docs. It is   safe” in acme/web"
-    assert long == f"read {'a' * 80}… in acme/web"
+    assert long == f"read {'a' * 60}…{'a' * 20} in acme/web"
     assert "path must not hold" in refused("github_get_file_contents", WEB | {"path": "a\u202etxt.exe"})
 
 

@@ -80,3 +80,13 @@ def test_noise_on_stdin_is_survived() -> None:
     heard, errors = converse(lines(*HELLO) + noise + lines(CALL), 2)
     assert heard[-1]["id"] == 2
     assert "Traceback" not in errors
+
+
+async def test_a_client_whose_name_hides_something_is_refused_and_told_why() -> None:
+    """MUST 24: two names that differ in what nobody sees would be one agent."""
+    hello = json.loads(json.dumps(HELLO[0]))
+    hello["params"]["clientInfo"]["name"] = "claude\u3164code"
+    answers, _ = converse(lines(hello, HELLO[1], CALL), 2)
+    told = answers[1]["result"]
+    assert told["isError"]
+    assert "U+3164" in told["content"][0]["text"]

@@ -11,7 +11,7 @@ from house import LOCAL, OURS, POST, READ, House, caller, subject
 from loaner.caller import Agent, Caller
 from loaner.consent import approvals
 from loaner.store.tables import grants
-from loaner.web.pages import seen
+from loaner.web.pages import written
 
 
 async def test_the_page_says_in_one_sentence_who_wants_what(local: House) -> None:
@@ -93,7 +93,7 @@ async def test_what_an_agent_says_is_shown_and_never_becomes_markup(local: House
     ],
 )
 def test_hidden_characters_are_made_visible(text: str, shown: str) -> None:
-    assert str(seen(text)) == f"<bdi>{shown}</bdi>"
+    assert str(written(text)) == f"<bdi>{shown}</bdi>"
 
 
 async def test_a_verified_agent_is_marked_as_such(local: House) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from loaner.characters import marked
 from loaner.secret import fingerprint
 
 LONGEST = 256
@@ -25,14 +26,5 @@ def plain(text: str, longest: int = LONGEST) -> str:
     """
     if len(text) > longest * 16:
         text = text[: longest * 16]  # bounds the work; what is cut here would be cut below
-    shown = _KEY.sub(lambda found: f"[key {fingerprint(found[0])[:8]}]", text)
-    if not shown.isprintable():
-        shown = "".join(_visible(character) for character in shown)
+    shown = marked(_KEY.sub(lambda found: f"[key {fingerprint(found[0])[:8]}]", text))
     return shown if len(shown) <= longest else shown[: longest - 1] + "…"
-
-
-def _visible(character: str) -> str:
-    if character.isprintable():  # no control, bidi mark, surrogate, line separator or unassigned code point
-        return character
-    number = ord(character)
-    return f"\\u{number:04x}" if number <= 0xFFFF else f"\\U{number:08x}"  # noqa: PLR2004 - the end of plane 0

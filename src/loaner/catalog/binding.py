@@ -10,6 +10,7 @@ from typing import Any
 from loaner.catalog import cursor
 from loaner.catalog.params import Param
 from loaner.catalog.provider import Form
+from loaner.characters import hides
 from loaner.errors import InvalidArguments
 
 NAME_SHOWN = 32
@@ -45,7 +46,7 @@ def check(
 
 
 def _unknown(name: Any, params: Mapping[str, Param]) -> str:
-    shown = str(name)[:NAME_SHOWN] if str(name).isprintable() else "…"
+    shown = str(name)[:NAME_SHOWN] if not hides(str(name)) else "…"
     close = difflib.get_close_matches(shown, params, n=1)
     return f"unknown field “{shown}”" + (f", did you mean “{close[0]}”?" if close else "")
 

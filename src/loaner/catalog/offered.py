@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from loaner.catalog.binding import NAME_SHOWN
 from loaner.catalog.operation import Operation
 from loaner.catalog.provider import Provider
+from loaner.characters import hides
 from loaner.errors import SettingsInvalid, UnknownTool
 
 
@@ -35,7 +36,7 @@ class Catalog:
         """Raises :class:`UnknownTool`: an unknown tool is never one that needs nothing."""
         operation = self._operations.get(tool) or self._aliases.get(tool)
         if operation is None:
-            shown = tool[:NAME_SHOWN] if tool.isprintable() else "…"
+            shown = tool[:NAME_SHOWN] if not hides(tool) else "…"
             raise UnknownTool(f"there is no tool “{shown}”.{_meant(tool, [*self._operations, *self._aliases])}")
         return operation
 

@@ -19,10 +19,12 @@ from loaner.catalog.request import Outgoing, build
 from loaner.catalog.result import Page, Result
 from loaner.catalog.rule import PLACEHOLDER, CaseTold, ScopeRule
 from loaner.catalog.step import WITHIN, Step
+from loaner.characters import marked
 from loaner.errors import InvalidArguments
 from loaner.scope import Limit, Scope
 
-_LONGEST_NAME = 80
+_LONGEST_NAME, _END = 80, 20
+"""Characters of a name that stand in a sentence, and how many of them are its last."""
 """Characters of an argument that a sentence shows."""
 
 Effect = Literal["read", "write", "destructive"]
@@ -249,13 +251,13 @@ class BoundCall:
 
 
 def _said(wording: str, bound: BoundCall) -> str:
-    return PLACEHOLDER.sub(lambda found: _named(bound.arguments[found[1]]), wording)
+    return marked(PLACEHOLDER.sub(lambda found: _named(bound.arguments[found[1]]), wording))
 
 
 def _named(value: Any) -> str:
     """A value inside a sentence. What holds spaces stands in quotes, so that it cannot pass for the sentence."""
     text = ", ".join(value) if isinstance(value, tuple) else str(value)
-    shown = text if len(text) <= _LONGEST_NAME else f"{text[:_LONGEST_NAME]}…"
+    shown = text if len(text) <= _LONGEST_NAME else f"{text[: _LONGEST_NAME - _END]}…{text[-_END:]}"
     return f"“{shown.replace('“', ' ').replace('”', ' ')}”" if re.search(r"\s", shown) else shown
 
 

@@ -15,6 +15,7 @@ from pydantic import Field, model_validator
 from loaner.catalog.described import Described
 from loaner.catalog.provider import Form
 from loaner.catalog.result import MAX_START
+from loaner.characters import hides
 
 Role = Literal["resource", "selector", "content", "option", "page"]
 
@@ -24,8 +25,6 @@ _LONG = 65_536
 _SHORT = 256
 _SHOWN = 24
 """Longest refused value that is repeated in an error; a token or key is longer."""
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
-"""Line breaks and what turns the direction of writing: a name that is shown to a person must read as it is."""
 _UNWRITABLE = re.compile(r"[\x00\ud800-\udfff]")
 
 
@@ -103,8 +102,10 @@ class Param(Described):
             return
         if not self.min_length <= len(value) <= self.longest:
             yield f"must have {self.min_length}–{self.longest} characters (got {len(value)})"
-        if _UNWRITABLE.search(value) or (self.role != "content" and _CONTROL.search(value)):
-            yield "must not hold control characters or line breaks"
+        if _UNWRITABLE.search(value):
+            yield "must not hold control characters"
+        if self.role != "content" and (hidden := hides(value)):  # a name that is shown must read as it is
+            yield f"must not hold control characters, line breaks or other characters that show nothing ({hidden})"
         if self.choices and value not in self.choices:
             yield f"must be one of {', '.join(self.choices)}{self._shown(value)}"
         if self.form and not re.fullmatch(forms[self.form].pattern, value):

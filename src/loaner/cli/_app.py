@@ -27,6 +27,7 @@ from loaner.cli import (
     status,
     tools,
 )
+from loaner.cli._say import say
 from loaner.errors import Exit, LoanerError, UsageError
 
 app = typer.Typer(
@@ -104,9 +105,9 @@ def tell(failure: LoanerError, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps({"error": failure.facts()}), file=sys.stderr)
     else:
-        print(f"loaner: {failure.told()}", file=sys.stderr)
+        say(f"loaner: {failure.told()}", file=sys.stderr)
         if failure.log:
-            print(f"  ({failure.log})", file=sys.stderr)
+            say(f"  ({failure.log})", file=sys.stderr)
 
 
 def _with_bare_sandbox(arguments: list[str]) -> list[str]:

@@ -1,4 +1,5 @@
-"""Records in words, for a person at a terminal. What is printed was made plain when it was recorded."""
+"""Records in words, for a person at a terminal. What is printed was made plain when it was recorded,
+by the rules of that day."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from typing import Any
 from rich.text import Text
 
 from loaner.audit import Record
+from loaner.characters import marked
 
 _STYLES = {"ok": "green", "consent_needed": "yellow", "unknown": "bold red"}
 
@@ -17,10 +19,10 @@ def line(record: Record) -> Text:
     said = record.body
     outcome = said.get("outcome", "")
     told = Text(f"#{record.seq:<4} {said['at'][11:19]}  ")
-    told.append(f"{said.get('tool', said['kind']):28} ")
+    told.append(f"{marked(said.get('tool', said['kind'])):28} ")
     told.append(f"{said.get('code') or outcome:18} ", _STYLES.get(outcome, "red"))
-    told.append(_authority(said))
-    told.append(f"   {said['sub']} via {_agent(said)}")
+    told.append(marked(_authority(said)))
+    told.append(marked(f"   {said['sub']} via {_agent(said)}"))
     if said.get("returned_how"):
         told.append(f"   {_ending(said)}", "dim")
     return told

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
+from loaner.cli._say import say
 from loaner.errors import Exit, UsageError
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def tail(
             last = max((record.seq for record in store.read_now(partial(read.tail, count=1))), default=0)
         _print(records, as_json=as_json)
         if not records and not follow and not as_json:
-            print("no records yet")
+            say("no records yet")
         while follow:
             time.sleep(0.5)
             records = store.read_now(partial(read.tail, count=1000, after_seq=last))
@@ -70,7 +71,7 @@ def show(
         _print([record], as_json=True)
         return
     for label, said in _told.page(record):
-        print(f"{label:11}{said}")
+        say(f"{label:11}{said}")
 
 
 @app.command()
@@ -89,7 +90,7 @@ def verify(
     if as_json:
         print(json.dumps(verdict.facts()))
     else:
-        print(verdict.told())
+        say(verdict.told())
     if not verdict.ok:
         raise typer.Exit(int(Exit.AUDIT_BROKEN))
 
@@ -139,7 +140,7 @@ def checkpoint(as_json: AsJson = False) -> None:
         print(json.dumps({"size": signed.size, "root": root, "note": signed.note, "vkey": str(signer.verifier)}))
         return
     print(signed.note, end="")
-    print(
+    say(
         f"Keep it elsewhere, and check it with:\n  loaner audit verify --checkpoint FILE --vkey {signer.verifier}",
         file=sys.stderr,
     )

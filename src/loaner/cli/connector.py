@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from loaner.cli._say import say
+
 app = typer.Typer(help="The registered apps, and what providers say of the scopes that loaner derives.")
 
 
@@ -50,12 +52,12 @@ def listed(as_json: Annotated[bool, typer.Option("--json", help="One JSON object
         for row in rows:
             print(json.dumps(row))
     elif not rows:
-        print("no connector is configured: add [connectors.NAME] to loaner.toml")
+        say("no connector is configured: add [connectors.NAME] to loaner.toml")
     else:
         for row in rows:
             serves = ", ".join(row["environments"]) or "every environment"
             agents = ", ".join(row["agents"]) or "every agent"
-            print(f"{row['connector']:16} {row['provider']:8} {row['client_id']:24} {serves}; {agents}")
+            say(f"{row['connector']:16} {row['provider']:8} {row['client_id']:24} {serves}; {agents}")
 
 
 @app.command()
@@ -68,12 +70,12 @@ def drift(as_json: Annotated[bool, typer.Option("--json", help="One JSON object 
         for row in rows:
             print(json.dumps(row))
     elif not rows:
-        print("no drift: every answer named the permissions that were asked for, or one that is known to add to them")
+        say("no drift: every answer named the permissions that were asked for, or one that is known to add to them")
     else:
         for row in rows:
             word = "needs more" if row["kind"] == "less" else "would do with less"
-            print(f"{row['tool']:34} {word}: it names {row['named']}; loaner asked for {row['ours']}")
-            print(f"{'':34} first seen {row['first_at']} through {row['connector']}; see {row['source']}")
+            say(f"{row['tool']:34} {word}: it names {row['named']}; loaner asked for {row['ours']}")
+            say(f"{'':34} first seen {row['first_at']} through {row['connector']}; see {row['source']}")
 
 
 async def _drift() -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from loaner.cli._say import say
 from loaner.errors import UsageError
 
 
@@ -24,18 +25,18 @@ def explain(
     if as_json:
         print(json.dumps(told))
         return
-    print(f"{told['phrase']}")
-    print(f"scope       {', '.join(told['permissions']) or 'none'} on {told['resource']}")
-    print(f"policy      {told['ruling']}   rule “{told['rule']}”: {told['reason']}")
+    say(f"{told['phrase']}")
+    say(f"scope       {', '.join(told['permissions']) or 'none'} on {told['resource']}")
+    say(f"policy      {told['ruling']}   rule “{told['rule']}”: {told['reason']}")
     for limit in told["limits"]:
-        print(f"enforced    {limit['what']} ({limit['value']}) by {limit['enforced_by']}")
+        say(f"enforced    {limit['what']} ({limit['value']}) by {limit['enforced_by']}")
     connected = "connected" if told["connected"] else "not connected yet: the person would be asked"
     through = f"through connector {told['connector']} ({connected})" if told["connector"] else "no connector configured"
-    print(f"credential  {told['lending']}, {through}")
+    say(f"credential  {told['lending']}, {through}")
     for request in told["requests"]:
         body = f"  {json.dumps(request['body'])}" if request["body"] else ""
-        print(f"would send  {request['method']} {request['url']}{_query(request['query'])}{body}")
-    print("nothing was sent")
+        say(f"would send  {request['method']} {request['url']}{_query(request['query'])}{body}")
+    say("nothing was sent")
 
 
 def _query(query: dict[str, str]) -> str:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from loaner.cli._say import say
+
 if TYPE_CHECKING:
     from loaner.assembly import Loaner
 
@@ -20,14 +22,12 @@ def loans(as_json: Annotated[bool, typer.Option("--json", help="One JSON object 
         for row in rows:
             print(json.dumps(row))
     elif not rows:
-        print("no open loans: every credential that was lent is confirmed returned, or has expired")
+        say("no open loans: every credential that was lent is confirmed returned, or has expired")
     else:
         for row in rows:
             fingerprint = (row["fingerprint"] or "not known")[:12]
-            print(f"{row['provider']:8} {fingerprint:12} {', '.join(row['permissions'])} on {row['resource']}")
-            print(
-                f"         since {row['since']}, dead at the latest {row['latest_expiry']}, {row['attempts']} attempts"
-            )
+            say(f"{row['provider']:8} {fingerprint:12} {', '.join(row['permissions'])} on {row['resource']}")
+            say(f"         since {row['since']}, dead at the latest {row['latest_expiry']}, {row['attempts']} attempts")
 
 
 async def _open_loans() -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from loaner.cli._say import say
 from loaner.cli.explain import _pairs
 from loaner.errors import Exit
 
@@ -45,8 +46,8 @@ def check(policy: Folder = None, as_json: AsJson = False) -> None:
         print(json.dumps({"version": read.version, "folder": str(folder) if folder else None, "rules": rules}))
         return
     for rule in read.rules.rules:
-        print(f"{rule.where:30} {rule.name}")
-    print(f"{len(read.rules.rules)} rules, version {read.version}{'' if folder else ', built in'}")
+        say(f"{rule.where:30} {rule.name}")
+    say(f"{len(read.rules.rules)} rules, version {read.version}{'' if folder else ', built in'}")
 
 
 @app.command("test")
@@ -65,7 +66,7 @@ def run_cases(policy: Folder = None, as_json: AsJson = False) -> int:
         if as_json:
             print(json.dumps({"file": file, "case": case.name, "ok": wrong is None, "problem": wrong}))
         else:
-            print(f"{'ok  ' if wrong is None else 'FAIL'} {case.name}{f': {wrong} ({file})' if wrong else ''}")
+            say(f"{'ok  ' if wrong is None else 'FAIL'} {case.name}{f': {wrong} ({file})' if wrong else ''}")
     return int(Exit.POLICY if failed else Exit.OK)
 
 
@@ -108,7 +109,7 @@ def explain(
     if as_json:
         print(json.dumps(told))
         return
-    print(f"{told['ruling']}   rule “{ruling.rule}” ({told['where'] or 'no line: it is what happens without a rule'})")
-    print(f"  {ruling.reason}")
+    say(f"{told['ruling']}   rule “{ruling.rule}” ({told['where'] or 'no line: it is what happens without a rule'})")
+    say(f"  {ruling.reason}")
     if rule:
-        print("\n".join(f"  | {line}" for line in rule.text.splitlines()))
+        say("\n".join(f"  | {line}" for line in rule.text.splitlines()))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from loaner.cli import _selected
+from loaner.cli._say import say
 from loaner.errors import Exit
 
 if TYPE_CHECKING:
@@ -32,9 +33,9 @@ def resume(
         facts = {"kind": kind, "value": value, "lifted": lifted}
         print(json.dumps(facts | {"standing": [{"kind": fence.kind, "value": fence.value} for fence in left]}))
     else:
-        print("✓ lifted; accounts that were revoked are asked for again" if lifted else "nothing was stopped like this")
+        say("✓ lifted; accounts that were revoked are asked for again" if lifted else "nothing was stopped like this")
         for fence in left:
-            print(f"! still {fence.told().replace(' is stopped', ' stopped')}: {fence.kind} {fence.value}".rstrip())
+            say(f"! still {fence.told().replace(' is stopped', ' stopped')}: {fence.kind} {fence.value}".rstrip())
     if not lifted:
         raise typer.Exit(int(Exit.ERROR))
 

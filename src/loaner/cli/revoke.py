@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from loaner.cli import _selected
+from loaner.cli._say import say
 from loaner.errors import Exit, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from loaner.fences import Fence, Kind
+    from loaner.fences import Kind
     from loaner.lending.stopping import Stopped
 
 
@@ -51,25 +52,18 @@ def revoke(
 
 
 def _tell(stopped: Stopped, rows: list[dict[str, Any]]) -> None:
-    print(f"✓ fence up after {stopped.fenced_in * 1000:.0f} ms: {stopped.fence.told()}")
-    print(f"  {stopped.approvals} approvals and {stopped.questions} open questions ended")
+    say(f"✓ fence up after {stopped.fenced_in * 1000:.0f} ms: {stopped.fence.told()}")
+    say(f"  {stopped.approvals} approvals and {stopped.questions} open questions ended")
     for row in rows:
         if row["what"] != "fence":
             lived = (
                 "" if row["confirmed"] or "latest_expiry" not in row else f", dead at the latest {row['latest_expiry']}"
             )
             took = f" ({row['took_ms']} ms)" if "took_ms" in row else ""
-            print(f"{'✓' if row['confirmed'] else '!'} {row['provider']} {row['what']}: {row['how']}{took}{lived}")
+            say(f"{'✓' if row['confirmed'] else '!'} {row['provider']} {row['what']}: {row['how']}{took}{lived}")
     if not stopped.grants:
-        print("  an agent has no grants of its own" if stopped.fence.kind == "agent" else "  no grants to revoke")
-    print(f"all of it took {stopped.took:.2f} s. To allow calls again: {lifting(stopped.fence)}")
-
-
-def lifting(fence: Fence) -> str:
-    """The command that lifts a fence."""
-    if fence.kind == "all":
-        return "loaner resume --all-tokens"
-    return f"loaner resume --{fence.kind} {json.dumps(fence.value) if ' ' in fence.value else fence.value}"
+        say("  an agent has no grants of its own" if stopped.fence.kind == "agent" else "  no grants to revoke")
+    say(f"all of it took {stopped.took:.2f} s. To allow calls again: {stopped.fence.lifting()}")
 
 
 def _rows(stopped: Stopped) -> Iterator[dict[str, Any]]:

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from loaner.cli._say import say
+
 
 def status(as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False) -> None:
     """Show what is stopped, connected accounts, pending consents, open loans and what is left of providers' limits."""
@@ -16,7 +18,7 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="One JSON object
     if as_json:
         print(json.dumps(told))
         return
-    print(f"environment {told['environment']}, {told['tools']} tools, {len(told['servers'])} servers running")
+    say(f"environment {told['environment']}, {told['tools']} tools, {len(told['servers'])} servers running")
     _section("stopped", [_fence(row) for row in told["stopped"]], "nothing")
     _section("connected", [_grant(row) for row in told["grants"]], "nobody has connected an account")
     if told["ending"]:
@@ -27,9 +29,9 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="One JSON object
 
 
 def _section(title: str, lines: list[str], none: str) -> None:
-    print(title)
+    say(title)
     for line in lines or [none]:
-        print(f"  {line}")
+        say(f"  {line}")
 
 
 def _fence(row: dict[str, Any]) -> str:
@@ -65,7 +67,6 @@ async def _status() -> dict[str, Any]:
     from sqlalchemy import select
 
     from loaner.cli import _opened, _servers
-    from loaner.cli.revoke import lifting
     from loaner.clock import iso
     from loaner.lending.journal import open_loans
     from loaner.store.tables import consents
@@ -89,7 +90,7 @@ async def _status() -> dict[str, Any]:
                     "told": fence.told(),
                     "by": fence.set_by,
                     "since": iso(fence.at),
-                    "lift": lifting(fence),
+                    "lift": fence.lifting(),
                 }
                 for fence in await loaner.stopper.standing()
             ],

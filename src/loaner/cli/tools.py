@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from loaner.cli._say import say
+
 
 def tools(
     toolsets: Annotated[str | None, typer.Option(help="Toolsets to show; 'all' for everything.")] = None,
@@ -26,4 +28,4 @@ def tools(
             row = {"tool": operation.tool, "effect": operation.effect, "toolset": operation.toolset}
             print(json.dumps(row | {"scope": sorted(operation.scope.permissions), "about": operation.summary}))
         else:
-            print(f"{operation.tool:34} {operation.effect:12} {operation.description}")
+            say(f"{operation.tool:34} {operation.effect:12} {operation.description}")

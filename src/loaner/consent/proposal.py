@@ -5,16 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from loaner.caller import Caller
 from loaner.catalog import Catalog
 from loaner.catalog.operation import Operation
+from loaner.characters import hides
 from loaner.connectors import Connectors
 from loaner.consent.envelope import MAX_COUNT, MAX_MINUTES, Envelope, Item, plain_value
 from loaner.errors import InvalidArguments, UnknownTool
 
-_Line = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")]
+
+def _shows(name: str) -> str:
+    if hidden := hides(name):
+        raise ValueError(f"it must not hold line breaks or characters that show nothing ({hidden})")
+    return name
+
+
+_Line = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_shows)]
 
 
 class _Checked(BaseModel):

@@ -33,6 +33,7 @@ from mcp_types import (
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from loaner.caller import Caller
+from loaner.characters import marked
 from loaner.errors import ConsentDenied, ConsentNeeded
 from loaner.mcp_server.served import Decisions
 
@@ -124,7 +125,7 @@ class ConsentLadder:
             raise needed
         invitation = needed.invitation
         ask = ElicitRequestURLParams(
-            message=f"{invitation.user_code} · {invitation.sentence}",
+            message=f"{invitation.user_code} · {marked(invitation.sentence)}",
             url=invitation.url,
             elicitation_id=invitation.handle,  # the earlier era's only; the SDK leaves it out in the modern one
         )

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any, Final
 
 from loaner.caller import Caller
+from loaner.characters import marked
 from loaner.clock import iso
 from loaner.consent import Proposal, Running
 from loaner.errors import InvalidArguments
@@ -148,17 +149,17 @@ class OwnTools:
         standing = await consents.status(caller)
         return {
             "connected": [
-                {"provider": one.provider, "account": one.account_name, "permissions": sorted(one.permissions)}
+                {"provider": one.provider, "account": marked(one.account_name), "permissions": sorted(one.permissions)}
                 for one in standing.connected
             ],
             "tasks": [_told(one) for one in standing.tasks],
             "approved": [
-                {"what": one.phrase, "calls_left": one.uses_left, "until": iso(one.expires_at)}
+                {"what": marked(one.phrase), "calls_left": one.uses_left, "until": iso(one.expires_at)}
                 for one in standing.approved
             ],
             "pending": [
                 {
-                    "what": one.shown["phrase"],
+                    "what": marked(one.shown["phrase"]),
                     "url": f"{base_url}/consent/{one.handle}",
                     "user_code": consents.code_of(one),
                     "until": iso(one.expires_at),
@@ -184,7 +185,7 @@ def _told(running: Running) -> dict[str, Any]:
     resources = list(dict.fromkeys(one for part in running.left for one in part.resources))
     return {
         "task": running.task.id,
-        "purpose": running.task.purpose,
+        "purpose": marked(running.task.purpose),
         "until": iso(running.task.expires_at),
         "operations": [
             {"tool": part.operations[0], "calls_left": part.uses_left}

@@ -9,6 +9,8 @@ from mcp.server.context import ServerRequestContext
 from mcp.server.stdio import stdio_server
 
 from loaner.caller import Agent, Caller, local_subject
+from loaner.characters import hides
+from loaner.errors import InvalidArguments
 from loaner.mcp_server import pipes
 from loaner.mcp_server.served import CallerOf, Served
 from loaner.mcp_server.server import build
@@ -23,8 +25,8 @@ def local_caller(environment: str) -> CallerOf:
 
     def caller_of(ctx: ServerRequestContext[Any, Any]) -> Caller:
         known = ctx.session.client_params
-        name = _shown(known.client_info.name) if known else ""
-        version = _shown(known.client_info.version) if known else ""
+        name = _shown(known.client_info.name, "name") if known else ""
+        version = _shown(known.client_info.version, "version") if known else ""
         agent = Agent(name or "an unnamed agent", verified=False, version=version or None)
         return Caller(subject, agent, environment, origin, subject.sub)
 
@@ -42,6 +44,14 @@ async def serve_stdio(served: Served) -> None:
         await server.run(read, write, server.create_initialization_options())
 
 
-def _shown(text: str) -> str:
-    """What a client says of itself ends on a consent page: one short line, nothing invisible."""
-    return "".join(letter for letter in text if letter.isprintable())[:_MAX_NAME].strip()
+def _shown(text: str, what: str) -> str:
+    """What a client says of itself ends on a consent page: one short line, nothing invisible.
+
+    Refused and not cleaned: two names that differ in what nobody sees would be one. Raises :class:`InvalidArguments`.
+    """
+    if hidden := hides(text):
+        raise InvalidArguments(
+            f"the {what} in this client's clientInfo holds a character that shows nothing ({hidden}).",
+            do=f"Start the client with a {what} of visible characters.",
+        )
+    return text[:_MAX_NAME].strip()

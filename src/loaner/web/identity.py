@@ -14,6 +14,7 @@ from starlette.requests import Request
 
 from loaner import jwts
 from loaner.caller import Subject
+from loaner.characters import hides
 from loaner.clock import Now
 from loaner.consent import codes
 from loaner.jwks import IssuerKeys, IssuerUnreachable
@@ -111,7 +112,7 @@ class OidcIdentity:
         if self.fresh and (type(asked_at) is not int or not now - _TYPING <= asked_at <= now + jwts.SKEW):
             raise SignInFailed("ID token: auth_time")
         display = claims.get("preferred_username") or claims.get("name")
-        shown = display if isinstance(display, str) and display.isprintable() else ""
+        shown = display if isinstance(display, str) and not hides(display) else ""
         return SignedIn(Subject(self.settings.issuer, claims["sub"]), shown, "oidc")
 
     async def _claims(self, token: str, nonce: str) -> dict[str, Any]:
@@ -136,7 +137,7 @@ class OidcIdentity:
         expires, issued, sub = claims["exp"], claims["iat"], claims["sub"]
         if type(expires) is not int or type(issued) is not int or expires <= now or issued > now + jwts.SKEW:
             raise SignInFailed("ID token: times")
-        if not isinstance(sub, str) or not sub.strip() or not sub.isprintable():
+        if not isinstance(sub, str) or not sub.strip() or hides(sub):
             raise SignInFailed("ID token: sub")
         if isinstance(claims["aud"], list) and claims.get("azp") != self.settings.client_id:
             raise SignInFailed("ID token: azp")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import unicodedata
 from http import HTTPStatus
 from typing import Any
 
@@ -11,12 +10,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from loaner.characters import marked, pieces
 from loaner.consent.codes import ALPHABET
 
-_HIDDEN = frozenset({"Cc", "Cf", "Co", "Cn", "Cs", "Zl", "Zp"})
-_JOINER = "\u200d"
-_LONGEST = 20_000
-"""Characters of a single value that are shown; a page that never ends cannot be read either."""
+LONGEST = 20_000
+"""Characters of a single value that stand on the question's own page; the whole is one link away."""
 
 
 class Page(HTMLResponse):
@@ -28,32 +26,40 @@ class Page(HTMLResponse):
 
 
 def seen(text: object) -> Markup:
-    """Text as it really is: characters that hide or reorder others stand as ``U+202E`` (UAX #9, "Trojan Source")."""
+    """One line as it really is: what would not be seen stands as ``U+202E``."""
+    return Markup("<bdi>{}</bdi>").format(_spans(str(text)))
+
+
+def written(text: object) -> Markup:
+    """A text that is written somewhere, with its line breaks; of a long one its beginning and its end."""
     given = str(text)
-    parts = [
-        Markup('<span class="hidden-char">{}</span>').format(f"U+{ord(letter):04X}")
-        if _is_hiding(given, place)
-        else escape(letter)
-        for place, letter in enumerate(given[:_LONGEST])
-    ]
-    if len(given) > _LONGEST:
-        parts.append(Markup('<span class="hidden-char">{} more characters</span>').format(len(given) - _LONGEST))
+    begin, left_out, end = excerpt(given)
+    parts = [_spans(begin, prose=True)]
+    if left_out:
+        parts += [
+            Markup('<span class="hidden-char">{} more characters</span>').format(left_out),
+            _spans(end, prose=True),
+        ]
     return Markup("<bdi>{}</bdi>").format(Markup("").join(parts))
 
 
-def plain(text: object) -> str:
-    """The same without markup, for a window's title."""
-    given = str(text)
-    return "".join(f"U+{ord(one):04X}" if _is_hiding(given, at) else one for at, one in enumerate(given))
+def excerpt(text: str) -> tuple[str, int, str]:
+    """The beginning, how many characters are left out, and the end."""
+    if len(text) <= LONGEST:
+        return text, 0, ""
+    half = LONGEST // 2
+    return text[:half], len(text) - 2 * half, text[-half:]
 
 
-def _is_hiding(text: str, place: int) -> bool:
-    letter = text[place]
-    if letter in "\n\t" or unicodedata.category(letter) not in _HIDDEN:
-        return False
-    # A joiner inside an emoji hides nothing.
-    around = text[max(place - 1, 0) : place] + text[place + 1 : place + 2]
-    return not (letter == _JOINER and any(unicodedata.category(one) == "So" for one in around))
+def _spans(text: str, *, prose: bool = False) -> Markup:
+    return Markup("").join(
+        Markup('<span class="hidden-char">{}</span>').format(piece) if is_mark else escape(piece)
+        for piece, is_mark in pieces(text, prose=prose)
+    )
+
+
+def _shown(value: Any) -> Any:
+    return value if isinstance(value, Markup) else marked(str(value), prose=True)
 
 
 _templates = Environment(
@@ -62,8 +68,9 @@ _templates = Environment(
     undefined=StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,
+    finalize=_shown,  # what no filter has marked is marked here, so that no page can forget it
 )
-_templates.filters |= {"seen": seen, "plain": plain}
+_templates.filters |= {"seen": seen, "plain": marked, "written": written}
 
 
 def render(
