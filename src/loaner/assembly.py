@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import anyio
+import structlog
 
 from loaner import catalog as catalogs
 from loaner import connectors as registered
@@ -43,6 +44,8 @@ from loaner.provider_call import ProviderTransport
 from loaner.settings import Settings, resolve
 from loaner.store import Store, open_store
 from loaner.task_tokens import TaskTokens
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass
@@ -103,6 +106,8 @@ async def open_loaner(
     # Read before the store is opened: a policy that cannot be ruled by leaves nothing running.
     host_task = _host_task(settings)
     policy = read_policy(settings.policy_folder, everything.operations, read_only=settings.tools.read_only)
+    for one in policy.warnings if serving else ():
+        log.warning("a rule can never match", where=one.where, rule=one.rule, problem=one.problem)
     connectors = connectors or registered.from_settings(settings.connectors, catalog.providers)
     async with (
         open_store(settings.store_url, key_holder(settings)) as store,

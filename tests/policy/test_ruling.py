@@ -53,6 +53,15 @@ def _schema() -> str:
     return schema_of(tools().operations)
 
 
+@pytest.mark.parametrize("issue", ["ENG-1", "eng-1"])
+def test_a_rule_about_a_team_is_one_about_its_issues(issue: str) -> None:
+    rules = policy(EVERYTHING + '@id("no") forbid (principal, action, resource in Resource::"team:ENG");')
+    refused = ask(rules, ("linear_get_issue", {"id": issue}))
+    assert isinstance(refused, Refused)
+    assert refused.rule == "no"
+    assert isinstance(ask(rules, ("linear_get_issue", {"id": "OPS-1"})), Allowed)
+
+
 def test_a_call_that_no_rule_allows_is_refused() -> None:
     only_reads = policy('@id("reads") permit (principal, action in Action::"read", resource);')
     assert isinstance(ask(only_reads, READ), Allowed)

@@ -8,8 +8,8 @@ from types import MappingProxyType
 from typing import Any
 
 from loaner.catalog import cursor
+from loaner.catalog.form import Form
 from loaner.catalog.params import Param
-from loaner.catalog.provider import Form
 from loaner.characters import hides
 from loaner.errors import InvalidArguments
 
@@ -20,7 +20,7 @@ NAME_SHOWN = 32
 def check(
     tool: str, params: Mapping[str, Param], forms: Mapping[str, Form], given: Mapping[str, Any]
 ) -> Mapping[str, Any]:
-    """The arguments with defaults, read-only, in the order of the parameters.
+    """The arguments with defaults and every name in its canonical spelling, read-only, in the order of the parameters.
 
     Raises :class:`InvalidArguments` naming every problem. A refused value is repeated only where it is short and not
     content: it may be a secret that somebody pasted into the wrong place.
@@ -38,7 +38,8 @@ def check(
         problem = param.problem(value, dict(forms)) or _cursor_problem(tool, name, param, value)
         if problem:
             problems.append(f"{name} {problem}")
-        checked[name] = tuple(value) if isinstance(value, list) else value
+            continue
+        checked[name] = param.canonical(value, forms)
     if problems:
         valid = f" Valid: {', '.join(params)}." if params else " This tool takes no arguments."
         raise InvalidArguments(f"{'; '.join(problems)}.{valid}")

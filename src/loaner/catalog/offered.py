@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 
 from loaner.catalog.binding import NAME_SHOWN
+from loaner.catalog.names import Names
 from loaner.catalog.operation import Operation
 from loaner.catalog.provider import Provider
 from loaner.characters import hides
@@ -25,6 +27,11 @@ class Catalog:
     @property
     def operations(self) -> list[Operation]:
         return list(self._operations.values())
+
+    @cached_property
+    def names(self) -> Names:
+        """How what these tools are about is called."""
+        return Names(self.operations)
 
     def __len__(self) -> int:
         return len(self._operations)

@@ -7,13 +7,13 @@ it, ``content`` is what gets written, ``option`` tunes the call, ``page`` walks 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from loaner.catalog.described import Described
-from loaner.catalog.provider import Form
+from loaner.catalog.form import Form
 from loaner.catalog.result import MAX_START
 from loaner.characters import hides
 
@@ -80,6 +80,13 @@ class Param(Described):
             case "list":
                 return self._list_problem(value, forms)
 
+    def canonical(self, value: Any, forms: Mapping[str, Form]) -> Any:
+        """A checked value with each name in its one spelling, and a list of names in one order."""
+        form = forms[self.form] if self.form else None
+        if isinstance(value, list | tuple):
+            return tuple(sorted({form.canonical(item) for item in value}) if form else value)
+        return form.canonical(value) if form else value
+
     def _integer_problem(self, value: Any) -> str | None:
         if not isinstance(value, int) or isinstance(value, bool):
             return "must be a whole number"
@@ -108,7 +115,7 @@ class Param(Described):
             yield f"must not hold control characters, line breaks or other characters that show nothing ({hidden})"
         if self.choices and value not in self.choices:
             yield f"must be one of {', '.join(self.choices)}{self._shown(value)}"
-        if self.form and not re.fullmatch(forms[self.form].pattern, value):
+        if self.form and not forms[self.form].fits(value):
             yield f"must be {forms[self.form].means}{self._shown(value)}"
         if self.segments and not is_file_path(value):
             yield "must be a relative path without empty, “.” or “..” segments, backslashes or “%”"

@@ -14,6 +14,7 @@ from urllib.parse import quote, urlsplit
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from loaner.catalog.described import Described
+from loaner.catalog.form import Form
 from loaner.catalog.lookup import Lookup
 from loaner.catalog.rate import ProviderRate
 from loaner.catalog.wider import Wider
@@ -160,19 +161,6 @@ class ProviderAnswers(Described):
     """Pattern of an error message that names, in its one group, the permission that was missing."""
     not_found_message: str | None = None
     """Pattern of an error message that says that something does not exist. Neither message is ever repeated."""
-
-
-class Form(Described):
-    """A shape that a string must have. ``means`` finishes the sentence "must be …"."""
-
-    pattern: str
-    means: str
-
-    @field_validator("pattern")
-    @classmethod
-    def _compiles(cls, pattern: str) -> str:
-        re.compile(pattern)
-        return pattern
 
 
 class Provider(Described):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from loaner.catalog.form import Form
 from loaner.catalog.params import Param
-from loaner.catalog.provider import Form
 from loaner.catalog.result import Page, Result, schema_of
 
 

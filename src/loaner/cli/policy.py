@@ -43,10 +43,13 @@ def check(policy: Folder = None, as_json: AsJson = False) -> None:
     read, _, folder = _read(policy)
     if as_json:
         rules = [{"rule": rule.name, "where": rule.where} for rule in read.rules.rules]
-        print(json.dumps({"version": read.version, "folder": str(folder) if folder else None, "rules": rules}))
+        told = {"version": read.version, "folder": str(folder) if folder else None, "rules": rules}
+        print(json.dumps(told | {"warnings": [{"where": one.where, "warning": one.told()} for one in read.warnings]}))
         return
     for rule in read.rules.rules:
         say(f"{rule.where:30} {rule.name}")
+    for one in read.warnings:
+        say(f"warning: {one.where}: {one.told()}.")
     say(f"{len(read.rules.rules)} rules, version {read.version}{'' if folder else ', built in'}")
 
 

@@ -56,7 +56,7 @@ class Proposal(_Checked):
     def envelope(self, caller: Caller, catalog: Catalog, connectors: Connectors) -> Envelope:
         """Raises :class:`InvalidArguments` and, where no connector serves the caller, :class:`PolicyDenied`."""
         items = tuple(self._item(wanted, caller, catalog, connectors) for wanted in self.operations)
-        return Envelope(self.purpose, items, tuple(dict.fromkeys(self.resources)), self.minutes)
+        return Envelope(self.purpose, items, _canonical(self.resources, catalog), self.minutes)
 
     def _item(self, wanted: Wanted, caller: Caller, catalog: Catalog, connectors: Connectors) -> Item:
         try:
@@ -73,7 +73,8 @@ class Proposal(_Checked):
             problem = "is none of its parameters" if param is None else param.problem(value, operation.provider.forms)
             if problem:
                 raise InvalidArguments(f"{operation.tool}: {name} {problem}.")
-        if others := [one for one in wanted.resources if one not in self.resources]:
+        everything = _canonical(self.resources, catalog)
+        if others := [one for one in _canonical(wanted.resources, catalog) if one not in everything]:
             raise InvalidArguments(f"{operation.tool}: {others[0]} is none of the task's resources.")
         connector = connectors.choose(operation.provider.name, caller).name
         fixed = _fixed(operation, wanted.arguments)
@@ -85,7 +86,7 @@ class Proposal(_Checked):
             operation.effect,
             operation.summary,
             fixed,
-            tuple(dict.fromkeys(wanted.resources)),
+            _canonical(wanted.resources, catalog),
             says=operation.effect != "read" and bool(written - set(fixed)),
         )
 
@@ -97,7 +98,16 @@ def _fixed(operation: Operation, wanted: Mapping[str, Any]) -> dict[str, Any]:
         for name, param in operation.params.items()
         if wanted and param.role == "content" and not param.must_be_given and name not in wanted
     }
-    return {**wanted, **unsaid}
+    given = {
+        name: plain_value(operation.params[name].canonical(value, operation.provider.forms))
+        for name, value in wanted.items()
+    }
+    return {**given, **unsaid}
+
+
+def _canonical(resources: list[str], catalog: Catalog) -> tuple[str, ...]:
+    """Each resource as calls name it, so that a task agreed to for ``acme/Web`` is one for ``acme/web``."""
+    return tuple(dict.fromkeys(catalog.names.resource(one) for one in resources))
 
 
 def _told(loc: tuple[int | str, ...], message: str) -> str:

@@ -18,6 +18,7 @@ import cedarpy
 
 from loaner.caller import Caller
 from loaner.catalog.operation import BoundCall
+from loaner.policy.literals import Unreachable
 from loaner.policy.rules import Rule, Rules
 from loaner.policy.ruling import Allowed, Ask, Refused, Ruling
 from loaner.scope import Scope
@@ -31,6 +32,8 @@ class CedarPolicy:
 
     rules: Rules
     read_only: bool = False
+    warnings: tuple[Unreachable, ...] = ()
+    """What its rules name and no call can be about."""
 
     @property
     def version(self) -> str:
@@ -104,13 +107,15 @@ class _Call:
             "kind": self.scope.resource_kind,
             "name": self.scope.resource_name,
         }
+        around = [{"type": "Resource", "id": self.scope.wider}] if self.scope.wider else []
         request = {
             "principal": who,
             "action": {"type": "Action", "id": self.bound.operation.tool},
             "resource": what,
             "context": json.dumps(context),
         }
-        return request, [{"uid": who, "attrs": person, "parents": []}, {"uid": what, "attrs": resource, "parents": []}]
+        whole = {"uid": what, "attrs": resource, "parents": around}
+        return request, [{"uid": who, "attrs": person, "parents": []}, whole]
 
 
 def _json(arguments: Mapping[str, Any]) -> dict[str, Any]:

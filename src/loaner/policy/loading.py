@@ -9,6 +9,7 @@ from pathlib import Path
 from loaner.catalog.operation import Operation
 from loaner.errors import PolicyInvalid
 from loaner.policy.cedar import CedarPolicy
+from loaner.policy.literals import unreachable
 from loaner.policy.rules import read
 from loaner.policy.schema import schema_of
 
@@ -16,9 +17,16 @@ from loaner.policy.schema import schema_of
 def load(folder: Path | None, operations: Iterable[Operation], *, read_only: bool = False) -> CedarPolicy:
     """The policy in ``folder``, in place of the built-in one and not on top of it; the built-in one if ``None``.
 
-    ``operations`` are all that exist, also those that this server does not show. Raises :class:`PolicyInvalid`.
+    ``operations`` are all that exist, also those that this server does not show. Raises :class:`PolicyInvalid`, also
+    for a ``forbid`` of what no call can be about: it would protect nothing, and say so to nobody.
     """
-    return CedarPolicy(read(texts_of(folder), schema_of(operations)), read_only)
+    operations = list(operations)
+    rules = read(texts_of(folder), schema_of(operations))
+    found = tuple(unreachable(rules.rules, operations))
+    for one in found:
+        if one.opens:
+            raise PolicyInvalid(f"{one.told()}.", where=one.where)
+    return CedarPolicy(rules, read_only, found)
 
 
 def texts_of(folder: Path | None) -> dict[str, str]:

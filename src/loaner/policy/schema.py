@@ -17,7 +17,7 @@ EFFECTS = ("read", "write", "destructive")
 _TYPES = {"string": "String", "integer": "Long", "boolean": "Bool", "list": "Set<String>"}
 _HEAD = """\
 entity Person = { "issuer": String, "sub": String };
-entity Resource = { "provider": String, "kind": String, "name": String };
+entity Resource in [Resource] = { "provider": String, "kind": String, "name": String, "id"?: String };
 type Agent = { "name": String, "verified": Bool };
 """
 CONTEXT = """\

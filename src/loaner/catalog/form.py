@@ -1,0 +1,66 @@
+"""The shape of a name, and its one canonical spelling: a provider reads ``Acme/Web`` as ``acme/web``.
+
+What is ruled on, agreed to, counted, recorded and sent is the canonical name. A spelling that has none is refused.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Literal
+
+from pydantic import field_validator
+
+from loaner.catalog.described import Described
+
+
+def _compiles(pattern: str | None) -> str | None:
+    if pattern is not None:
+        re.compile(pattern)
+    return pattern
+
+
+class Fold(Described):
+    """One way in which the provider tells letters apart no further."""
+
+    case: Literal["lower", "upper"]
+    matching: str | None = None
+    """Only for names of this pattern; for every one if not said."""
+
+    _pattern = field_validator("matching")(_compiles)
+
+    def is_for(self, name: str) -> bool:
+        return self.matching is None or re.fullmatch(self.matching, name) is not None
+
+    def of(self, name: str) -> str:
+        return name.lower() if self.case == "lower" else name.upper()
+
+
+class Form(Described):
+    """A shape that a string must have. ``means`` finishes the sentence "must be …"."""
+
+    pattern: str
+    means: str
+    never: str | None = None
+    """Spellings of the pattern that are another name of the same thing: refused. Kept apart from ``pattern``, which
+    stands in tool schemas, where hosts cannot look around."""
+    fold: tuple[Fold, ...] = ()
+    """The first that is for a name gives its canonical spelling; without one, letters count as they are."""
+
+    _pattern = field_validator("pattern", "never")(_compiles)
+
+    def fits(self, name: str) -> bool:
+        """Is this a name of the shape, in any spelling that has a canonical one?"""
+        canonical = self.canonical(name)
+        same = len(canonical) == len(name)  # "İ" has no small letter of its own, and "ß" no capital
+        return same and self._fits(name) and self._fits(canonical) and self.canonical(canonical) == canonical
+
+    def canonical(self, name: str) -> str:
+        """The one spelling of a name."""
+        return next((fold.of(name) for fold in self.fold if fold.is_for(name)), name)
+
+    def _fits(self, name: str) -> bool:
+        # A full-width letter or the Kelvin sign may or may not be the plain one to a provider: it is never guessed.
+        plain = unicodedata.normalize("NFKC", name) == name
+        refused = self.never is not None and re.fullmatch(self.never, name) is not None
+        return plain and not refused and re.fullmatch(self.pattern, name) is not None
