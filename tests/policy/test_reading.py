@@ -70,9 +70,12 @@ def test_a_folder_without_rules_is_refused_and_never_means_the_built_in_ones(tmp
         load(tmp_path / name, tools().operations)
 
 
-def test_what_the_docs_show_is_valid_and_rules_as_they_say() -> None:
+def test_what_the_docs_show_is_valid_and_rules_as_they_say(tmp_path: Path) -> None:
     page = (Path(__file__).parents[2] / "docs" / "policy.md").read_text()
-    (rules,) = re.findall(r"```cedar\n(.*?)```", page, re.DOTALL)
+    blocks = re.findall(r"```cedar\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "all.cedar").write_text("\n".join(blocks), encoding="utf-8")
+    assert load(tmp_path, tools().operations).warnings == ()
+    rules = blocks[0]
     (case,) = (block for block in re.findall(r"```toml\n(.*?)```", page, re.DOTALL) if "[[case]]" in block)
     (written,) = tomllib.loads(case)["case"]
     assert problem(Case.model_validate(written), policy(rules), tools()) is None
