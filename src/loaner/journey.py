@@ -96,7 +96,7 @@ class Journey:
                 async with (
                     self.consents.tasks.calls.during(consent.task, changes=operation.effect != "read"),
                     self.budgets.obeying(account, bound),  # who asks us to wait is not asked again before
-                    self.lender.lend(need, bound, scope, record) as loan,  # one key, journalled before minting
+                    self.lender.lend(need, bound, consent.within(scope), record) as loan,  # one key, journalled first
                 ):
                     reply = await send_patiently(  # a write once; one key whatever happens, returned on leaving
                         bound,

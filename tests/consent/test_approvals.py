@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import update
@@ -146,3 +147,122 @@ async def test_a_use_that_was_taken_between_looking_and_taking_is_not_taken_agai
             return approvals.consume(connection, CALL, NOW)  # type: ignore[arg-type]
 
     assert await store.write(work) is None
+
+
+WORKFLOWS = frozenset({"contents:write", "workflows:write"})
+FILES = replace(LOOSE, permissions=frozenset({"contents:write"}), digest="ff")
+
+
+@pytest.mark.parametrize("wide", [False, True])
+async def test_what_needs_more_than_was_shown_asks_again(store: Store, wide: bool) -> None:
+    """MUST 28: the width of an approval is what the person was shown, not what its tool can come to need."""
+    await approve(store, replace(FILES, exact=not wide), uses=5)
+    assert await consume(store, replace(FILES, permissions=WORKFLOWS)) is None
+    assert await consume(store, replace(FILES, permissions=frozenset()))
+    assert await consume(store, FILES)
+
+
+async def test_an_alternative_counts_where_it_was_shown(store: Store) -> None:
+    other = frozenset({"pull_requests:write"})
+    await approve(store, FILES)
+    assert await consume(store, replace(FILES, permissions=other)) is None
+    await approve(store, replace(FILES, alternatives=(other,)))
+    taken = await consume(store, replace(FILES, permissions=other))
+    assert taken
+    assert taken.covers(other)
+    assert not taken.covers(other | FILES.permissions)  # one set or the other, never both
+
+
+async def test_another_id_behind_the_same_name_asks_again(store: Store) -> None:
+    """MUST 28: a name can change hands."""
+    known = replace(LOOSE, ids={"channel:#releases": "C02"})
+    await approve(store, known, uses=5)
+    assert await consume(store, replace(known, ids={"channel:#releases": "C03"})) is None
+    assert await consume(store, known)
+    assert await consume(store, replace(known, ids={}))  # nobody knows it yet
+
+
+READING = replace(LOOSE, operation="slack_read_channel", effect="read", permissions=frozenset({"channels:history"}))
+
+
+async def reading(store: Store, **columns: Any) -> None:
+    shared = {"subject": CALL.subject, "environment": CALL.environment, "connector": CALL.connector}
+    given = {"id": "r" * 32, "agent": "*", "operations": [], "resources": ["*"], "effect": "read", "uses_left": None}
+    proof = {"policy_version": CALL.policy_version, "proven_by": "passkey", "phrase": "read"}
+    times = {"created_at": NOW, "expires_at": NOW + HOUR}
+    row = shared | given | proof | times | columns
+    await store.write(lambda c: approvals.add(c, **row))
+
+
+async def test_a_reading_approval_covers_reads_and_nothing_else(store: Store) -> None:
+    await reading(store)
+    for _ in range(3):
+        assert await consume(store, READING)  # not counted
+    assert await consume(store, replace(READING, operation="slack_get_channel", resource="channel:#other"))
+    assert await consume(store, replace(READING, agent="reported another"))
+    assert await consume(store, replace(READING, effect="write")) is None
+    assert await consume(store, replace(READING, exact=True)) is None
+    assert await consume(store, replace(READING, connector="slack-prod")) is None
+    assert await consume(store, replace(READING, subject="local eve")) is None
+    assert await consume(store, replace(READING, in_task=True)) is None  # the task says what may be read
+    assert await consume(store, replace(READING, task="t")) is None
+
+
+@pytest.mark.parametrize(
+    ("columns", "fits"),
+    [
+        ({"operations": ["slack_read_channel"]}, True),
+        ({"operations": ["slack_get_channel"]}, False),
+        ({"resources": ["channel:#releases"]}, True),
+        ({"resources": ["channel:#general"]}, False),
+        ({"permissions": [["channels:history"]]}, True),
+        ({"permissions": [["channels:read"]]}, False),
+        ({"effect": None}, False),  # a star is one of reading approvals only
+        ({"effect": "write"}, False),
+    ],
+    ids=str,
+)
+async def test_a_reading_approval_is_bounded_by_what_it_names(store: Store, columns: Any, fits: bool) -> None:
+    await reading(store, **columns)
+    assert (await consume(store, READING) is not None) is fits
+
+
+@pytest.mark.parametrize(
+    "column",
+    [c.name for c in table.columns if c.name != "tag"],
+)
+async def test_a_row_altered_in_the_table_counts_for_nothing(store: Store, column: str) -> None:
+    """MUST 28: whoever can write to the database, but has no key, cannot widen an approval, lengthen or renew it."""
+    await approve(store, LOOSE, uses=5)
+    other: Any = {
+        "operations": ["slack_send_message", "slack_delete_message"],
+        "resources": ["channel:#releases", "channel:#general"],
+        "permissions": [[], ["admin"]],
+        "ids": {"channel:#general": "C1"},
+        "fixed": {"text": "hi"},
+        "uses_left": 100,
+        "created_at": NOW - HOUR,
+        "expires_at": NOW + 9 * HOUR,
+        "ended_at": NOW,
+    }.get(column, "other")
+    await store.write(lambda c: c.execute(update(table).values({column: other})) and None)
+    assert await store.read(lambda c: approvals.rows_of(c, table.c.id.is_not(None))) == []
+
+
+async def test_a_row_that_somebody_else_put_in_counts_for_nothing(store: Store) -> None:
+    """MUST 28."""
+    row = {"id": "f" * 32, "subject": CALL.subject, "agent": CALL.agent, "environment": CALL.environment}
+    row |= {"connector": CALL.connector, "operations": [CALL.operation], "resources": [CALL.resource], "uses_left": 9}
+    row |= {"policy_version": CALL.policy_version, "proven_by": "passkey", "phrase": "x", "permissions": [[]]}
+    row |= {"created_at": NOW, "expires_at": NOW + HOUR}
+    for tag in (None, "", "0" * 64):
+        await store.write(lambda c, row=row | {"tag": tag}: c.execute(table.insert().values(**row)) and None)
+        assert await consume(store, LOOSE) is None
+        await store.write(lambda c: c.execute(table.delete()) and None)
+
+
+async def test_another_stores_tag_does_not_fit(store: Store, store_url: str) -> None:
+    await approve(store, LOOSE)
+    async with open_store(store_url, LocalKey(bytes(range(1, 33)))) as other:
+        assert await consume(other, LOOSE) is None
+    assert await consume(store, LOOSE)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import anyio
 import pytest
 from sqlalchemy import update
@@ -132,10 +134,23 @@ async def test_a_begun_flow_that_was_altered_ends_in_words(local: House) -> None
     """MUST 52: a sealed value of another row does not open, and is not polled for ever."""
     needed = await local.asked(GITHUB)
     await connect_github(local, local.browser(github="alice"), needed.invitation.url)
-    await local.store.write(lambda c: c.execute(update(consents).values(subject="local eve")) and None)
+    await local.store.write(lambda c: c.execute(update(consents).values(sealed=b"x" * 99)) and None)
     local.pass_time(seconds=6)
     await local.consents.poll_due()
     assert [row["state"] for row in await local.rows(consents)] == ["failed"]
+
+
+@pytest.mark.parametrize("altered", [{"subject": "local eve"}, {"wants_approval": False}, {"digest": "aa"}], ids=str)
+async def test_a_question_that_was_altered_is_as_unknown_as_none(local: House, altered: dict[str, Any]) -> None:
+    """MUST 24: what a person answers is what loaner asked; nobody else's words lead to an approval."""
+    needed = await local.asked(GITHUB)
+    await connect_github(local, local.browser(github="alice"), needed.invitation.url)
+    await local.store.write(lambda c: c.execute(update(consents).values(**altered)) and None)
+    local.pass_time(seconds=6)
+    await local.consents.poll_due()
+    assert await local.rows(grants) == await local.rows(approvals) == []
+    browser = local.browser()
+    assert (await browser.open(needed.invitation.url)).status_code == 404
 
 
 async def test_a_no_at_github_is_a_no(local: House) -> None:

@@ -45,7 +45,9 @@ def shown(bound: BoundCall, scope: Scope, *, exact: bool) -> dict[str, Any]:
         "effect": operation.effect,
         "payload": [list(pair) for pair in bound.payload],
         "permissions": sorted(scope.permissions),
+        "alternatives": [sorted(one) for one in scope.alternatives],
         "resource": scope.resource,
+        "ids": {},
         "limits": [{"what": one.what, "value": one.value, "by": one.enforced_by} for one in scope.limits],
         # A wider approval of something destructive would be a blank cheque.
         "may_remember": operation.effect == "write" and not exact,

@@ -16,12 +16,13 @@ from loaner.clock import Now
 from loaner.connectors import Connectors
 from loaner.consent import approvals, asking, codes, pending, tasks, turns
 from loaner.consent.approvals import Call
+from loaner.consent.calls import call_for, call_of
 from loaner.consent.connecting import Connecting
 from loaner.consent.grants import Grant, Grants
 from loaner.consent.linking import Linking
 from loaner.consent.pending import Pending, Remember, State
 from loaner.consent.proposal import Proposal
-from loaner.consent.settling import Note, Settling, call_of
+from loaner.consent.settling import Note, Settling
 from loaner.consent.standing import Consent, Standing
 from loaner.consent.tasking import Tasks
 from loaner.consent.tasks import Task
@@ -95,7 +96,17 @@ class Consents:
             raise PolicyDenied(
                 "the task that this call was a part of has just ended.", rule="task-ended", do="Call it again."
             )
-        call = self._call(caller, bound, scope, ruling, connector, task=running[0].id if caller.task else None)
+        call = call_for(
+            caller,
+            bound,
+            scope,
+            connector=connector.name,
+            policy_version=self.policy_version,
+            # A read that no rule asks about is only asked for where a task runs, and a task may cover it.
+            exact=bound.operation.effect == "destructive" or (isinstance(ruling, Ask) and ruling.exact),
+            task=running[0].id if caller.task else None,
+            in_task=bool(running),
+        )
         # While a task runs, reads are counted too: what was agreed beforehand is all that tells a call apart.
         asks = isinstance(ruling, Ask) or bool(running)
         grant = await self._covering(caller, bound, scope, connector)
@@ -103,10 +114,12 @@ class Consents:
             grant = await self._covering(caller, bound, scope, connector)
         if grant and not asks:
             return Consent(grant, None, ruling.rule, None)
-        if grant and (approval := await self.store.write(lambda c: approvals.consume(c, call, self.now()))):
-            return Consent(grant, approval.id, ruling.rule, approval.proven_by, approval.task)
         at = self.now()
         approved = await self.store.read(lambda c: approvals.matching(c, call, at)) if asks else None
+        if grant and approved and approved.uses_left is not None:  # else there is nothing to take, or to write
+            approved = await self.store.write(lambda c: approvals.consume(c, call, self.now()))
+        if grant and approved:
+            return Consent(grant, approved.id, ruling.rule, approved.proven_by, approved.task, approved.permissions)
         outside = await self._outside(running, call) if asks and (grant or not approved) else ""
         if outside and self._refuses(running):
             raise PolicyDenied(
@@ -319,29 +332,3 @@ class Consents:
             return ""
         why = await self.store.read(lambda c: tasks.outside(c, running, call))
         return f"outside the task “{running[0].purpose}”: {why}"
-
-    def _call(
-        self,
-        caller: Caller,
-        bound: BoundCall,
-        scope: Scope,
-        ruling: Ruling,
-        connector: Connector,
-        *,
-        task: str | None = None,
-    ) -> Call:
-        return Call(
-            subject=caller.subject.key,
-            agent=caller.agent.key,
-            environment=caller.environment,
-            connector=connector.name,
-            operation=bound.operation.tool,
-            resource=scope.resource,
-            names=scope.names,
-            digest=bound.digest,
-            policy_version=self.policy_version,
-            # A read that no rule asks about is only asked for where a task runs, and a task may cover it.
-            exact=bound.operation.effect == "destructive" or (isinstance(ruling, Ask) and ruling.exact),
-            arguments=bound.arguments,
-            task=task,
-        )

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, select
 
 from loaner.caller import Agent
 from loaner.consent import pending
+from loaner.consent.approvals import end_all
 from loaner.fences import Fence, Party
+from loaner.store import tags
 from loaner.store.tables import approvals, consents, tasks
 
 
@@ -22,11 +24,11 @@ def end_covered(connection: Connection, fence: Fence, *, at: datetime) -> tuple[
         row.id for row in given if fence.covers(Party(row.subject, row.agent, row.environment, row.connector, None))
     ]
     for approval_id in over:
-        connection.execute(update(approvals).where(approvals.c.id == approval_id).values(ended_at=at))
+        end_all(connection, approvals.c.id == approval_id, at)
     for row in connection.execute(select(tasks).where(tasks.c.ended_at.is_(None))).all():
         if fence.covers(Party(row.subject, row.agent, row.environment, "", None)):
-            mine = update(tasks).where(tasks.c.id == row.id)
-            connection.execute(mine.values(ended_at=at, ended_why=f"{fence.told()} by {fence.set_by}"))
+            why = f"{fence.told()} by {fence.set_by}"
+            tags.change(connection, tasks, tasks.c.id == row.id, ended_at=at, ended_why=why)
     asked = connection.execute(select(consents).where(consents.c.state.in_(pending.OPEN))).all()
     moved = 0
     for row in asked:

@@ -32,6 +32,10 @@ class Item:
     """Those of the task's resources that this tool is for; all of them if none is named."""
     says: bool = False
     """Something of what it writes is left to the agent."""
+    permissions: tuple[tuple[str, ...], ...] = ()
+    """The sets that are agreed to: no call of it needs more than one of them."""
+    beyond: tuple[str, ...] = ()
+    """What an argument may lead to beside them, which asks; in words."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,7 @@ class Envelope:
         """Is the other nowhere wider than this one?"""
         return other.minutes <= self.minutes and all(
             any(
-                (item.tool, item.fixed) == (one.tool, one.fixed)
+                (item.tool, item.fixed, item.permissions) == (one.tool, one.fixed, one.permissions)
                 and item.count <= one.count
                 and set(other.on(item)) <= set(self.on(one))
                 for one in self.items
@@ -114,7 +118,14 @@ class Envelope:
         return {
             "purpose": self.purpose,
             "items": [
-                {**vars(item), "fixed": dict(item.fixed), "resources": list(item.resources)} for item in self.items
+                {
+                    **vars(item),
+                    "fixed": dict(item.fixed),
+                    "resources": list(item.resources),
+                    "permissions": [list(one) for one in item.permissions],
+                    "beyond": list(item.beyond),
+                }
+                for item in self.items
             ],
             "resources": list(self.resources),
             "minutes": self.minutes,
@@ -122,7 +133,17 @@ class Envelope:
 
     @classmethod
     def read(cls, stored: Mapping[str, Any]) -> Envelope:
-        items = tuple(Item(**{**item, "resources": tuple(item.get("resources", ()))}) for item in stored["items"])
+        items = tuple(
+            Item(
+                **{
+                    **item,
+                    "resources": tuple(item.get("resources", ())),
+                    "permissions": tuple(tuple(one) for one in item.get("permissions", ())),
+                    "beyond": tuple(item.get("beyond", ())),
+                }
+            )
+            for item in stored["items"]
+        )
         return cls(stored["purpose"], items, tuple(stored["resources"]), stored["minutes"])
 
 

@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, delete, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, delete, or_, select
 
 from loaner import fences
 from loaner.caller import Agent, Caller, Subject
 from loaner.consent import codes
 from loaner.fences import Party
-from loaner.store import Sealed
+from loaner.store import Sealed, tags
 from loaner.store.tables import consents
 
 State = Literal["pending", "linking", "approved", "denied", "expired", "failed"]
@@ -95,57 +95,52 @@ def add(
     while connection.execute(select(consents.c.handle).where(consents.c.code_hash == codes.hashed(code))).first():
         code = codes.new_user_code()
     agent = {"name": caller.agent.name, "verified": caller.agent.verified, "version": caller.agent.version}
-    connection.execute(
-        consents.insert().values(
-            handle=handle,
-            code_hash=codes.hashed(code),
-            code_shown=codes.seal_code(sealed, code, handle),
-            need=need,
-            caller=caller.key,
-            subject=caller.subject.key,
-            agent=agent,
-            environment=caller.environment,
-            origin=caller.origin,
-            state="pending",
-            told=False,
-            created_at=at,
-            expires_at=until,
-            **columns,
-        )
-    )
+    row = {
+        "handle": handle,
+        "code_hash": codes.hashed(code),
+        "code_shown": codes.seal_code(sealed, code, handle),
+        "need": need,
+        "caller": caller.key,
+        "subject": caller.subject.key,
+        "agent": agent,
+        "environment": caller.environment,
+        "origin": caller.origin,
+        "state": "pending",
+        "told": False,
+        "created_at": at,
+        "expires_at": until,
+    }
+    tags.add(connection, consents, row | columns)
     added = get(connection, handle)
     assert added is not None  # noqa: S101 - it was inserted in this very transaction
     return added, code
 
 
 def get(connection: Connection, handle: str) -> Pending | None:
-    return _pending(connection.execute(select(consents).where(consents.c.handle == handle)).first())
+    return _first(connection, consents.c.handle == handle)
 
 
 def newest(connection: Connection, caller: str, need: str) -> Pending | None:
     """The last question of this caller about this need, however it ended."""
     mine = and_(consents.c.caller == caller, consents.c.need == need)
-    return _pending(connection.execute(select(consents).where(mine).order_by(consents.c.created_at.desc())).first())
+    return _first(connection, mine)
 
 
 def by_code(connection: Connection, code: str, subject: str, at: datetime) -> Pending | None:
     """The open question that shows this code, if it is this person's. Another's is as unknown as a wrong code."""
     mine = and_(consents.c.code_hash == codes.hashed(code), consents.c.subject == subject)
-    return _pending(connection.execute(select(consents).where(mine, *_open(at))).first())
+    return _first(connection, mine, *_open(at))
 
 
 def by_state(connection: Connection, state_hash: str, at: datetime) -> Pending | None:
     """The question whose redirect flow carries this one-time state."""
     mine = and_(consents.c.state_hash == state_hash, consents.c.state == "linking", consents.c.expires_at > at)
-    return _pending(connection.execute(select(consents).where(mine)).first())
+    return _first(connection, mine)
 
 
 def open_of(connection: Connection, subject: Subject, at: datetime) -> list[Pending]:
     """What waits for this person, the oldest first."""
-    rows = connection.execute(
-        select(consents).where(consents.c.subject == subject.key, *_open(at)).order_by(consents.c.created_at)
-    )
-    return [found for row in rows if (found := _pending(row))]
+    return _read(connection, consents.c.subject == subject.key, *_open(at), by=consents.c.created_at)
 
 
 def due(connection: Connection, at: datetime, *, environment: str, connectors: Collection[str]) -> list[str]:
@@ -191,10 +186,7 @@ def ask_again(connection: Connection, asked: Pending, at: datetime) -> bool:
 
 def denied_of(connection: Connection, subject: Subject, at: datetime) -> list[Pending]:
     """What this person refused and could still be asked about, the newest first."""
-    rows = connection.execute(
-        select(consents).where(consents.c.subject == subject.key, *_denied(at)).order_by(consents.c.decided_at.desc())
-    )
-    return [found for row in rows if (found := _pending(row))]
+    return _read(connection, consents.c.subject == subject.key, *_denied(at), by=consents.c.decided_at.desc())
 
 
 def claim_linking(connection: Connection, handle: str, *, at: datetime, again: bool, **columns: Any) -> bool:
@@ -239,11 +231,10 @@ def mark_told(connection: Connection, handle: str) -> None:
 def sweep(connection: Connection, at: datetime) -> int:
     """Close what nobody answered and drop what is long over; how many were closed."""
     overdue = and_(consents.c.state.in_(OPEN), consents.c.expires_at <= at)
-    closed = connection.execute(
-        update(consents).where(overdue).values(state="expired", decided_at=at, sealed=None, state_hash=None)
-    )
+    ended = {"state": "expired", "decided_at": at, "sealed": None, "state_hash": None}
+    closed = tags.change(connection, consents, overdue, **ended)
     connection.execute(delete(consents).where(consents.c.expires_at < at - KEPT_FOR))
-    return closed.rowcount
+    return closed
 
 
 def _open(at: datetime) -> tuple[ColumnElement[bool], ...]:
@@ -261,11 +252,19 @@ def _pollable(at: datetime) -> ColumnElement[bool]:
 
 
 def _changed(connection: Connection, where: ColumnElement[bool], **columns: Any) -> bool:
-    return connection.execute(update(consents).where(where).values(**columns)).rowcount == 1
+    return tags.change(connection, consents, where, **columns) == 1
 
 
-def _pending(row: Row[tuple[object, ...]] | None) -> Pending | None:
-    if row is None:
-        return None
+def _first(connection: Connection, *where: ColumnElement[bool]) -> Pending | None:
+    return next(iter(_read(connection, *where, by=consents.c.created_at.desc())), None)
+
+
+def _read(connection: Connection, *where: ColumnElement[bool], by: ColumnElement[Any]) -> list[Pending]:
+    """The questions that carry a valid tag: any other is as unknown as none, so nobody answers it."""
+    rows = connection.execute(select(consents).where(*where).order_by(by))
+    return [_pending(row) for row in tags.sound(connection, consents, rows)]
+
+
+def _pending(row: Row[tuple[object, ...]]) -> Pending:
     values = row._mapping  # noqa: SLF001 - SQLAlchemy's public name for it
     return Pending(**{name: values[name] for name in Pending.__dataclass_fields__})

@@ -12,6 +12,7 @@ from loaner.catalog import Catalog
 from loaner.catalog.operation import Operation
 from loaner.characters import hides
 from loaner.connectors import Connectors
+from loaner.consent import agreed
 from loaner.consent.envelope import MAX_COUNT, MAX_MINUTES, Envelope, Item, plain_value
 from loaner.errors import InvalidArguments, UnknownTool
 
@@ -78,6 +79,8 @@ class Proposal(_Checked):
             raise InvalidArguments(f"{operation.tool}: {others[0]} is none of the task's resources.")
         connector = connectors.choose(operation.provider.name, caller).name
         fixed = _fixed(operation, wanted.arguments)
+        on = wanted.resources or self.resources
+        shown = agreed.permissions(operation, fixed, on)
         written = {name for name, param in operation.params.items() if param.role == "content"}
         return Item(
             operation.tool,
@@ -88,6 +91,8 @@ class Proposal(_Checked):
             fixed,
             _canonical(wanted.resources, catalog),
             says=operation.effect != "read" and bool(written - set(fixed)),
+            permissions=shown,
+            beyond=agreed.beyond(operation, shown),
         )
 
 

@@ -14,7 +14,7 @@ from loaner.caller import Caller
 from loaner.catalog.provider import Provider
 from loaner.clock import Now
 from loaner.consent import approvals, exchange, pending, tasks
-from loaner.consent.approvals import Call
+from loaner.consent.calls import call_of
 from loaner.consent.device import Body
 from loaner.consent.envelope import Envelope
 from loaner.consent.exchange import ExchangeFailed
@@ -268,22 +268,6 @@ class Settling:
         if changed:
             self.bell.ring()
         return changed
-
-
-def call_of(asked: Pending, remember: Remember) -> Call:
-    """The call that a question is about, as an approval compares it."""
-    return Call(
-        subject=asked.subject,
-        agent=asked.asked_by.key,
-        environment=asked.environment,
-        connector=asked.connector,
-        operation=asked.tool,
-        resource=asked.shown["resource"],
-        digest=asked.digest,
-        policy_version=asked.policy_version,
-        # A destructive call is only ever approved with its exact arguments, whatever the form said.
-        exact=remember == "once" or not asked.shown["may_remember"],
-    )
 
 
 def phrase_of(asked: Pending, *, exact: bool) -> str:

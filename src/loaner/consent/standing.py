@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from loaner.consent.approvals import Approval
 from loaner.consent.grants import Grant
 from loaner.consent.pending import Pending
 from loaner.consent.tasking import Running
+from loaner.scope import Scope
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,15 @@ class Consent:
     proven_by: str | None
     task: str | None = None
     """The task that the call was counted against."""
+    shown: tuple[frozenset[str], ...] | None = None
+    """The sets of permissions that the person agreed to; ``None`` where nobody had to be asked."""
+
+    def within(self, scope: Scope) -> Scope:
+        """The scope without the alternatives that were not shown: no credential is made for one of those."""
+        if self.shown is None:
+            return scope
+        shown = self.shown
+        return replace(scope, alternatives=tuple(one for one in scope.alternatives if any(one <= s for s in shown)))
 
 
 @dataclass(frozen=True)

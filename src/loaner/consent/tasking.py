@@ -16,7 +16,8 @@ from loaner.catalog import BoundCall, Catalog
 from loaner.clock import Now
 from loaner.connectors import Connectors
 from loaner.consent import asking, tasks
-from loaner.consent.approvals import Approval, Call
+from loaner.consent.approvals import Approval
+from loaner.consent.calls import call_for
 from loaner.consent.envelope import Envelope
 from loaner.consent.pending import Pending
 from loaner.consent.proposal import Proposal
@@ -170,20 +171,8 @@ class Tasks:
         running = await self.binding(caller)
         if not running:
             return None
-        holder, at = self.holder(caller), self.now()
-        call = Call(
-            subject=holder.subject,
-            agent=holder.agent,
-            environment=holder.environment,
-            connector="",
-            operation=bound.operation.tool,
-            resource=scope.resource,
-            names=scope.names,
-            digest=bound.digest,
-            policy_version=self.policy_version,
-            exact=False,
-            arguments=bound.arguments,
-        )
+        at = self.now()
+        call = call_for(caller, bound, scope, policy_version=self.policy_version, in_task=True)
 
         def look(connection: Connection) -> str | None:
             return next(

@@ -6,15 +6,16 @@ scope like any other, and only what was agreed beforehand tells it apart.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, bindparam, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, select
 
-from loaner.consent.approvals import Approval, Call, alive_in, rows_of
+from loaner.consent.approvals import Approval, Call, add, alive_in, end_all, rows_of
 from loaner.consent.envelope import Envelope, is_about
+from loaner.store import tags
 from loaner.store.tables import approvals, tasks
 
 
@@ -80,34 +81,34 @@ def make(
         "created_at": at,
         "expires_at": ends,
     }
-    connection.execute(tasks.insert().values(id=task_id, purpose=envelope.purpose, need=need, source=source, **shared))
+    tags.add(connection, tasks, {"id": task_id, "purpose": envelope.purpose, "need": need, "source": source, **shared})
     for number, item in enumerate(envelope.items):
-        connection.execute(
-            approvals.insert().values(
-                id=f"{task_id[:29]}-{number:02}",
-                task=task_id,
-                connector=item.connector,
-                operations=[item.tool],
-                resources=list(envelope.on(item)),
-                digest=None,
-                fixed=dict(item.fixed),
-                uses_left=item.count,
-                phrase=envelope.phrase,
-                **shared,
-            )
+        add(
+            connection,
+            id=f"{task_id[:29]}-{number:02}",
+            task=task_id,
+            connector=item.connector,
+            operations=[item.tool],
+            resources=list(envelope.on(item)),
+            fixed=dict(item.fixed),
+            permissions=[list(one) for one in item.permissions],
+            ids={},
+            uses_left=item.count,
+            phrase=envelope.phrase,
+            **shared,
         )
     return Task(id=task_id, purpose=envelope.purpose, need=need, source=source, **shared)
 
 
 def held(connection: Connection, holder: Holder, at: datetime) -> list[Task]:
     """The tasks that bind this agent now, the newest first."""
-    return [_task(row) for row in connection.execute(_HELD, {"at": at, **asdict(holder)})]
+    return _tasks(connection, connection.execute(_HELD, {"at": at, **asdict(holder)}))
 
 
 def all_of(connection: Connection, subject: str, at: datetime) -> list[Task]:
     """Every running task of this person's agents."""
     query = select(tasks).where(tasks.c.subject == subject, *_running(at)).order_by(tasks.c.created_at.desc())
-    return [_task(row) for row in connection.execute(query)]
+    return _tasks(connection, connection.execute(query))
 
 
 def items(connection: Connection, task_id: str, at: datetime) -> list[Approval]:
@@ -117,18 +118,17 @@ def items(connection: Connection, task_id: str, at: datetime) -> list[Approval]:
 
 def end(connection: Connection, task_id: str, subject: str, why: str, at: datetime) -> bool:
     """End a task of this person and every approval in it; whether it was running."""
-    mine = update(tasks).where(tasks.c.id == task_id, tasks.c.subject == subject, *_running(at))
-    if connection.execute(mine.values(ended_at=at, ended_why=why)).rowcount != 1:
+    mine = and_(tasks.c.id == task_id, tasks.c.subject == subject, *_running(at))
+    if tags.change(connection, tasks, mine, ended_at=at, ended_why=why) != 1:
         return False
-    parts = update(approvals).where(approvals.c.task == task_id, approvals.c.ended_at.is_(None))
-    connection.execute(parts.values(ended_at=at))
+    end_all(connection, approvals.c.task == task_id, at)
     return True
 
 
 def over(connection: Connection, ids: Collection[str], at: datetime) -> set[str]:
     """Which of these tasks do not run any more, whoever or whatever ended them."""
-    query = select(tasks.c.id).where(tasks.c.id.in_(ids), *_running(at))
-    return set(ids) - set(connection.execute(query).scalars())
+    running = connection.execute(select(tasks).where(tasks.c.id.in_(ids), *_running(at)))
+    return set(ids) - {row.id for row in tags.sound(connection, tasks, running)}
 
 
 def outside(connection: Connection, running: list[Task], call: Call) -> str:
@@ -143,13 +143,17 @@ def outside(connection: Connection, running: list[Task], call: Call) -> str:
     fitting = [part for part in mine if part.fits(call)]
     if not fitting:
         return f"it fixes other arguments for {call.operation}"
-    if all(part.uses_left < 1 for part in fitting):
+    if all(part.uses_left == 0 for part in fitting):
         return f"its calls of {call.operation} are used up"
     return f"it does not cover this call of {call.operation}"
 
 
 def _running(at: datetime) -> tuple[ColumnElement[bool], ...]:
     return (tasks.c.ended_at.is_(None), tasks.c.expires_at > at)
+
+
+def _tasks(connection: Connection, rows: Iterable[Row[Any]]) -> list[Task]:
+    return [_task(row) for row in tags.sound(connection, tasks, rows)]
 
 
 def _task(row: Row[tuple[object, ...]]) -> Task:

@@ -75,7 +75,7 @@ STATUS: Final = OwnTool(
             _object(["provider", "account", "permissions"], provider=_TEXT, account=_TEXT, permissions=_list(_TEXT))
         ),
         tasks=_list(_TASK),
-        approved=_list(_object(["what", "calls_left", "until"], what=_TEXT, calls_left=_LEFT, until=_TEXT)),
+        approved=_list(_object(["what", "until"], what=_TEXT, calls_left=_LEFT, until=_TEXT)),
         pending=_list(
             _object(["what", "url", "user_code", "until"], what=_TEXT, url=_TEXT, user_code=_TEXT, until=_TEXT)
         ),
@@ -154,7 +154,8 @@ class OwnTools:
             ],
             "tasks": [_told(one) for one in standing.tasks],
             "approved": [
-                {"what": marked(one.phrase), "calls_left": one.uses_left, "until": iso(one.expires_at)}
+                {"what": marked(one.phrase), "until": iso(one.expires_at)}
+                | ({} if one.uses_left is None else {"calls_left": one.uses_left})
                 for one in standing.approved
             ],
             "pending": [

@@ -25,6 +25,7 @@ from loaner.errors import StoreUnusable
 from loaner.store import engine as engines
 from loaner.store import schema
 from loaner.store.sealing import KeyHolder, Sealed
+from loaner.store.tags import Tags
 
 Result = TypeVar("Result")
 Work = Callable[[Connection], Result]
@@ -44,8 +45,8 @@ class Store:
     """The database of one loaner. Open it with :func:`open_store`."""
 
     def __init__(self, engine: Engine, holder: KeyHolder) -> None:
-        self.engine = engine
         self.sealed = Sealed(holder)
+        self.engine = engine = engine.execution_options(tags=Tags(self.sealed))
         self._looking = engines.reading(engine)
         self._looks_at_once = engines.readers_never_wait(engine)
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()

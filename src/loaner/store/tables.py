@@ -76,13 +76,17 @@ approvals = Table(
     Column("digest", Text),  # of the exact arguments; null for a wider approval
     Column("task", String(32)),  # the task it is a part of, if it is
     Column("fixed", JSON),  # arguments that must be exactly these, in a task
-    Column("uses_left", Integer, nullable=False),
+    Column("effect", Text),  # read, for one that covers all reads of its connector
+    Column("permissions", JSON),  # the sets that the person was shown; a call needs no more than one of them
+    Column("ids", JSON),  # of its resources at the provider, as far as they are known
+    Column("uses_left", Integer),  # null where they are not counted
     Column("policy_version", Text, nullable=False),
     Column("proven_by", Text, nullable=False),  # how the person's presence was proven
     Column("phrase", Text, nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("expires_at", Moment, nullable=False),
     Column("ended_at", Moment),
+    Column("tag", String(64)),  # keyed, over all of the row
     Index("approvals_of", "subject", "agent"),
     Index("approvals_task", "task"),
 )
@@ -103,6 +107,8 @@ tasks = Table(
     Column("expires_at", Moment, nullable=False),
     Column("ended_at", Moment),
     Column("ended_why", Text),
+    Column("lifted_at", Moment),  # the person let go of what it demanded
+    Column("tag", String(64)),
     Index("tasks_of", "subject", "agent"),
 )
 
@@ -139,8 +145,25 @@ consents = Table(
     Column("created_at", Moment, nullable=False),
     Column("expires_at", Moment, nullable=False),
     Column("decided_at", Moment),
+    Column("tag", String(64)),  # over all that the yes depends on
     Index("consents_need", "caller", "need", "state"),
     Index("consents_state", "state_hash"),
+)
+
+pauses = Table(
+    "pauses",
+    metadata,
+    Column("id", String(64), primary_key=True),  # of the person, the agent, the environment, the tool and the resource
+    Column("subject", Text, nullable=False),
+    Column("agent", Text, nullable=False),
+    Column("environment", Text, nullable=False),
+    Column("tool", Text, nullable=False),
+    Column("resource", Text, nullable=False),
+    Column("denials", Integer, nullable=False),  # one after the other
+    Column("until", Moment, nullable=False),
+    Column("at", Moment, nullable=False),  # of the last denial
+    Column("tag", String(64)),
+    Index("pauses_of", "subject", "until"),
 )
 
 web_sessions = Table(

@@ -96,11 +96,17 @@ def _code(limit: dict[str, Any]) -> str:
     return str(limit["value"]) if limit["what"] == "permissions" else ""
 
 
+def _instead(asked: Pending) -> str:
+    """Which other permissions the key may have: none is made that is not named here."""
+    others = " or ".join(", ".join(one) for one in asked.shown.get("alternatives", ()))
+    return f"or {others}, if the app has only that; " if others else ""
+
+
 def _text(limit: dict[str, Any], asked: Pending, provider: Provider) -> str:
     if limit["what"] == "permissions":
         if limit["by"] == "grant":
-            return f"with it, {provider.title} itself would allow the same anywhere you can"
-        return "nothing more is in the key that is made for the call"
+            return f"{_instead(asked)}with it, {provider.title} itself would allow the same anywhere you can"
+        return f"{_instead(asked)}nothing more is in the key that is made for the call"
     if limit["what"] == "call":
         if not asked.wants_approval:
             return "one key per call; the agent never sees it"

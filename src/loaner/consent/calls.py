@@ -1,0 +1,60 @@
+"""A call as an approval compares it: of the call itself, and of the question that was put about it."""
+
+from __future__ import annotations
+
+from loaner.caller import Caller
+from loaner.catalog import BoundCall
+from loaner.consent.approvals import Call
+from loaner.consent.pending import Pending, Remember
+from loaner.scope import Scope
+
+
+def call_for(
+    caller: Caller,
+    bound: BoundCall,
+    scope: Scope,
+    *,
+    policy_version: str,
+    connector: str = "",
+    exact: bool = False,
+    task: str | None = None,
+    in_task: bool = False,
+) -> Call:
+    """What a call needs now."""
+    return Call(
+        subject=caller.subject.key,
+        agent=caller.agent.key,
+        environment=caller.environment,
+        connector=connector,
+        operation=bound.operation.tool,
+        resource=scope.resource,
+        digest=bound.digest,
+        policy_version=policy_version,
+        exact=exact,
+        permissions=scope.permissions,
+        alternatives=scope.alternatives,
+        effect=bound.operation.effect,
+        names=scope.names,
+        arguments=bound.arguments,
+        task=task,
+        in_task=in_task,
+    )
+
+
+def call_of(asked: Pending, remember: Remember) -> Call:
+    """The call that a question is about, with all that was shown and nothing else: what an answer approves."""
+    return Call(
+        subject=asked.subject,
+        agent=asked.asked_by.key,
+        environment=asked.environment,
+        connector=asked.connector,
+        operation=asked.tool,
+        resource=asked.shown["resource"],
+        digest=asked.digest,
+        policy_version=asked.policy_version,
+        # A destructive call is only ever approved with its exact arguments, whatever the form said.
+        exact=remember == "once" or not asked.shown["may_remember"],
+        permissions=asked.permissions,
+        alternatives=tuple(frozenset(one) for one in asked.shown.get("alternatives", ())),
+        ids=asked.shown.get("ids", {}),
+    )
