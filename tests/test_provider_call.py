@@ -148,7 +148,7 @@ async def test_a_refusal_is_told_in_our_own_words(named: str) -> None:
         (READ, {"X-RateLimit-Reset": "999999999", "Date": "Sun, 09 Sep 2001 01:46:40 GMT"}, 1),
         (READ, {"X-RateLimit-Reset": "1000000037"}, 60),
         (READ, {"Retry-After": "soon"}, 60),
-        (READ, {"Retry-After": "99999999"}, 86400),
+        (READ, {"Retry-After": "99999999"}, 3600),
         (QUERY, {"X-RateLimit-Requests-Reset": "1000000037500", "Date": "Sun, 09 Sep 2001 01:46:40 GMT"}, 38),
         (HISTORY, {}, 30),
     ],

@@ -67,6 +67,8 @@ class LoanerError(Exception):
     code: ClassVar[str] = "internal"
     retry: ClassVar[Retry] = "never"
     exit: ClassVar[Exit] = Exit.ERROR
+    undone: bool = False
+    """The provider refused the call before anything was done, so that an approval is not used up by it."""
 
     def __init__(self, cause: str, *, do: str = "", dont: str = "", log: str = "") -> None:
         # Names and texts of others stand in these words, and a host shows them to a person.
@@ -195,6 +197,8 @@ class ScopeNotGrantable(LoanerError):
     """The permissions that the provider itself asked for, where it named them."""
     step: tuple[str, Any] | None = None
     """An argument, and the value of it that leads to those."""
+    of_target: bool = False
+    """It is about the account where the credential would be good: no other permission helps."""
 
 
 class GrantBroken(LoanerError):
@@ -216,6 +220,8 @@ class RateLimited(ProviderError):
     exit = Exit.RATE_LIMITED
     own: bool = False
     """Loaner itself held the call back, before the provider had to."""
+    target: str = ""
+    """The only account that it is known to concern, where it does not concern everything."""
 
     def __init__(self, cause: str, *, retry_after: int, do: str = "", dont: str = "", log: str = "") -> None:
         super().__init__(cause, do=do, dont=dont, log=log)

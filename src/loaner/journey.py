@@ -25,8 +25,9 @@ from loaner.lending import Lender, Need
 from loaner.lending.account import Account
 from loaner.lending.budget import Budgets
 from loaner.lending.costs import costs
+from loaner.lending.loan import Loan
 from loaner.policy import Policy, Ruling
-from loaner.provider_call import Answer, ProviderTransport, Reply, send_patiently
+from loaner.provider_call import Answer, ProviderTransport, Reply, Young, send_patiently
 from loaner.scope import Scope, derive
 from loaner.settings import Connector
 from loaner.task_tokens import TaskTokens
@@ -91,6 +92,7 @@ class Journey:
             record.consented(consent)
             record.task = consent.task
             account = Account.of(operation.provider, consent.grant)
+            undone = False
             need = Need(call.id, caller, connector, consent.grant.id, account, consent.task)
             try:
                 async with (
@@ -103,15 +105,19 @@ class Journey:
                         loan.credential,
                         self.transport,
                         within=loan.within,
-                        on_attempt=partial(self._attempting, bound, account, record),
+                        on_attempt=(attempting := partial(self._attempting, bound, account, record)),
+                        young=self._young(loan, bound, attempting),
                         on_answer=self._listening(bound, scope, account),
                     )
                     record.answered(reply)
                     return self.cursors.signed(operation.tool, reply, caller)
             except ScopeNotGrantable as refused:
                 raise await self._stepping_up(refused, bound, caller, connector) from None
+            except LoanerError as refused:
+                undone = refused.undone
+                raise
             finally:
-                await self._unspend(consent, record)
+                await self._unspend(consent, record, undone=undone)
 
     async def _stepping_up(
         self, refused: ScopeNotGrantable, bound: BoundCall, caller: Caller, connector: Connector
@@ -147,9 +153,15 @@ class Journey:
 
         return hear
 
-    async def _unspend(self, consent: Consent, record: Draft) -> None:
-        """A yes is used up by a call that left for the provider, and by no other."""
-        if consent.approval_id and not record.used:
+    def _young(self, loan: Loan, bound: BoundCall, on_repeat: Callable[[], object]) -> Young | None:
+        """A minted credential may be too new to be known everywhere; the grant's own is not."""
+        if loan.style == "held":
+            return None
+        return Young(bound.operation.provider, loan.permissions, loan.minted_at, self.now, on_repeat)
+
+    async def _unspend(self, consent: Consent, record: Draft, *, undone: bool) -> None:
+        """A yes is used up by a call that left for the provider, and by no other; nor by one that it refused to do."""
+        if consent.approval_id and (undone or not record.used):
             await self.consents.give_back_use(consent.approval_id)
 
     async def explain(self, call: ToolCall, caller: Caller) -> Explanation:

@@ -32,6 +32,8 @@ WAYS: dict[str, tuple[Any, ...]] = {
     "github_expired_token_word": ("expired_token", "token_expired"),
     "github_hourly_limit": (5000, 15000),
     "github_stateless_installation_tokens": (True, False),
+    "github_unknown_target_status": (422, 404),
+    "github_first_use_status": (0, 401, 403),
     "slack_rotation": (True, False),
     "slack_scopes_accumulate": (False, True),
     "slack_granted_wider": (False, True),

@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from journeys.town import Town, error_of
 from loaner.lending.token_scoped import TokenScoped
-from loaner.provider_call import Answer
+from loaner.provider_call import Answer, replication
 from loaner.store.tables import grants
 
 READ = ("github_issue_read", {"owner": "acme", "repo": "web", "issue_number": 1})
@@ -25,6 +25,18 @@ async def linked(acme: Town) -> Town:
         assert not (await acme.call(agent, *ME)).is_error
     await acme.settled()
     return acme
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """What is waited for a provider to know a new credential; nobody waits."""
+    asked = list[float]()
+
+    async def sleep(seconds: float) -> None:
+        asked.append(seconds)
+
+    monkeypatch.setattr(replication, "sleep", sleep)
+    return asked
 
 
 async def refused(town: Town, call: tuple[str, dict[str, Any]] = READ) -> dict[str, Any]:
@@ -65,11 +77,20 @@ async def test_a_token_that_the_mint_does_not_honour_is_renewed(linked: Town) ->
     assert (await grant(linked)).state == "active"
 
 
-async def test_a_token_that_lists_no_installations_is_renewed(linked: Town) -> None:
-    """That request shows the grant's own token, so there a 401 is about that."""
+async def test_a_token_that_lists_no_installations_is_asked_about_before_anything_is_renewed(
+    linked: Town, waits: list[float]
+) -> None:
+    """That request shows the grant's own token, and a 401 may come too early all the same."""
     before = await grant(linked)
     linked.loaner.lender.styles["token_scoped"]._targets.clear()  # type: ignore[attr-defined]
     linked.fault("github", "status:401", path="/user/installations", count=1)
+    assert await works(linked, ME)
+    assert (waits, await grant(linked)) == ([0.5], before)
+    linked.loaner.lender.styles["token_scoped"]._targets.clear()  # type: ignore[attr-defined]
+    ledger = linked.running.sandbox.ledger
+    for entry in ledger:
+        if entry.provider == "github" and entry.kind == "user":
+            ledger.revoke(entry, "evicted")
     assert await works(linked, ME)
     assert (await grant(linked)).version == before.version + 1
 

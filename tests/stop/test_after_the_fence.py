@@ -60,7 +60,7 @@ async def test_no_grant_is_refreshed_for_an_agent_that_is_stopped(linked: Town, 
 async def test_a_mint_that_is_not_honoured_is_not_repeated_behind_a_fence(
     linked: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    linked.fault("github", "status:404", path="/token/scoped", count=1)
+    linked.fault("github", "status:404", path="/token", count=2)  # the mint, and the check of the grant
     users, statuses = len(linked.ledger(provider="github", kind="user")), mints(linked, monkeypatch)
     async with linked.agent() as agent:
         assert error_of(await agent.call_tool("github_issue_read", ISSUE))["rule"] == "fence"
@@ -72,7 +72,7 @@ async def test_a_mint_that_is_not_honoured_is_not_repeated_behind_a_fence(
 async def test_a_grant_that_was_renewed_meanwhile_mints_nothing_behind_a_fence(
     linked: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    linked.fault("github", "status:404", path="/token/scoped", count=1)
+    linked.fault("github", "status:404", path="/token", count=2)  # the mint, and the check of the grant
     refresher, asked = linked.loaner.lender.refresher, list[Ask]()
     renewed, mint = refresher.renewed, TokenScoped.mint
 

@@ -121,6 +121,17 @@ class ProviderGrant(Described):
     """What the provider promises to have ended afterwards."""
 
 
+class Replication(Described):
+    """How a provider refuses a credential that it does not know everywhere yet."""
+
+    waits: tuple[float, ...] = ()
+    """Seconds before each repetition of the refused request."""
+    within: float = 5
+    """Seconds since the mint; later, a refusal counts."""
+    forbidden: str | None = None
+    """The message of a 403 where the credential is known already and its permissions are not."""
+
+
 class ProviderLending(Described):
     """How a grant is narrowed to one call. A new provider is data; a new *style* is code."""
 
@@ -132,6 +143,9 @@ class ProviderLending(Described):
     targets: Request | None = None
     """Lists the accounts where the app is installed, for an operation that names no repository."""
     token_field: str = "access_token"  # noqa: S105 - the name of a field
+    accept: Where | None = None
+    """The page where the owner of a target accepts what the app asks for; ``{target}`` is its name."""
+    replication: Replication = Replication()
 
     @model_validator(mode="after")
     def _is_returnable(self) -> ProviderLending:
@@ -157,6 +171,10 @@ class ProviderAnswers(Described):
     """Header that names the permissions this request accepts."""
     granted: str | None = None
     """Header that names the permissions the credential has."""
+    sso: str | None = None
+    """Header that begins with ``required`` where an organisation wants a sign-in of its own (SAML) first."""
+    sso_page: Where | None = None
+    """The page where a person does that; ``{target}`` is the organisation. Ours, never the answer's own link."""
     scope_message: str | None = None
     """Pattern of an error message that names, in its one group, the permission that was missing."""
     not_found_message: str | None = None

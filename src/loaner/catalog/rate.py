@@ -62,6 +62,10 @@ class ProviderRate(Described):
     unit: Literal["s", "ms"] = "s"
     at_least: int = 60
     """Seconds to wait when the provider gives no time."""
+    at_most: int = 3600
+    """Seconds; no limit of the provider's takes longer to come back, so what an answer says beyond is not believed."""
+    pages: tuple[str, ...] = ()
+    """Patterns of the ``documentation_url`` of a refusal that is about a limit, where the headers do not say so."""
     resource_header: str | None = None
     """Header that names which of several limits an answer speaks of."""
     tiers: dict[str, int] = Field(default_factory=dict)

@@ -11,7 +11,7 @@ from typing import Any
 
 from loaner.catalog.provider import Provider
 from loaner.consent.device import Body
-from loaner.provider_call import ProviderTransport, Unanswered
+from loaner.provider_call import ProviderTransport, Unanswered, replication
 from loaner.provider_call.token_endpoint import ask, says_nothing
 from loaner.provider_call.verdict import judge
 from loaner.secret import Secret
@@ -76,16 +76,20 @@ async def account(transport: ProviderTransport, provider: Provider, access: Secr
     The id is what is compared and kept; a name can change hands.
     """
     asks = provider.grant.account
-    try:
-        answer = await transport.exchange(
-            asks.method,
-            provider.url(asks.at),
-            headers=provider.headers,
-            json={"query": asks.graphql} if asks.graphql else None,
-            bearer=access,
-        )
-    except Unanswered:
-        raise ExchangeFailed("the provider did not say whose account it is") from None
+    for wait in (*provider.lending.replication.waits, None):  # the token is milliseconds old
+        try:
+            answer = await transport.exchange(
+                asks.method,
+                provider.url(asks.at),
+                headers=provider.headers,
+                json={"query": asks.graphql} if asks.graphql else None,
+                bearer=access,
+            )
+        except Unanswered:
+            raise ExchangeFailed("the provider did not say whose account it is") from None
+        if answer.status != HTTPStatus.UNAUTHORIZED or wait is None:
+            break
+        await replication.sleep(wait)
     account_id, name = _at(answer.body, asks.id), _at(answer.body, asks.name)
     team = _at(answer.body, asks.team) if asks.team else None
     if answer.status != HTTPStatus.OK or account_id is None or (asks.team and team is None):

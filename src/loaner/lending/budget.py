@@ -29,6 +29,7 @@ from loaner.lending.buckets import Heard
 from loaner.lending.costs import costs, known, of_methods
 from loaner.provider_call import Answer
 from loaner.provider_call.waiting import retry_after, whole
+from loaner.scope import derive
 from loaner.settings import BudgetSettings
 from loaner.store import Store
 
@@ -90,6 +91,8 @@ class Budgets:
         self.now = now
         self.settings = settings
         self._news: dict[str, _News] = {}
+        self._targets: dict[tuple[str, str], datetime] = {}
+        """When a target that asked to wait may be asked again; nothing of it is stored, and others are free."""
         self._busy = Lock()  # calls add to the news on the event loop, and the store's thread takes from it
 
     async def is_low(self, account: Account) -> bool:
@@ -109,6 +112,7 @@ class Budgets:
         gets scarce (:mod:`loaner.lending.sharing`); then a short wait; then :class:`RateLimited`, with ``work`` not
         done. What ``work`` raises passes through, and then nothing is taken.
         """
+        self._wait_for_target(account, bound)
         waited = 0.0
         news = _News()
         while True:
@@ -230,6 +234,10 @@ class Budgets:
             return
         at = self.now()
         until = at + timedelta(seconds=asked.retry_after)
+        if asked.target:
+            self._targets = {one: end for one, end in self._targets.items() if end > at}
+            self._targets[account.key, asked.target.casefold()] = until
+            return
         alone = of_methods(bound)
 
         def work(connection: Connection) -> None:
@@ -243,6 +251,13 @@ class Budgets:
             buckets.write(connection, account.key, kept)
 
         await self.store.write(work)
+
+    def _wait_for_target(self, account: Account, bound: BoundCall) -> None:
+        """Raises :class:`RateLimited` while the account that this call is about has asked to wait."""
+        target = derive(bound).resource_name.partition("/")[0].casefold() if self._targets else ""
+        until = self._targets.get((account.key, target))
+        if until and until > self.now():
+            raise NothingLeft((until - self.now()).total_seconds() + _SAFETY, "").told(account.provider)
 
     async def left(self, providers: Mapping[str, Provider]) -> list[Left]:
         """How every limit stands that was ever touched."""

@@ -17,5 +17,8 @@ class Held:
     async def mint(self, ask: Ask) -> Minted:
         return Minted(ask.grant_token, ask.grant.permissions, ask.grant.expires_at)
 
+    async def honours(self, ask: Ask) -> bool | None:  # noqa: ARG002
+        return False  # what a call was refused with was that very token
+
     async def give_back(self, credential: Secret, provider: Provider, connector: Connector) -> str:  # noqa: ARG002
         return "dropped: held by loaner, never handed out"

@@ -35,7 +35,7 @@ from loaner.lending.refresh import Refresher
 from loaner.lending.returning import Returns
 from loaner.lending.running import Running
 from loaner.lending.sharing import Place, Sharing, limits_when_shared
-from loaner.provider_call import Unanswered
+from loaner.provider_call import Unanswered, replication
 from loaner.scope import Scope
 from loaner.secret import Secret
 from loaner.store import Store
@@ -78,13 +78,7 @@ class Lender:
             reached("call.answered")
         except GrantBroken as failure:
             record.failed(failure)
-            # A refused credential may be one that was replaced, or evicted, meanwhile: then the grant is still good.
-            await self.refresher.renewed(ask.grant, ask.provider, ask.connector)
-            again = ProviderUnavailable(
-                f"{ask.provider.title} did not accept the credential, so nothing was done; it has been renewed.",
-                do="Repeat the call now.",
-                log=failure.log,
-            )
+            again = await self._refused(ask, failure)
             record.failed(again)
             raise again from None
         except BaseException as failure:
@@ -100,6 +94,23 @@ class Lender:
                         await place.leave(record)
                     else:
                         self._begin_return(loan.id, loan.credential, ask, record)
+
+    async def _refused(self, ask: Ask, failure: GrantBroken) -> LoanerError:
+        """The credential of a call was refused. Only the provider's word on the grant's own token is about the grant.
+
+        Raises :class:`GrantBroken` when the grant turns out to be over.
+        """
+        title = ask.provider.title
+        if await self.styles[ask.provider.lending.style].honours(ask) is False:
+            # It may be one that was replaced, or evicted, meanwhile: then the grant is still good.
+            await self.refresher.renewed(ask.grant, ask.provider, ask.connector)
+            told = f"{title} did not accept the credential, so nothing was done; it has been renewed."
+            again = ProviderUnavailable(told, do="Repeat the call now.", log=failure.log)
+        else:
+            told = f"{title} does not know yet the credential that it made for this call, so nothing was done."
+            again = ProviderUnavailable(told, do="Repeat the call in 10 s.", log=failure.log)
+        again.undone = failure.undone
+        return again
 
     async def _own(
         self, need: Need, bound: BoundCall, scope: Scope, record: OpenRecord, place: Place | None
@@ -190,9 +201,9 @@ class Lender:
         return loan
 
     async def _accepted(self, ask: Ask, party: Party) -> tuple[Minted, Ask]:
-        """Mint; where the provider does not honour the grant's token, once more with a renewed one.
+        """Mint; where the provider says that the grant's token is dead, once more with a renewed one.
 
-        Raises :class:`GrantBroken` when the grant is over, or does not mint although it was just renewed.
+        Raises :class:`GrantBroken` when the grant is over, or is said to be dead although it was just renewed.
         """
         try:
             return await self._narrowest(ask, party)
@@ -200,10 +211,15 @@ class Lender:
             await self._unfenced(party)
             grant, token = await self.refresher.renewed(ask.grant, ask.provider, ask.connector)
         ask = replace(ask, grant=grant, grant_token=token)
+        for wait in ask.provider.lending.replication.waits:  # the renewed one is milliseconds old
+            try:
+                return await self._narrowest(ask, party, again=True)
+            except GrantBroken:
+                await replication.sleep(wait)
         try:
             return await self._narrowest(ask, party, again=True)
         except GrantBroken:
-            await self.refresher.disable(grant, "the provider refused its token")
+            await self.refresher.retire(grant, f"{ask.provider.title} says that its token is dead")
             raise
 
     async def _narrowest(self, ask: Ask, party: Party, *, again: bool = False) -> tuple[Minted, Ask]:
@@ -221,6 +237,8 @@ class Lender:
                 reached("mint.before")
                 return await style.mint(one), one
             except ScopeNotGrantable as refused:
+                if refused.of_target:
+                    raise
                 refusal = refusal or refused
         raise refusal or ScopeNotGrantable(f"{ask.provider.title} cannot give {ask.scope.told()}.")
 

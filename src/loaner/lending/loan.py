@@ -122,6 +122,10 @@ class Style(Protocol):
         """Obtain the credential. Raises a :class:`LoanerError`; ``Unanswered(sent=True)`` when nobody knows."""
         ...
 
+    async def honours(self, ask: Ask) -> bool | None:
+        """Does the provider still honour the grant's own token? ``None`` when it does not say."""
+        ...
+
     async def give_back(self, credential: Secret, provider: Provider, connector: Connector) -> str:
         """End it and say how, in a few words for the record. Raises :class:`NotReturned`."""
         ...

@@ -235,7 +235,7 @@ class Refresher:
 
         await self.grants.store.write(work)
 
-    async def disable(self, grant: Grant, reason: str) -> None:
+    async def retire(self, grant: Grant, reason: str) -> None:
         """Stop lending on a grant that its provider does not honour any more; not on one renewed meanwhile."""
         await self.grants.store.write(
             lambda c: self.grants.end(c, grant.id, state="disabled", reason=reason, version=grant.version)
@@ -244,7 +244,7 @@ class Refresher:
     async def _disabled(self, grant: Grant, provider: Provider) -> NoReturn:
         """The provider will not have this pair any more: stop, say so, and never loop (RFC 6749 §5.2)."""
         if not self.ending:  # whoever ends it says what became of it
-            await self.disable(grant, "the provider refused the refresh token")
+            await self.retire(grant, "the provider refused the refresh token")
         raise GrantBroken(
             f"{provider.title} no longer honours the user's grant.",
             do="Repeat the call: the user will be asked to connect the account again.",

@@ -11,10 +11,19 @@ from http import HTTPStatus
 from typing import Any
 
 from loaner.catalog.provider import Provider
-from loaner.errors import GrantBroken, LoanerError, ProviderUnavailable, RateLimited, ScopeNotGrantable, SettingsInvalid
+from loaner.errors import (
+    GrantBroken,
+    LoanerError,
+    ProviderForbidden,
+    ProviderUnavailable,
+    RateLimited,
+    ScopeNotGrantable,
+    SettingsInvalid,
+)
 from loaner.lending.loan import Ask, Minted, NotReturned
-from loaner.provider_call import Answer, ProviderTransport, Unanswered
-from loaner.provider_call.waiting import retry_after
+from loaner.provider_call import Answer, ProviderTransport, Unanswered, replication
+from loaner.provider_call.verdict import signing_in
+from loaner.provider_call.waiting import is_limit, is_used_up, retry_after
 from loaner.secret import Secret
 from loaner.settings import Connector
 
@@ -46,10 +55,31 @@ class TokenScoped:
         )
         if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             raise Unanswered(sent=True, why=f"mint answered {answer.status}")  # whether it had minted, it does not say
+        if answer.status == HTTPStatus.NOT_FOUND:
+            raise await self._not_found(ask, str(body["target"]))
         if answer.status >= HTTPStatus.MULTIPLE_CHOICES:
-            raise _refused(answer, ask)
+            raise _refused(answer, ask, str(body["target"]))
         within = scope.resource_name if scope.resource_kind == "repository" else str(body["target"])
         return _minted(answer.body, within)
+
+    async def _not_found(self, ask: Ask, target: str) -> LoanerError:
+        """404 has two meanings, a token that is dead and a target that is out of reach: the check tells them apart."""
+        honoured = await self.honours(ask)
+        if honoured is None:
+            return _not_now(ask, "mint answered 404, and the check nothing usable")
+        return _out_of_reach(ask, target) if honoured else _not_honoured(HTTPStatus.NOT_FOUND, ask)
+
+    async def honours(self, ask: Ask) -> bool | None:
+        """The provider's check of the grant's token. Only its 404 is proof that the token is dead."""
+        if ask.provider.lending.check is None:
+            return None
+        try:
+            answer = await self._about(
+                ask.grant_token, ask.provider.lending.check, ask.provider, ask.connector, "the check of the grant"
+            )
+        except NotReturned:
+            return None
+        return {HTTPStatus.OK: True, HTTPStatus.NOT_FOUND: False}.get(HTTPStatus(answer.status))
 
     async def give_back(self, credential: Secret, provider: Provider, connector: Connector) -> str:
         answer = await self._about(credential, provider.lending.give_back, provider, connector, "the revocation")
@@ -87,22 +117,34 @@ class TokenScoped:
             where = ask.provider.lending.targets
             if where is None:
                 raise ScopeNotGrantable(f"{ask.provider.title} cannot narrow a credential to {ask.scope.resource}.")
-            method, url = ask.provider.request(where)
+            answer = await self._installations(ask, where)
+            found = _account_names(answer.body)
+            if answer.status != HTTPStatus.OK:
+                raise _refused(answer, ask, "")
+            if not found:
+                raise _out_of_reach(ask, "")
+            if len(self._targets) >= _MOST_TARGETS:
+                self._targets.clear()
+            self._targets[ask.grant.id] = found[0]
+        return self._targets[ask.grant.id]
+
+    async def _installations(self, ask: Ask, where: str) -> Answer:
+        """Ask with the grant's own token, which may have been renewed milliseconds ago. Raises what a mint raises."""
+        method, url = ask.provider.request(where)
+        for wait in (*ask.provider.lending.replication.waits, None):
             try:
                 answer = await self.transport.exchange(
                     method, url, headers=ask.provider.headers, bearer=ask.grant_token
                 )
             except Unanswered as failure:  # a look mints nothing
                 raise _not_now(ask, str(failure)) from None
-            found = _account_names(answer.body)
-            if answer.status == HTTPStatus.UNAUTHORIZED:  # this request, unlike the mint, shows the grant's token
-                raise _not_honoured(answer, ask)
-            if answer.status != HTTPStatus.OK or not found:
-                raise _refused(answer, ask)
-            if len(self._targets) >= _MOST_TARGETS:
-                self._targets.clear()
-            self._targets[ask.grant.id] = found[0]
-        return self._targets[ask.grant.id]
+            if answer.status != HTTPStatus.UNAUTHORIZED:
+                return answer
+            if await self.honours(ask) is False:
+                raise _not_honoured(answer.status, ask)
+            if wait is not None:
+                await replication.sleep(wait)
+        raise _not_now(ask, "the grant's token is refused, and the check does not say that it is dead")
 
 
 def _client(connector: Connector) -> tuple[str, Secret]:
@@ -148,19 +190,33 @@ def _moment(expires_at: object) -> datetime | None:
     return at if at and at.tzinfo else None
 
 
-def _not_honoured(answer: Answer, ask: Ask) -> GrantBroken:
+def _not_honoured(status: int, ask: Ask) -> GrantBroken:
     title = ask.provider.title
-    return GrantBroken(f"{title} no longer honours the user's grant.", log=f"{title} answered {answer.status}")
+    return GrantBroken(f"{title} no longer honours the user's grant.", log=f"{title} answered {status}")
 
 
-def _refused(answer: Answer, ask: Ask) -> LoanerError:
-    """A mint was refused, or never asked for: nothing was lent."""
+def _out_of_reach(ask: Ask, target: str) -> ScopeNotGrantable:
+    title = ask.provider.title
+    where = f"on {target}, or there is no such account" if target else "anywhere that this user reaches"
+    refused = ScopeNotGrantable(
+        f"the {title} app of connector {ask.connector.name} is not installed {where}. Nothing was sent.",
+        do=f"Check the name. Otherwise an owner of {target or 'the account'} has to install the app; "
+        "what is public but outside of its installations is out of reach.",
+    )
+    refused.of_target = True
+    return refused
+
+
+def _refused(answer: Answer, ask: Ask, target: str) -> LoanerError:
+    """A mint was refused, or never asked for: nothing was lent. ``target`` is the account that it named."""
     title, told = ask.provider.title, ask.scope.told()
     if answer.status == HTTPStatus.UNPROCESSABLE_ENTITY:
+        accept = ask.provider.lending.accept
+        page = f" ({ask.provider.url(accept, target=target)})" if accept and target else ""
         return ScopeNotGrantable(
             f"connector {ask.connector.name} can't give {told}.",
-            do=f"Check the name. Otherwise an operator must give the {title} app this permission, "
-            "or install it on that repository.",
+            do=f"Check the name. Otherwise an operator must give the {title} app this permission, or install it on "
+            f"that repository; and an owner of {target or 'the account'} must accept it{page}.",
         )
     if answer.status == HTTPStatus.UNAUTHORIZED:
         # About the app's own credentials. The person's grant is as good as before, and must not be ended for it.
@@ -171,12 +227,35 @@ def _refused(answer: Answer, ask: Ask) -> LoanerError:
             dont="Don't repeat the call before. The user need not connect anything again.",
             log=f"mint answered {answer.status}",
         )
-    if answer.status == HTTPStatus.NOT_FOUND:
-        return _not_honoured(answer, ask)
-    if answer.status in {HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS}:
+    if is_limit(answer, ask.provider.rate):
         wait = retry_after(answer.headers, ask.provider.rate)
-        return RateLimited(f"by {title}: no credential can be minted for {wait} s.", retry_after=wait)
+        limited = RateLimited(f"by {title}: no credential can be minted for {wait} s.", retry_after=wait)
+        # Only what is used up is everybody's: of anything else it is not known that another target has it too.
+        limited.target = "" if is_used_up(answer.headers, ask.provider.rate) else target
+        return limited
+    if answer.status == HTTPStatus.FORBIDDEN:
+        return _not_admitted(answer, ask, target)
     return _not_now(ask, f"mint answered {answer.status}")
+
+
+def _not_admitted(answer: Answer, ask: Ask, target: str) -> ProviderForbidden:
+    """A definite refusal for this target. Nothing of it is remembered: others are as free as before."""
+    title, where = ask.provider.title, target or "this user's accounts"
+    page = signing_in(answer, ask.provider, target)
+    if page:
+        return ProviderForbidden(
+            f"{where} wants the user to be signed in with its own identity provider (SAML). Nothing was sent.",
+            do=f"Ask the user to open {page} and sign in there; then repeat the call.",
+            dont="Don't repeat it before.",
+            log="mint answered 403, single sign-on required",
+        )
+    return ProviderForbidden(
+        f"{title} makes no credential for {where}: the app's installation there is suspended, or {where} does not "
+        "admit this address (IP allow list) or this session (SAML). Nothing was sent.",
+        do=f"An owner of {where} has to look at it. Calls on other accounts go on.",
+        dont="Retrying won't help.",
+        log="mint answered 403, no limit named",
+    )
 
 
 def _not_now(ask: Ask, log: str) -> ProviderUnavailable:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from loaner.provider_call.replication import Young
 from loaner.provider_call.retrying import send_patiently
 from loaner.provider_call.sending import Reply, send
 from loaner.provider_call.transport import Answer, ProviderTransport, Unanswered
 
-__all__ = ["Answer", "ProviderTransport", "Reply", "Unanswered", "send", "send_patiently"]
+__all__ = ["Answer", "ProviderTransport", "Reply", "Unanswered", "Young", "send", "send_patiently"]

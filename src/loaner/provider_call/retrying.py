@@ -11,6 +11,7 @@ import stamina
 
 from loaner.catalog import BoundCall
 from loaner.errors import ProviderUnavailable, RateLimited
+from loaner.provider_call.replication import Young
 from loaner.provider_call.sending import Reply, send
 from loaner.provider_call.transport import Answer, ProviderTransport
 from loaner.secret import Secret
@@ -30,6 +31,7 @@ async def send_patiently(
     within: str = "",
     on_answer: Callable[[Answer], None] | None = None,
     on_attempt: Callable[[], object] | None = None,
+    young: Young | None = None,
 ) -> Reply:
     """:func:`send`, and once or twice more where nothing can have changed. Raises what the last attempt raised."""
     reads = bound.operation.effect == "read" and bound.operation.idempotent
@@ -40,7 +42,7 @@ async def send_patiently(
         with attempt:
             if on_attempt:
                 on_attempt()
-            return await send(bound, credential, transport, within=within, on_answer=on_answer)
+            return await send(bound, credential, transport, within=within, on_answer=on_answer, young=young)
     raise AssertionError("the last attempt either answers or raises")
 
 

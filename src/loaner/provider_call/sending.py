@@ -14,8 +14,9 @@ from loaner.catalog.lookup import Lookup
 from loaner.catalog.request import Outgoing, build
 from loaner.catalog.result import Shaper, look
 from loaner.catalog.step import WITHIN, Step
-from loaner.errors import NotFound, ProviderRejected
+from loaner.errors import GrantBroken, NotFound, ProviderRejected, RateLimited
 from loaner.provider_call.failures import fail, unavailable
+from loaner.provider_call.replication import Young
 from loaner.provider_call.transport import LOOPBACK, Answer, ProviderTransport, Unanswered
 from loaner.provider_call.verdict import judge
 from loaner.secret import Secret
@@ -40,15 +41,22 @@ async def send(
     *,
     within: str = "",
     on_answer: Callable[[Answer], None] | None = None,
+    young: Young | None = None,
 ) -> Reply:
     """Carry out one call under one credential, its requests one after another; nothing is retried here.
 
-    ``within`` is what the credential was narrowed to: a search neither asks nor answers beyond it.
+    ``within`` is what the credential was narrowed to: a search neither asks nor answers beyond it. ``young`` says when
+    a refusal only means that the credential is not known everywhere yet.
 
     Raises the errors of :class:`loaner.errors.ProviderError` and :class:`loaner.errors.ScopeNotGrantable` or
     :class:`loaner.errors.GrantBroken` where the provider says so.
     """
-    return await _Sending(bound, credential, transport, within, on_answer).run()
+    sending = _Sending(bound, credential, transport, within, on_answer, young)
+    try:
+        return await sending.run()
+    except (GrantBroken, RateLimited) as refused:
+        refused.undone = not sending.changed
+        raise
 
 
 @dataclass
@@ -58,6 +66,9 @@ class _Sending:
     transport: ProviderTransport
     within: str
     on_answer: Callable[[Answer], None] | None
+    young: Young | None
+    changed: bool = False
+    """A step that changes something was carried out."""
     resolved: dict[str, Any] = field(default_factory=dict)
     taken: dict[str, Any] = field(default_factory=dict)
     document: Any = None
@@ -87,6 +98,7 @@ class _Sending:
             answer = await self._redirected(step, answer)
         if answer.status >= HTTPStatus.MULTIPLE_CHOICES or step.answer != "text":
             self._judge(step, answer, changing=changing)
+        self.changed = self.changed or changing
         if step.answer == "text":
             self._keep(step, {"text": answer.body if isinstance(answer.body, str) else ""})
             return answer
@@ -120,6 +132,12 @@ class _Sending:
     async def _exchange(
         self, outgoing: Outgoing, *, changing: bool = False, cut: bool = False, to: Step | None = None
     ) -> Answer:
+        answer = await self._once(outgoing, changing=changing, cut=cut, to=to)
+        while self.young and outgoing.credential and await self.young.to_repeat(answer):
+            answer = await self._once(outgoing, changing=changing, cut=cut, to=to)
+        return answer
+
+    async def _once(self, outgoing: Outgoing, *, changing: bool, cut: bool, to: Step | None) -> Answer:
         provider = self.bound.operation.provider
         try:
             if outgoing.credential:

@@ -13,7 +13,7 @@ from typing import Any
 from loaner.catalog.provider import FailureCode, Provider
 from loaner.catalog.result import look
 from loaner.provider_call.transport import Answer
-from loaner.provider_call.waiting import is_exhausted
+from loaner.provider_call.waiting import is_limit
 
 _STATUS: dict[int, FailureCode] = {401: "grant_broken", 403: "forbidden", 404: "not_found", 429: "rate_limited"}
 _FIELD_CODES = frozenset({"missing", "missing_field", "invalid", "already_exists", "unprocessable", "custom"})
@@ -50,7 +50,7 @@ def judge(answer: Answer, provider: Provider) -> Verdict | None:
 def _by_status(answer: Answer, provider: Provider, word: str = "") -> Verdict:
     status = answer.status
     code: FailureCode = "unavailable" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else _STATUS.get(status, "rejected")
-    if status == HTTPStatus.FORBIDDEN and is_exhausted(answer.headers, provider.rate):
+    if status == HTTPStatus.FORBIDDEN and is_limit(answer, provider.rate):
         code = "rate_limited"  # GitHub answers 403 or 429 for the same thing
     named: frozenset[str] = frozenset()
     if code == "forbidden" and provider.answers.accepted:
@@ -62,6 +62,13 @@ def _by_status(answer: Answer, provider: Provider, word: str = "") -> Verdict:
         if isinstance(entry, dict) and entry.get("code") in _FIELD_CODES
     ]
     return Verdict(code, status, word, named, tuple(told), _trace(answer))
+
+
+def signing_in(answer: Answer, provider: Provider, target: str) -> str:
+    """Where a person signs in to an organisation that wants its own identity provider first; empty if it does not."""
+    told = answer.headers.get(provider.answers.sso or "", "")
+    page = provider.answers.sso_page
+    return provider.url(page, target=target) if page and target and told.startswith("required") else ""
 
 
 def _accepted(header: str) -> frozenset[str]:

@@ -6,34 +6,45 @@ import re
 from collections.abc import Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 
 from loaner.catalog.rate import ProviderRate
-
-_LONGEST = 86_400
+from loaner.catalog.result import look
+from loaner.provider_call.transport import Answer
 
 
 def retry_after(headers: Mapping[str, str], rate: ProviderRate) -> int:
-    """Whole seconds, at least 1 and at most a day.
+    """Whole seconds, at least 1 and at most ``rate.at_most``.
 
     A reset is an instant on the provider's clock, so it is compared with the ``Date`` of the same answer and never
     with ours. Where nothing usable is said, the provider's documented minimum.
     """
     said = whole(headers.get(rate.retry_after or ""))
-    if said is None and rate.reset:
+    # A reset is that of a limit that is used up; where some of it is left, another one is meant.
+    if said is None and rate.reset and not (rate.remaining and whole(headers.get(rate.remaining))):
         reset = whole(headers.get(rate.reset))
         now = _date(headers.get("date", ""))
         if reset is not None and now is not None:
             said = reset / (1000 if rate.unit == "ms" else 1) - now
     if said is None:
         return rate.at_least
-    return max(1, min(int(-(-said // 1)), _LONGEST))
+    return max(1, min(int(-(-said // 1)), rate.at_most))
 
 
-def is_exhausted(headers: Mapping[str, str], rate: ProviderRate) -> bool:
-    """Does this refusal come from a limit, by its headers?"""
-    return bool(rate.retry_after and headers.get(rate.retry_after)) or (
-        rate.remaining is not None and whole(headers.get(rate.remaining)) == 0
-    )
+def is_limit(answer: Answer, rate: ProviderRate) -> bool:
+    """Does this refusal come from a limit? By its status, its headers, or the page that it points to."""
+    if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+        return True
+    if answer.status != HTTPStatus.FORBIDDEN:
+        return False
+    page = look(answer.body, "documentation_url")
+    named = isinstance(page, str) and any(re.fullmatch(pattern, page) for pattern in rate.pages)
+    return named or is_used_up(answer.headers, rate) or bool(rate.retry_after and answer.headers.get(rate.retry_after))
+
+
+def is_used_up(headers: Mapping[str, str], rate: ProviderRate) -> bool:
+    """Do its headers say that nothing is left?"""
+    return rate.remaining is not None and whole(headers.get(rate.remaining)) == 0
 
 
 def whole(text: str | None) -> float | None:

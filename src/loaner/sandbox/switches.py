@@ -31,6 +31,14 @@ class Switches:
     github_stateless_installation_tokens: bool = True
     """Since 2026 installation tokens are ``ghs_<app id>_<JWT>`` of about 520 characters; the older form has 40."""
 
+    github_unknown_target_status: int = 422
+    """POST …/token/scoped for an account where the app is not installed: the OpenAPI lists 404 and 422 for the
+    operation, and does not say which of them that is."""
+
+    github_first_use_status: int = 0
+    """Users report that a token's first use, milliseconds after its mint, may be answered 401, or 403 while its
+    permissions are not known yet. 0: every token is known at once."""
+
     slack_rotation: bool = True
     """An app without token rotation gets tokens that never expire, and revoking one ends the authorization."""
 

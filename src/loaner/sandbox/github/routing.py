@@ -134,8 +134,18 @@ class _Endpoint:
             call.entry = self.hub.tokens.find(token)
             if call.entry is None:
                 raise bad_credentials()
+            if call.entry.kind == "scoped" and not call.entry.uses:
+                self._may_be_unknown()
         elif request.headers.get("authorization"):
             raise bad_credentials()
+
+    def _may_be_unknown(self) -> None:
+        """The first use of a token, before every server knows it."""
+        match self.hub.sandbox.switches.github_first_use_status:
+            case 401:
+                raise bad_credentials()
+            case 403:
+                raise not_accessible()
 
     def _subject(self, call: Call) -> str:
         """Whose limit this counts against: all tokens of one person share one, and so does the app as itself."""

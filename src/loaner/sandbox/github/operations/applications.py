@@ -63,6 +63,8 @@ def _check_target(call: Call) -> None:
     account = call.hub.world.account(registered.ORGANIZATION)
     names = target is None or (account is not None and target.casefold() == account.login.casefold())
     if not names or (target_id is not None and (account is None or target_id != account.id)):
+        if call.hub.sandbox.switches.github_unknown_target_status == 404:  # noqa: PLR2004 - Not Found
+            raise not_found()
         raise ApiError(422, "The target does not exist or the app is not installed on it.")
 
 
