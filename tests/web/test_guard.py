@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import re
+import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import anyio
 import httpx2
 import pytest
-from sqlalchemy import Table
+from sqlalchemy import Table, update
 from starlette.responses import Response
+from starlette.routing import Route
 
 from house import BASES, OURS, POST, READ, Browser, House
-from loaner.store.tables import approvals, consents, grants
+from loaner.cli import _listening
+from loaner.store.tables import approvals, consents, grants, web_sessions
 from loaner.web.sessions import Session, set_cookie
 
 GETS = ("/", "/activity", "/device", "/consent/{handle}", "/.well-known/loaner", "/static/loaner.css", "/nowhere")
@@ -121,7 +127,7 @@ async def test_a_page_of_a_local_loaner_is_for_this_computer(local: House) -> No
     async with httpx2.AsyncClient(transport=far, base_url=OURS, follow_redirects=True) as http:
         answer = await http.get(needed.invitation.url)
     assert "releases" not in answer.text
-    assert answer.status_code == 503
+    assert answer.status_code == 403
 
 
 async def test_every_answer_carries_the_headers(local: House) -> None:
@@ -257,3 +263,68 @@ async def test_right_codes_use_up_no_tries(local: House) -> None:
         await browser.open("/device")
         await browser.press("Continue", user_code=needed.invitation.user_code)
         assert browser.state == "confirm"
+
+
+async def test_a_cookie_does_not_let_another_user_of_this_computer_in(
+    local: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MUST 26: a browser sends its cookie to every port, also to one that another user listens on. So who connects is
+    looked at on every request: every page, every form, every file."""
+    needed = await local.asked(POST)
+    browser = local.browser()
+    await browser.open(needed.invitation.url)
+    form = {"form_token": browser.page.forms[0].fields["form_token"], "decision": "approve", "remember": "hour"}
+    monkeypatch.setattr("loaner.web.identity.is_another_user", lambda *_: True)
+    tried = set()
+    for route in local.app.routes:
+        assert isinstance(route, Route)
+        path = re.sub(r"\{(\w+)\}", needed.invitation.handle, route.path)
+        for method in (route.methods or set()) - {"HEAD"}:
+            tried.add(f"{method} {route.path}")
+            answer = await browser.http.request(method, path, data=form if method == "POST" else None)
+            assert answer.status_code == 403, (method, path)
+            assert "another user of this computer" in answer.text
+            assert "releases" not in answer.text
+    assert {"GET /static/loaner.css", "POST /consent/{handle}", "GET /activity"} <= tried
+    monkeypatch.undo()
+    assert (await local.refused(POST)).code == "consent_required", "nothing was approved"
+
+
+@pytest.mark.skipif(
+    not sys.platform.startswith("linux") or os.getuid() != 0 or not Path("/proc/net/tcp").exists(),
+    reason="only root may start a program as another user",
+)
+async def test_a_program_of_another_user_that_holds_the_cookie_is_refused(local: House) -> None:
+    """MUST 26: on a real connection."""
+    needed = await local.asked(POST)
+    listener = _listening.loopback(0)
+    port = listener.getsockname()[1]
+    browser = local.browser()
+    await browser.open(needed.invitation.url)
+    ((name, value),) = browser.http.cookies.items()
+    ask = (
+        "import encodings.idna, encodings.latin_1, http.client as h, os, sys\nos.setuid(int(sys.argv[2]))\n"
+        f"c = h.HTTPConnection('127.0.0.1', {port}, timeout=20)\n"
+        f"c.request('GET', '/consent/{needed.invitation.handle}', headers={{'Host': '127.0.0.1:8787',"
+        " 'Cookie': sys.argv[1]})\n"
+        "a = c.getresponse(); print(a.status, 'releases' in a.read().decode())\n"
+    )
+
+    async def told(user: int) -> str:
+        program = [sys.executable, "-I", "-S", "-c", ask, f"{name}={value}", str(user)]
+        done = await anyio.run_process(program)
+        return done.stdout.decode().strip()
+
+    async with _listening.served(local.app, listener):
+        assert await told(0) == "200 True"
+        assert await told(65534) == "403 False"
+
+
+async def test_a_session_counts_only_where_it_was_proven(local: House) -> None:
+    """MUST 26: several loaners share a store, and settings change: what an earlier browser proved is asked for anew."""
+    browser = local.browser()
+    await browser.open("/")
+    await local.store.write(lambda c: c.execute(update(web_sessions).values(proven_by="oidc")) and None)
+    before = dict(browser.http.cookies)
+    await browser.open("/")
+    assert dict(browser.http.cookies) != before, "a new session, proven here"

@@ -20,7 +20,7 @@ from loaner.caller import Subject
 from loaner.errors import LoanerError
 from loaner.web import pages
 from loaner.web.sessions import Session, Sessions, set_cookie
-from loaner.web.site import Site
+from loaner.web.site import Identity, Site
 
 log = structlog.get_logger(__name__)
 MAX_BODY = 16 * 1024
@@ -77,6 +77,8 @@ class Guard:
             if posted:
                 check_origin(request, self.site.origins())
             session = await self.sessions.of(request, self.site.base_url())
+            if session is not None and session.subject is not None and not self.site.identity.vouches(session):
+                session = None
             if session is None and not posted and (who := self.site.identity.first_visit(request)):
                 session, is_new = await self.sessions.start(who), True
             if session is None or session.subject is None:
@@ -99,6 +101,7 @@ class Guard:
         async def endpoint(request: Request) -> Response:
             try:
                 check_host(request, self.site.hosts())
+                check_peer(request, self.site.identity)
                 response = await answer(request)
             except Refused as refused:
                 response = pages.error(refused.status, str(refused))
@@ -119,6 +122,12 @@ def check_host(request: Request, hosts: frozenset[str]) -> None:
     """Exact: another name that leads here is DNS rebinding, or a mistake that would break the cookie."""
     if request.headers.get("host", "").lower() not in hosts:
         raise Refused(HTTPStatus.MISDIRECTED_REQUEST, "This address is not one that loaner answers to.")
+
+
+def check_peer(request: Request, identity: Identity) -> None:
+    """On every request, whatever cookie it has: a check at the first visit alone would be passed with one."""
+    if not identity.admits(request):
+        raise Refused(HTTPStatus.FORBIDDEN, "This loaner is for another user of this computer.")
 
 
 def check_origin(request: Request, origins: frozenset[str]) -> None:

@@ -21,10 +21,12 @@ from loaner.jwks import IssuerKeys, IssuerUnreachable
 from loaner.provider_call import ProviderTransport, Unanswered
 from loaner.settings import IdentitySettings
 from loaner.web.neighbour import is_another_user
-from loaner.web.sessions import SignedIn
+from loaner.web.sessions import Session, SignedIn
 
 _TYPING = 120
 """Seconds from the person's answer to the issuer until its token is here."""
+_BROWSER, _ISSUER = "local-browser", "oidc"
+"""How a session was proven."""
 _LOOPBACK = frozenset({"127.0.0.1", "::1"})
 
 
@@ -43,11 +45,14 @@ class LocalIdentity:
 
     person: Subject
 
+    def admits(self, request: Request) -> bool:
+        return _is_here(request)
+
+    def vouches(self, session: Session) -> bool:
+        return session.proven_by == _BROWSER and session.subject == self.person
+
     def first_visit(self, request: Request) -> SignedIn | None:
-        peer, here = request.client, request.scope.get("server") or ("", 0)
-        if peer is None or peer.host not in _LOOPBACK or is_another_user((peer.host, peer.port), (here[0], here[1])):
-            return None
-        return SignedIn(self.person, self.person.sub, "local-browser")
+        return SignedIn(self.person, self.person.sub, _BROWSER) if self.admits(request) else None
 
     async def sign_in_url(self, browser: str, state: str) -> str:  # noqa: ARG002 - there is nowhere to sign in
         raise SignInFailed("pages of a local loaner are for this computer only")
@@ -71,6 +76,14 @@ class OidcIdentity:
     now: Now
     fresh: bool = False
     """The issuer must ask again who is there, however lately it did (OpenID Connect Core 1.0 §3.1.2.1)."""
+
+    def admits(self, request: Request) -> bool:  # noqa: ARG002 - whoever it is has to sign in
+        return True
+
+    def vouches(self, session: Session) -> bool:
+        return session.proven_by == _ISSUER and (
+            session.subject is None or session.subject.issuer == self.settings.issuer
+        )
 
     def first_visit(self, request: Request) -> SignedIn | None:  # noqa: ARG002 - nobody is known by where they are
         return None
@@ -113,7 +126,7 @@ class OidcIdentity:
             raise SignInFailed("ID token: auth_time")
         display = claims.get("preferred_username") or claims.get("name")
         shown = display if isinstance(display, str) and not hides(display) else ""
-        return SignedIn(Subject(self.settings.issuer, claims["sub"]), shown, "oidc")
+        return SignedIn(Subject(self.settings.issuer, claims["sub"]), shown, _ISSUER)
 
     async def _claims(self, token: str, nonce: str) -> dict[str, Any]:
         """Check an ID token (OpenID Connect Core 1.0 §3.1.3.7) as strictly as an access token."""
@@ -170,6 +183,12 @@ class SignedInHere:
     sub: str
     """Who that is at the issuer."""
 
+    def admits(self, request: Request) -> bool:
+        return _is_here(request)
+
+    def vouches(self, session: Session) -> bool:
+        return session.proven_by == _ISSUER and session.subject == self.person
+
     def first_visit(self, request: Request) -> SignedIn | None:  # noqa: ARG002 - being on this computer is not enough
         return None
 
@@ -181,6 +200,15 @@ class SignedInHere:
         if who.subject.sub != self.sub:
             raise SignInFailed("somebody else than the person of this computer")
         return SignedIn(self.person, who.display, who.proven_by)
+
+
+def _is_here(request: Request) -> bool:
+    """Does this very request come from this person's own programs? Asked each time: a cookie goes to every port of the
+    computer, another user's included, so having one proves nothing about who sends it."""
+    peer, here = request.client, request.scope.get("server") or ("", 0)
+    if peer is None or peer.host not in _LOOPBACK:
+        return False
+    return not is_another_user((peer.host, peer.port), (here[0], here[1]))
 
 
 def _derived(purpose: str, browser: str, state: str) -> str:

@@ -15,7 +15,7 @@ from loaner.catalog.provider import Provider
 from loaner.clock import Now
 from loaner.consent import Consents, Pending
 from loaner.store import Store
-from loaner.web.sessions import SignedIn
+from loaner.web.sessions import Session, SignedIn
 
 if TYPE_CHECKING:
     from loaner.web.guard import Visit
@@ -24,6 +24,13 @@ if TYPE_CHECKING:
 
 class Identity(Protocol):
     """How a browser shows whose it is."""
+
+    def admits(self, request: Request) -> bool:
+        """May whoever sends this request see anything here? Asked of every request, whatever cookie it has."""
+
+    def vouches(self, session: Session) -> bool:
+        """Was this session proven in a way that counts here, by the settings of today? A store may be
+        shared by several loaners."""
 
     def first_visit(self, request: Request) -> SignedIn | None:
         """The person of a browser without a session; ``None`` where they have to sign in first."""
