@@ -141,14 +141,69 @@ def test_the_plan_shows_what_would_be_sent_and_where_it_depends_on_an_answer() -
     assert (create.graphql or "").startswith("mutation issueCreate")
 
 
-def test_slack_messages_go_out_without_unfurling() -> None:
-    bound = CATALOG["slack_send_message"].bind({"channel": "C0000001", "text": "https://example.com"})
+@pytest.mark.parametrize("tool", ["slack_send_message", "slack_schedule_message"])
+def test_slack_messages_go_out_without_unfurling(tool: str) -> None:
+    """MUST 51."""
+    more = {"post_at": 2_000_000_000} if "schedule" in tool else {}
+    bound = CATALOG[tool].bind({"channel": "C0000001", "text": "https://example.com"} | more)
 
-    body = bound.plan()[0].body
+    body = bound.plan()[-1].body
 
     assert isinstance(body, dict)
     assert body["unfurl_links"] is False
     assert body["unfurl_media"] is False
+
+
+FETCHED = [
+    *("see https://evil.example/?q=x", "HTTPS://evil.example", "<https://evil.example|here>", "www.evil.example"),
+    *("evil.example/steal?q=x", "mailto:eve@evil.example", "slack://open", "![x](https://evil.example/x.png)"),
+]
+
+
+@pytest.mark.parametrize("link", FETCHED)
+@pytest.mark.parametrize(
+    ("tool", "name", "more"),
+    [
+        ("slack_update_message", "text", {"ts": "1700000000.000100"}),
+        ("slack_upload_file", "initial_comment", {"filename": "a.txt", "content": "https://fine.example"}),
+        ("slack_upload_file", "title", {"filename": "a.txt", "content": "x"}),
+    ],
+)
+def test_where_slack_cannot_be_kept_from_unfurling_there_is_no_link(
+    tool: str, name: str, more: dict[str, object], link: str
+) -> None:
+    """MUST 51: these methods know no unfurl_links."""
+    assert f"{name} must not" in refused(tool, {"channel": "C0000001", name: link} | more)
+    honest = {"channel": "C0000001", name: "<@U01> docs/a.md and/or v1.4.0 is out, 3/4: see #releases"} | more
+    assert CATALOG[tool].bind(honest)
+
+
+def test_a_changed_message_has_no_links_made_of_its_words() -> None:
+    """MUST 51: ``parse`` of chat.update is "client" by default, which makes a link of a bare name."""
+    bound = CATALOG["slack_update_message"].bind({"channel": "C0000001", "ts": "1700000000.000100", "text": "evil.com"})
+    assert bound.plan()[-1].body == {
+        "channel": "C0000001",
+        "ts": "1700000000.000100",
+        "text": "evil.com",
+        "parse": "none",
+    }
+
+
+def test_what_overwrites_is_hinted_at_as_destructive_and_asked_for_like_any_write() -> None:
+    """MCP, ToolAnnotations: "if false, the tool performs only additive updates"."""
+    hinted = {one.tool for one in CATALOG.operations if one.annotations["destructiveHint"] and one.effect == "write"}
+    assert hinted == {
+        "github_create_or_update_file",
+        "github_issue_update",
+        "github_run_workflow",
+        "github_update_pull_request",
+        "linear_link_url",
+        "linear_update_issue",
+        "slack_set_topic",
+        "slack_update_message",
+    }
+    assert all(one.annotations["destructiveHint"] for one in CATALOG.operations if one.effect == "destructive")
+    assert not any(one.annotations["destructiveHint"] for one in CATALOG.operations if one.effect == "read")
 
 
 def test_arguments_typed_on_a_command_line_become_what_they_mean() -> None:

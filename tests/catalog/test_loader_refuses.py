@@ -54,7 +54,20 @@ MUTATIONS = {
     "no source": (ISSUE, "source     =", "origin     =", "source is missing"),
     "a source that is no page": (ISSUE, '"https://docs.github.com', '"docs.github.com', "source"),
     "an unknown key": (ISSUE, "idempotent =", "idempotant =", "idempotent is missing"),
-    "an unknown effect": (ISSUE, '"write"\nidempotent', '"writes"\nidempotent', "effect"),
+    "an unknown effect": (ISSUE, '"write"\noverwrites', '"writes"\noverwrites', "effect"),
+    "a write that does not say whether it overwrites": (ISSUE, "overwrites = false\n", "", "overwrites = true or false"),
+    "a read that is said to overwrite": (
+        "github/get_me.toml", "idempotent =", "overwrites = false\nidempotent =", "is for writes"
+    ),
+    "a PATCH that is said to add only": (
+        "github/issue_update.toml", "overwrites = true", "overwrites = false", "PATCH changes what is there"
+    ),
+    "a posted text whose links would be fetched": (
+        "slack/send_message.toml", "unfurl_links = false, ", "", "unfurl_links and unfurl_media to false"
+    ),
+    "a posted text whose links cannot be kept from being fetched": (
+        "slack/update_message.toml", ', refuses = "links"', "", "or say what it refuses"
+    ),
     "a misspelt key inside a request": (ISSUE, 'method = "POST"', 'metod = "POST"', "did you mean 'method'"),
     "a path placeholder that is no parameter": (ISSUE, '{repo}/issues"', '{repo}/{kind}"', "'kind' is neither"),
     "a placeholder that is not a whole segment": (ISSUE, '{repo}/issues"', '{repo}.git/issues"', "whole placeholder"),

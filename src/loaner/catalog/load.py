@@ -90,6 +90,7 @@ def _operation(path: Path, provider: Provider) -> _Placed:
         summary=written.summary,
         effect=written.effect,
         idempotent=written.idempotent,
+        overwrites=bool(written.overwrites),
         source=written.source,
         toolset=f"{provider.name}.{written.toolset}",
         default=written.default,

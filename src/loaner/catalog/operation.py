@@ -110,6 +110,8 @@ class Operation:
     summary: str
     effect: Effect
     idempotent: bool
+    overwrites: bool
+    """May this write replace what was there?"""
     source: str
     toolset: str
     default: bool
@@ -173,7 +175,7 @@ class Operation:
         """MCP's four hints, all explicit. Hints only: nothing is authorised by them."""
         return {
             "readOnlyHint": self.effect == "read",
-            "destructiveHint": self.effect == "destructive",
+            "destructiveHint": self.effect == "destructive" or self.overwrites,  # "if false, only additive"
             "idempotentHint": self.idempotent,
             "openWorldHint": True,
         }

@@ -12,8 +12,10 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from loaner.catalog import links
 from loaner.catalog.described import Described
 from loaner.catalog.form import Form
+from loaner.catalog.links import Refuses
 from loaner.catalog.result import MAX_START
 from loaner.characters import hides
 
@@ -43,6 +45,8 @@ class Param(Described):
     """A file path: several segments, each checked."""
     lookup: str | None = None
     """Name of one of the provider's ``lookups``, for values that have to be resolved to an id first."""
+    refuses: Refuses | None = None
+    """What a text may not hold, where its provider would fetch it to show a preview."""
     min: int | None = None
     max: int | None = None
     min_length: int = 1
@@ -113,6 +117,8 @@ class Param(Described):
             yield "must not hold control characters"
         if self.role != "content" and (hidden := hides(value)):  # a name that is shown must read as it is
             yield f"must not hold control characters, line breaks or other characters that show nothing ({hidden})"
+        if fetched := links.problem(self.refuses, value):
+            yield fetched
         if self.choices and value not in self.choices:
             yield f"must be one of {', '.join(self.choices)}{self._shown(value)}"
         if self.form and not forms[self.form].fits(value):

@@ -207,6 +207,8 @@ class Provider(Described):
     forms: dict[str, Form] = Field(default_factory=dict)
     lookups: dict[str, Lookup] = Field(default_factory=dict)
     wider: tuple[Wider, ...] = ()
+    unfurls: tuple[str, ...] = ()
+    """Fields that, when false, keep it from fetching links of a text that is posted."""
     api: str = "api"
     """The host key that operations' paths belong to."""
     graphql: Where | None = None

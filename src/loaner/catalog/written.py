@@ -30,6 +30,8 @@ class Written(Described):
     summary: str = Field(pattern=r"^[A-Z][^\n]*\.$")
     effect: Literal["read", "write", "destructive"]
     idempotent: bool
+    overwrites: bool | None = None
+    """Of a write: may it replace what was there? MCP's "destructive, not only additive"; what is asked is the same."""
     source: str = Field(pattern=r"^https://")
     toolset: str = Field(pattern=r"^[a-z_]+$")
     default: bool = False
@@ -72,9 +74,11 @@ def problems(written: Written, provider: Provider) -> Iterator[Problem]:
     yield from _params(written, provider)
     yield from _scope(written)
     yield from _wording(written)
+    yield from _overwriting(written)
     taken: set[str] = set()
     for index, step in enumerate(written.steps):
         yield from _step(written, step, written.step_loc(index), taken)
+        yield from _fetched(written, provider, step)
         taken |= set(step.take)
     used = _used(written, provider)
     for name in written.params:
@@ -171,6 +175,30 @@ def _wording_of_any(written: Written) -> Iterator[Problem]:
         for name in sorted(set(PLACEHOLDER.findall(written.phrase_any)) - set(PLACEHOLDER.findall(template))):
             # It would name one call's argument where every other one is allowed as well.
             yield ("phrase_any",), f"{name!r} is not a part of the resource {template!r}"
+
+
+def _overwriting(written: Written) -> Iterator[Problem]:
+    if written.effect != "write" and written.overwrites is not None:
+        yield ("overwrites",), "overwrites is for writes; what destroys something is destructive"
+    elif written.effect == "write" and written.overwrites is None:
+        yield ("effect",), "a write needs overwrites = true or false: may it replace what was there?"
+    elif written.overwrites is False and any(step.method == "PATCH" for step in written.steps):
+        yield ("overwrites",), "PATCH changes what is there (RFC 5789)"
+
+
+def _fetched(written: Written, provider: Provider, step: Step) -> Iterator[Problem]:
+    """A text that is posted either cannot be fetched from, or its parameter says what it refuses."""
+    off = all(step.body[name].value is False if name in step.body else False for name in provider.unfurls)
+    if off or not provider.unfurls or not step.changes:
+        return
+    for value in step.placed():
+        param = written.params.get(value.param or "")
+        is_text = param and param.role == "content" and param.type in {"string", "list"} and value.form != "bytes"
+        if param and is_text and not (param.form or param.choices or param.refuses):
+            yield (
+                ("params", str(value.param)),
+                f"set {' and '.join(provider.unfurls)} to false, or say what it refuses: links, embeds or nothing",
+            )
 
 
 def _always_there(param: Param) -> bool:
