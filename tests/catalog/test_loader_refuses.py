@@ -55,7 +55,9 @@ MUTATIONS = {
     "a source that is no page": (ISSUE, '"https://docs.github.com', '"docs.github.com', "source"),
     "an unknown key": (ISSUE, "idempotent =", "idempotant =", "idempotent is missing"),
     "an unknown effect": (ISSUE, '"write"\noverwrites', '"writes"\noverwrites', "effect"),
-    "a write that does not say whether it overwrites": (ISSUE, "overwrites = false\n", "", "overwrites = true or false"),
+    "a write that does not say whether it overwrites": (
+        ISSUE, "overwrites = false\n", "", "overwrites = true or false"
+    ),
     "a read that is said to overwrite": (
         "github/get_me.toml", "idempotent =", "overwrites = false\nidempotent =", "is for writes"
     ),
