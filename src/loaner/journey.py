@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -16,6 +16,7 @@ from loaner.audit import Audit, Draft
 from loaner.audit.drift import Drifts
 from loaner.caller import Caller, UnverifiedToken
 from loaner.catalog import BoundCall, Catalog, PlannedRequest
+from loaner.catalog.result import Admits
 from loaner.clock import Now
 from loaner.connectors import Connectors
 from loaner.consent import Consent, Consents
@@ -105,6 +106,7 @@ class Journey:
                         loan.credential,
                         self.transport,
                         within=loan.within,
+                        admits=self._admitting(bound, scope, caller, ruling, task),
                         on_attempt=(attempting := partial(self._attempting, bound, account, record)),
                         young=self._young(loan, bound, attempting),
                         on_answer=self._listening(bound, scope, account),
@@ -137,6 +139,22 @@ class Journey:
         if consent.approval_id:
             await self.consents.give_back_use(consent.approval_id)  # the repeated call will take it
         return refused
+
+    def _admitting(
+        self, bound: BoundCall, scope: Scope, caller: Caller, ruling: Ruling, task: str | None
+    ) -> Admits | None:
+        """Which resources an answer may speak of; none where no rule tells one from another."""
+        if scope.provider not in self.policy.protected:
+            return None
+        at = self.now()
+
+        def admits(resource: str, known: str) -> bool:
+            name = self.catalog.names.resource(resource)
+            wider = bound.operation.provider.wider_than(name)
+            one = replace(scope, resource=name, wider=wider, narrower="", ids={name: known} if known else {})
+            return self.policy.admits(caller, bound, one, at, ruling, task=task)
+
+        return admits
 
     def _attempting(self, bound: BoundCall, account: Account, record: Draft) -> None:
         """One use of the credential. What the first costs was taken beforehand."""

@@ -5,7 +5,8 @@ What the caller claims to need is never looked at.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -44,6 +45,14 @@ class Scope:
     be limited to it; a task can."""
     wider: str = ""
     """What the resource's own name says it is a part of: ``team:ENG`` for ``issue:ENG-12``."""
+
+    ids: Mapping[str, str] = field(default_factory=dict)
+    """The provider's own ids, where they are known, by what the scope calls it: a name can change hands."""
+
+    @property
+    def resource_id(self) -> str:
+        """Of the resource; empty where it is not known."""
+        return self.ids.get(self.resource, "")
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import cedarpy
 import pytest
 from ruled import DELETE, NOON, POST, READ, WRITE, ask, built_in, policy, tools
 
-from loaner.caller import Subject
+from loaner.caller import Agent, Caller, Subject
 from loaner.catalog import Catalog
-from loaner.policy import Allowed, Ask, Refused
+from loaner.policy import Allowed, Ask, Refused, load
 from loaner.policy.cedar import CedarPolicy
+from loaner.scope import derive
 
+WHO = Caller(Subject("local", "ada"), Agent("claude-code", verified=False), "development", "this computer")
 EVERYTHING = '@id("everything") permit (principal, action, resource);\n'
 
 
@@ -60,6 +63,36 @@ def test_a_rule_about_a_team_is_one_about_its_issues(issue: str) -> None:
     assert isinstance(refused, Refused)
     assert refused.rule == "no"
     assert isinstance(ask(rules, ("linear_get_issue", {"id": "OPS-1"})), Allowed)
+
+
+def test_a_list_that_does_not_say_what_it_is_of_is_refused_where_rules_name_something_of_that_provider(
+    tmp_path: Path,
+) -> None:
+    """MUST 32: what cannot be ruled on is not given out."""
+    found = tools()["github_list_my_repositories"]
+    repositories = found.result.keep["repositories"].model_copy(update={"of": ()})
+    silent = replace(found, result=found.result.model_copy(update={"keep": {"repositories": repositories}}))
+    for name, ruled in (("acme/secrets", Refused), ("#secrets", Allowed)):
+        rule = f'@id("no") forbid (principal, action, resource) when {{ resource.name == "{name}" }};'
+        (tmp_path / "team.cedar").write_text(EVERYTHING + rule, encoding="utf-8")
+        rules = load(tmp_path, tools().operations)
+        for operation, expected in ((silent, ruled), (found, Allowed)):
+            bound = operation.bind({})
+            assert isinstance(rules.rule(WHO, bound, derive(bound), NOON), expected)
+
+
+def test_what_would_be_asked_about_is_seen_in_an_answer_only_where_the_call_itself_was_asked_about(
+    tmp_path: Path,
+) -> None:
+    rule = '@id("ask") permit (principal, action, resource) when { context.approved };\n'
+    free = '@id("free") permit (principal, action, resource) when { resource.kind == "repositories" };\n'
+    bound = tools()["github_list_my_repositories"].bind({})
+    one = replace(derive(bound), resource="repository:acme/web")
+    for text, seen in ((rule, True), (rule + free, False)):
+        (tmp_path / "team.cedar").write_text(text, encoding="utf-8")
+        rules = load(tmp_path, tools().operations)
+        ruling = rules.rule(WHO, bound, derive(bound), NOON)
+        assert rules.admits(WHO, bound, one, NOON, ruling) is seen
 
 
 def test_a_call_that_no_rule_allows_is_refused() -> None:

@@ -17,7 +17,10 @@ from loaner.errors import SettingsInvalid, UnknownTool
 class Catalog:
     """Operations by tool name, in one fixed order: provider, then name."""
 
-    def __init__(self, providers: Mapping[str, Provider], operations: Iterable[Operation]) -> None:
+    def __init__(
+        self, providers: Mapping[str, Provider], operations: Iterable[Operation], names: Names | None = None
+    ) -> None:
+        self._names = names
         self.providers: dict[str, Provider] = dict(providers)
         self._operations = {
             operation.tool: operation for operation in sorted(operations, key=lambda operation: operation.tool)
@@ -30,8 +33,8 @@ class Catalog:
 
     @cached_property
     def names(self) -> Names:
-        """How what these tools are about is called."""
-        return Names(self.operations)
+        """How what these tools are about is called, and the tools that they were selected from."""
+        return self._names or Names(self.operations)
 
     def __len__(self) -> int:
         return len(self._operations)
@@ -72,6 +75,7 @@ class Catalog:
                 for operation in self._operations.values()
                 if operation.tool in chosen and not (read_only and operation.effect != "read")
             ),
+            self.names,
         )
 
     @property

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -25,6 +26,8 @@ MAX_START = 10_000_000
 _LEAST = 200
 """Characters of each of many texts."""
 
+Admits = Callable[[str, str], bool]
+"""May the caller see what is of this resource? Its name as the provider spells it, with the kind, and its id."""
 Kind = Literal["string", "integer", "number", "boolean", "text", "base64", "present"]
 _JSON_TYPE = {"text": "string", "base64": "string", "present": "boolean"}
 _PYTHON_TYPE: dict[Kind, type | tuple[type, ...]] = {
@@ -50,6 +53,35 @@ def look(document: Any, path: str) -> Any:
     return document
 
 
+class Of(Described):
+    """Where an item says which resource it is of, or is: ``repository`` at ``repository_url``."""
+
+    kind: str
+    at: str
+    """Dotted path in each item; ``*`` in it stands for every place of a list."""
+    segments: int | None = None
+    """How many segments at the end of a URL are the name."""
+    prefix: str = ""
+    """Before the name, where the provider leaves it out: ``#``."""
+    id: str | None = None
+    """Dotted path to the provider's own id of it; its name as well, where it has no other."""
+    otherwise: str | None = None
+    """What an item is of that names none: ``workspace``, for a label of no team."""
+
+    def named(self, item: Any) -> list[tuple[str, str]]:
+        """Each resource that an item says it is of, and its id; empty where it says none."""
+        names = [self._name(found) for found in looks(item, self.at) if isinstance(found, str) and found]
+        found = look(item, self.id) if self.id else ""
+        known = found if isinstance(found, str) else ""
+        if not names and not known and self.otherwise:
+            return [(self.otherwise, "")]
+        return [(f"{self.kind}:{name}", known) for name in names or ([known] if known else [])]
+
+    def _name(self, found: str) -> str:
+        text = "/".join(found.split("/")[-self.segments :]) if self.segments else found
+        return f"{self.prefix}{text}"
+
+
 class Kept(Described):
     """One field of the result. In a file, a bare string is its type."""
 
@@ -66,9 +98,20 @@ class Kept(Described):
     pick: str = "."
     optional: bool = False
     """A list that some answers do not have."""
-    of: str | None = None
-    """Dotted path in each item to the repository that it is of, as a name or a URL that ends with it: items of any
-    other than the call's credential was narrowed to are left out, however the search was worded."""
+    of: tuple[Of, ...] = ()
+    """What each item is of. Left out, however a search was worded: what is not of the repository that the call's
+    credential was narrowed to, and what the rules forbid this caller."""
+    counts: str | None = None
+    """The field whose items it counts: what was left out is not counted."""
+
+
+def looks(document: Any, path: str) -> list[Any]:
+    """All that stands at a dotted path with ``*``."""
+    first, star, rest = path.partition("*.")
+    if not star:
+        return [look(document, path)]
+    found = look(document, first.removesuffix("."))
+    return [one for item in (found if isinstance(found, list) else []) for one in looks(item, rest)]
 
 
 def _kept(given: Any) -> Any:
@@ -98,13 +141,28 @@ class Result(Described):
     """Constants, for answers that hold nothing worth keeping."""
     already: tuple[str, ...] = ()
     """The provider's error words which mean that things were already as wanted."""
+    unnamed: bool = False
+    """Nothing in it is of a resource that a rule could name: people, or the account itself."""
     whole: str | None = None
     """An option parameter which, when it is ``full``, keeps up to 40,000 characters of a text."""
+
+    @property
+    def tells_of(self) -> bool:
+        """Can each item be ruled on by itself?"""
+        lists = [kept for kept in self.keep.values() if kept.each is not None]
+        return self.unnamed or (bool(lists) and all(kept.of for kept in lists))
 
     @property
     def cuts(self) -> bool:
         """Does it hold texts that can be cut? Then the tool takes ``from_character``, to read on."""
         return _cuts(self.keep)
+
+    @model_validator(mode="after")
+    def _counts_what_is_there(self) -> Result:
+        for kept in self.keep.values():
+            if kept.counts and kept.counts not in self.keep:
+                raise ValueError(f"counts names no field: {kept.counts!r}")
+        return self
 
     @model_validator(mode="after")
     def _says_something(self) -> Result:
@@ -126,8 +184,20 @@ class Shaper:
     Each text begins at character ``start`` of it; one that is kept from its end, that many before its end.
     """
 
-    def __init__(self, *, whole: bool = False, start: int = 0, within: str = "") -> None:
+    def __init__(
+        self,
+        *,
+        whole: bool = False,
+        start: int = 0,
+        within: str = "",
+        admits: Admits | None = None,
+        complete: bool = False,
+    ) -> None:
+        """``complete``: there is neither a page before the answer nor one after it."""
         self._whole = whole
+        self._admits = admits
+        self._complete = complete
+        self._seen: dict[tuple[str, str], bool] = {}
         self._start = start
         self._within = within.casefold().split("/") if within else []
         self._left = self._share = BUDGET
@@ -138,6 +208,10 @@ class Shaper:
 
     def fields(self, document: Any, keep: Fields) -> dict[str, Any]:
         shaped = {name: self._field(look(document, kept.at or name), kept) for name, kept in keep.items()}
+        for name, kept in keep.items():
+            if kept.counts and (self.left_out or (self._admits and not self._complete)):
+                # A count of what may not be seen tells whether it is there, one well-chosen word after another.
+                shaped[name] = len(shaped[kept.counts]) if self._complete and not self.truncated else _MISSING
         return {name: value for name, value in shaped.items() if value is not _MISSING}
 
     def _field(self, found: Any, kept: Kept) -> Any:
@@ -145,8 +219,8 @@ class Shaper:
             return self._scalar(found, kept.type, kept)
         if not isinstance(found, list):
             return _MISSING if kept.optional else []
-        if kept.of and self._within:
-            inside = [item for item in found if self._is_inside(look(item, kept.of))]
+        if kept.of and (self._within or self._admits):
+            inside = [item for item in found if self._is_inside(item, kept.of) and self._is_admitted(item, kept.of)]
             self.left_out += len(found) - len(inside)
             found = inside
         self.truncated = self.truncated or len(found) > kept.most
@@ -157,9 +231,23 @@ class Shaper:
         scalars = [self._scalar(look(item, kept.pick), kept.each, kept) for item in found[: kept.most]]
         return [scalar for scalar in scalars if scalar is not _MISSING]
 
-    def _is_inside(self, repository: Any) -> bool:
-        named = repository.casefold().split("/")[-2:] if isinstance(repository, str) else []
-        return named[: len(self._within)] == self._within
+    def _is_inside(self, item: Any, of: tuple[Of, ...]) -> bool:
+        if not self._within:
+            return True
+        named = [name.partition(":")[2].casefold().split("/") for one in of for name, _ in one.named(item)]
+        return bool(named) and all(parts[: len(self._within)] == self._within for parts in named)
+
+    def _is_admitted(self, item: Any, of: tuple[Of, ...]) -> bool:
+        """What does not say of which resource it is may be of a forbidden one."""
+        if self._admits is None:
+            return True
+        named = [one for source in of for one in source.named(item)]
+        return bool(named) and all(self._is_seen(one) for one in named)
+
+    def _is_seen(self, one: tuple[str, str]) -> bool:
+        if self._admits and one not in self._seen:
+            self._seen[one] = self._admits(*one)
+        return self._seen[one]
 
     def _scalar(self, found: Any, kind: Kind, kept: Kept) -> Any:
         if kind == "present":

@@ -34,6 +34,8 @@ class CedarPolicy:
     read_only: bool = False
     warnings: tuple[Unreachable, ...] = ()
     """What its rules name and no call can be about."""
+    protected: frozenset[str] = frozenset()
+    """Providers of which its rules tell one resource from another."""
 
     @property
     def version(self) -> str:
@@ -41,6 +43,9 @@ class CedarPolicy:
 
     def rule(self, caller: Caller, bound: BoundCall, scope: Scope, at: datetime, *, task: str | None = None) -> Ruling:
         """Rule on one call. What Cedar cannot answer cleanly is refused."""
+        if self._cannot_tell(bound, scope):
+            reason = f"{bound.operation.tool} does not say which resource its results are of, and rules name some."
+            return Refused("unnamed-results", reason, do=_ADVICE)
         call = _Call(caller, bound, scope, at, task, self.read_only)
         answer = None
         for approved, exactly in ((False, False), (True, False), (True, True)):
@@ -53,6 +58,24 @@ class CedarPolicy:
             if answer.decision is not cedarpy.Decision.Deny:
                 return Refused("policy-error", "the policy gave no answer to this call.", do=_ADVICE)
         return self._refused(bound, self._named(answer) if answer else [])
+
+    def admits(
+        self, caller: Caller, bound: BoundCall, scope: Scope, at: datetime, ruling: Ruling, *, task: str | None = None
+    ) -> bool:
+        """May what the answer to a call says about another resource, ``scope``, be seen? ``ruling``: the call's.
+
+        As if the tool had been called for that resource alone: what is refused, or would have been asked about where
+        the call itself was not, is no part of the answer.
+        """
+        other = self.rule(caller, bound, scope, at, task=task)
+        if isinstance(other, Ask):
+            return isinstance(ruling, Ask) and ruling.exact >= other.exact
+        return isinstance(other, Allowed)
+
+    def _cannot_tell(self, bound: BoundCall, scope: Scope) -> bool:
+        """Does it read all of an account, without a word on what each result is of, where the rules tell that apart?"""
+        everything = ":" not in scope.resource and bound.operation.effect == "read"
+        return everything and scope.provider in self.protected and not bound.operation.result.tells_of
 
     def _answer(self, call: _Call, *, approved: bool, exactly: bool) -> cedarpy.AuthzResult:
         request, entities = call.put(approved=approved, exactly=exactly)
@@ -107,6 +130,8 @@ class _Call:
             "kind": self.scope.resource_kind,
             "name": self.scope.resource_name,
         }
+        if self.scope.resource_id:
+            resource["id"] = self.scope.resource_id
         around = [{"type": "Resource", "id": self.scope.wider}] if self.scope.wider else []
         request = {
             "principal": who,

@@ -22,7 +22,7 @@ from loaner.policy.rules import Rule
 _FILLERS = ("", "a", "1", "A", "a/", "/a", "a/a", "#a", "A-1", "C0000000", "@a.b")
 """What a ``*`` may stand for when a pattern is tried."""
 _MOST_STARS = 3
-_RESOURCE = {"Var": "resource"}
+RESOURCE = {"Var": "resource"}
 _ARGUMENTS = {".": {"left": {"Var": "context"}, "attr": "arguments"}}
 
 
@@ -157,7 +157,7 @@ def _in(node: Any, known: _Known, *, negated: bool) -> Found:
 
 def _compared(operator: str, inner: Any, known: _Known) -> Iterator[tuple[str, str]]:
     if operator == "like":
-        if _attribute(inner["left"]) == "name":
+        if attribute_of(inner["left"]) == "name":
             parts = [None if part == "Wildcard" else part["Literal"] for part in inner["pattern"]]
             if problem := known.pattern(parts):
                 yield _like(parts), problem
@@ -166,16 +166,16 @@ def _compared(operator: str, inner: Any, known: _Known) -> Iterator[tuple[str, s
         return
     left, right = inner["left"], inner["right"]
     for what, against in ((left, right), (right, left)):
-        for literal in _literals(against):
+        for literal in literals_in(against):
             if problem := _wrong(what, literal, known):
                 yield literal, problem
 
 
 def _wrong(what: Any, literal: str, known: _Known) -> str | None:
-    if what == _RESOURCE:
+    if what == RESOURCE:
         return known.resource(literal)
     checks = {"name": known.name, "kind": known.kind, "provider": known.provider}
-    attribute = _attribute(what)
+    attribute = attribute_of(what)
     if attribute in checks:
         return checks[attribute](literal)
     if isinstance(what, dict) and what.get(".", {}).get("left") == _ARGUMENTS:
@@ -183,13 +183,13 @@ def _wrong(what: Any, literal: str, known: _Known) -> str | None:
     return None
 
 
-def _attribute(node: Any) -> str | None:
+def attribute_of(node: Any) -> str | None:
     """``name`` of ``resource.name``."""
     access = node.get(".") if isinstance(node, dict) else None
-    return str(access["attr"]) if access and access["left"] == _RESOURCE else None
+    return str(access["attr"]) if access and access["left"] == RESOURCE else None
 
 
-def _literals(node: Any) -> Iterator[str]:
+def literals_in(node: Any) -> Iterator[str]:
     if not isinstance(node, dict):
         return
     if isinstance(node.get("Value"), str):
@@ -197,7 +197,7 @@ def _literals(node: Any) -> Iterator[str]:
     elif isinstance(entity := node.get("Value"), dict) and entity.get("__entity", {}).get("type") == "Resource":
         yield entity["__entity"]["id"]
     for one in node.get("Set", ()):
-        yield from _literals(one)
+        yield from literals_in(one)
 
 
 def _like(parts: list[str | None]) -> str:

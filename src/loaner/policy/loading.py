@@ -10,6 +10,7 @@ from loaner.catalog.operation import Operation
 from loaner.errors import PolicyInvalid
 from loaner.policy.cedar import CedarPolicy
 from loaner.policy.literals import unreachable
+from loaner.policy.protected import protected
 from loaner.policy.rules import read
 from loaner.policy.schema import schema_of
 
@@ -26,7 +27,7 @@ def load(folder: Path | None, operations: Iterable[Operation], *, read_only: boo
     for one in found:
         if one.opens:
             raise PolicyInvalid(f"{one.told()}.", where=one.where)
-    return CedarPolicy(rules, read_only, found)
+    return CedarPolicy(rules, read_only, found, protected(rules.rules, operations))
 
 
 def texts_of(folder: Path | None) -> dict[str, str]:

@@ -43,6 +43,17 @@ class Policy(Protocol):
         """Changes when a rule does: an approval given under other rules is not one under these."""
         ...
 
+    @property
+    def protected(self) -> frozenset[str]:
+        """Providers of which its rules tell one resource from another: what an answer of them holds is ruled on."""
+        ...
+
+    def admits(
+        self, caller: Caller, bound: BoundCall, scope: Scope, at: datetime, ruling: Ruling, *, task: str | None = None
+    ) -> bool:
+        """May what the answer to a call that was ruled on so says about ``scope`` be seen as well?"""
+        ...
+
     def rule(self, caller: Caller, bound: BoundCall, scope: Scope, at: datetime, *, task: str | None = None) -> Ruling:
         """``task`` is the id of the agreed task that this call is inside of, if it is."""
         ...

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import stamina
 
 from loaner.catalog import BoundCall
+from loaner.catalog.result import Admits
 from loaner.errors import ProviderUnavailable, RateLimited
 from loaner.provider_call.replication import Young
 from loaner.provider_call.sending import Reply, send
@@ -29,6 +30,7 @@ async def send_patiently(
     transport: ProviderTransport,
     *,
     within: str = "",
+    admits: Admits | None = None,
     on_answer: Callable[[Answer], None] | None = None,
     on_attempt: Callable[[], object] | None = None,
     young: Young | None = None,
@@ -42,7 +44,9 @@ async def send_patiently(
         with attempt:
             if on_attempt:
                 on_attempt()
-            return await send(bound, credential, transport, within=within, on_answer=on_answer, young=young)
+            return await send(
+                bound, credential, transport, within=within, admits=admits, on_answer=on_answer, young=young
+            )
     raise AssertionError("the last attempt either answers or raises")
 
 

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 from loaner.catalog import BoundCall, cursor
 from loaner.catalog.lookup import Lookup
 from loaner.catalog.request import Outgoing, build
-from loaner.catalog.result import Shaper, look
+from loaner.catalog.result import Admits, Shaper, look
 from loaner.catalog.step import WITHIN, Step
 from loaner.errors import GrantBroken, NotFound, ProviderRejected, RateLimited
 from loaner.provider_call.failures import fail, unavailable
@@ -40,18 +40,20 @@ async def send(
     transport: ProviderTransport,
     *,
     within: str = "",
+    admits: Admits | None = None,
     on_answer: Callable[[Answer], None] | None = None,
     young: Young | None = None,
 ) -> Reply:
     """Carry out one call under one credential, its requests one after another; nothing is retried here.
 
-    ``within`` is what the credential was narrowed to: a search neither asks nor answers beyond it. ``young`` says when
-    a refusal only means that the credential is not known everywhere yet.
+    ``within`` is what the credential was narrowed to: a search neither asks nor answers beyond it. ``admits`` says of
+    each result whether the rules let this caller see it. ``young`` says when a refusal only means that the credential
+    is not known everywhere yet.
 
     Raises the errors of :class:`loaner.errors.ProviderError` and :class:`loaner.errors.ScopeNotGrantable` or
     :class:`loaner.errors.GrantBroken` where the provider says so.
     """
-    sending = _Sending(bound, credential, transport, within, on_answer, young)
+    sending = _Sending(bound, credential, transport, within, admits, on_answer, young)
     try:
         return await sending.run()
     except (GrantBroken, RateLimited) as refused:
@@ -65,6 +67,7 @@ class _Sending:
     credential: Secret
     transport: ProviderTransport
     within: str
+    admits: Admits | None
     on_answer: Callable[[Answer], None] | None
     young: Young | None
     changed: bool = False
@@ -227,7 +230,8 @@ class _Sending:
         operation, result = self.bound.operation, self.bound.operation.result
         whole = bool(result.whole and self.bound.arguments.get(result.whole) == "full")
         start = self.bound.arguments.get("from_character", 0)
-        shaper = Shaper(whole=whole, start=start, within=self.within)
+        complete = not self.mark and "cursor" not in self.bound.arguments
+        shaper = Shaper(whole=whole, start=start, within=self.within, admits=self.admits, complete=complete)
         document = self.document
         if self.named:
             document = (document if isinstance(document, dict) else {}) | self.named

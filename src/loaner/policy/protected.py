@@ -1,0 +1,53 @@
+"""Which providers' resources the rules tell apart: there, what an answer says of each is ruled on as well."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import cedarpy
+
+from loaner.catalog.names import Names, Template
+from loaner.catalog.operation import Operation
+from loaner.policy.literals import RESOURCE, attribute_of, literals_in
+from loaner.policy.rules import Rule
+
+
+def protected(rules: Iterable[Rule], operations: Iterable[Operation]) -> frozenset[str]:
+    """The providers of which some rule tells one resource from another by its name or id."""
+    operations = list(operations)
+    templates = Names(operations, narrower=False).templates
+    named: set[str] = set()
+    for rule in rules:
+        for policy in json.loads(cedarpy.policies_to_json_str(rule.text))["staticPolicies"].values():
+            literals = set(_naming([policy["resource"], *policy["conditions"]]))
+            for literal in literals:
+                # A pattern, or an id, may be of any provider.
+                of = {one.provider for one in templates if literal is not None and _is_of(one, literal)}
+                named |= of or {one.provider.name for one in operations}
+    return frozenset(named)
+
+
+def _is_of(template: Template, literal: str) -> bool:
+    kind, _, name = literal.partition(":")
+    return kind == template.kind or any(template.canonical(one) is not None for one in (literal, name))
+
+
+def _naming(node: Any) -> Iterator[str | None]:
+    """What a rule compares a resource, its name or its id with; ``None`` where that is not plain text."""
+    if isinstance(node, list):
+        for one in node:
+            yield from _naming(one)
+        return
+    if not isinstance(node, dict):
+        return
+    if "entity" in node and node["entity"].get("type") == "Resource":
+        yield node["entity"]["id"]
+    for operator, inner in node.items():
+        if isinstance(inner, dict) and "left" in inner and operator not in {".", "has", "is"}:
+            for what, against in ((inner["left"], inner.get("right")), (inner.get("right"), inner["left"])):
+                if what == RESOURCE or attribute_of(what) in {"name", "id"}:
+                    found = list(literals_in(against))
+                    yield from found or (None,)
+        yield from _naming(inner)
