@@ -62,7 +62,7 @@ def subject(person: str) -> Subject:
 
 def caller(who: Subject = LOCAL, agent: str = "claude-code", **more: Any) -> Caller:
     given: dict[str, Any] = {"environment": "development", "origin": "this computer (stdio, pid 4121)"}
-    return Caller(who, Agent(agent, verified=False, version="2.1"), **(given | more))
+    return Caller(who, Agent(agent, version="2.1"), **(given | more))
 
 
 @dataclass

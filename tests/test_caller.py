@@ -15,10 +15,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from joserfc.errors import JoseError
 
 from desk import IDENTITY, KEYS, Desk, at
-from loaner.caller import AccessTokens, Subject, UnverifiedToken, local_subject
+from loaner.caller import AccessTokens, Agent, Subject, UnverifiedToken, local_subject
 from loaner.errors import NotAuthenticated
+from loaner.fences import Fence, Party
 from loaner.secret import fingerprint
-from loaner.settings import IdentitySettings
+from loaner.settings import Connector, IdentitySettings
 from mcp_server.issuing import AUDIENCE, ISSUER, NOW, REMOVE, b64, claims, jwk, private_key, token
 
 RIGHT: dict[str, Callable[[], str]] = {
@@ -26,7 +27,8 @@ RIGHT: dict[str, Callable[[], str]] = {
     "PS256": lambda: token(alg="PS256"),
     "ES256": lambda: token("ec-1", alg="ES256"),
     "EdDSA": lambda: token("ed-1", alg="EdDSA"),
-    "ours among several audiences": lambda: token(aud=["https://other.example", AUDIENCE]),
+    "ours as the one of a list": lambda: token(aud=[AUDIENCE]),
+    "an actor of the same issuer": lambda: token(client_id="x", act={"sub": "claude-code", "iss": ISSUER}),
     "issued by a clock a little ahead": lambda: token(iat=at(20), nbf=at(20)),
     "with keys elsewhere in the header, which nobody fetches": lambda: token(
         header={"jku": "https://evil.example/jwks", "x5u": "https://evil.example/x", "x5c": ["MA=="]}
@@ -109,6 +111,7 @@ MUTATED: dict[str, Callable[[], str]] = {
     "aud missing": lambda: token(aud=REMOVE),
     "aud of another": lambda: token(aud="https://other.example/mcp"),
     "aud a prefix": lambda: token(aud="https://loaner.example"),
+    "aud of others too": lambda: token(aud=["https://other.example", AUDIENCE]),
     "aud with a slash": lambda: token(aud=AUDIENCE + "/"),
     "aud empty": lambda: token(aud=[]),
     "aud among numbers": lambda: token(aud=[1, AUDIENCE]),
@@ -135,6 +138,13 @@ MUTATED: dict[str, Callable[[], str]] = {
     "no agent": lambda: token(client_id=REMOVE),
     "an agent without a name": lambda: token(client_id=""),
     "an actor without a name": lambda: token(act={}),
+    "an actor of another issuer": lambda: token(act={"sub": "claude-code", "iss": "https://other.example"}),
+    "an actor whose issuer is no text": lambda: token(act={"sub": "claude-code", "iss": 7}),
+    "an actor whose issuer is null": lambda: token(act={"sub": "claude-code", "iss": None}),
+    "a client called loaner": lambda: token(client_id="loaner"),
+    "an actor called Loaner pages": lambda: token(act={"sub": "Loaner pages"}),
+    "an agent whose name hides something": lambda: token(client_id="claude\u3164code"),
+    "a person whose name hides something": lambda: token(sub="user-alice\ufe0f"),
     "an actor that is text": lambda: token(act="claude-code"),
 }
 
@@ -161,7 +171,7 @@ async def test_a_right_token_is_believed(desk: Desk, make: Callable[[], str]) ->
     given = make()
     known = await desk.check(given)
     assert known.subject == Subject(ISSUER, "user-alice")
-    assert known.agent.key == "verified claude-code"
+    assert known.agent.key.endswith(f" {ISSUER} claude-code")
     assert "tools" in known.scopes
     assert known.fingerprint == fingerprint(given)
     assert not any("evil.example" in address for address in desk.issuer.asked)
@@ -215,6 +225,61 @@ async def test_the_agent_is_the_actor_before_the_client(desk: Desk) -> None:
     nested = token(act={"sub": "triage-bot", "act": {"sub": "older"}})
     assert (await desk.check(nested)).agent.name == "triage-bot"
     assert (await desk.check(token(client_id=REMOVE, azp="ci"))).agent.name == "ci"
+
+
+async def test_the_same_name_of_another_kind_or_issuer_is_another_agent(desk: Desk) -> None:
+    """MUST 28: whose approvals, tasks and blocks these are goes by the key."""
+    trusting = IdentitySettings(issuer=ISSUER, actor_issuers=("https://other.example",))
+    tokens = AccessTokens(trusting, audience=AUDIENCE, keys=desk.keys, now=lambda: NOW)
+    as_client = (await desk.check(token(client_id="ci"))).agent
+    as_actor = (await desk.check(token(act={"sub": "ci"}))).agent
+    of_another = (await tokens.check(UnverifiedToken(token(act={"sub": "ci", "iss": "https://other.example"})))).agent
+    agents = [as_client, as_actor, of_another, Agent("ci", "workload", ISSUER), Agent("ci"), Agent("ci", "loaner")]
+    assert len({agent.key for agent in agents}) == len(agents)
+    assert [agent.verified for agent in agents] == [True, True, True, True, False, False]
+    assert [Agent.read(agent.stored()) for agent in agents] == agents
+
+
+async def test_audiences_that_settings_trust_may_stand_beside_ours(desk: Desk) -> None:
+    """MUST 4: whoever else a token is for could replay it here."""
+    trusting = IdentitySettings(issuer=ISSUER, other_audiences=("https://issuer.example/userinfo",))
+    tokens = AccessTokens(trusting, audience=AUDIENCE, keys=desk.keys, now=lambda: NOW)
+    assert await tokens.check(UnverifiedToken(token(aud=[AUDIENCE, "https://issuer.example/userinfo"])))
+    with pytest.raises(NotAuthenticated):
+        await tokens.check(UnverifiedToken(token(aud=[AUDIENCE, "https://other.example"])))
+    with pytest.raises(NotAuthenticated):
+        await tokens.check(UnverifiedToken(token(aud=["https://issuer.example/userinfo"])))
+
+
+@pytest.mark.parametrize(
+    ("agent", "named", "serves"),
+    [
+        (Agent("ci", "workload", ISSUER), "ci", True),
+        (Agent("ci", "client", ISSUER), "ci", True),
+        (Agent("ci"), "ci", False),
+        (Agent("ci"), "reported:ci", True),
+        (Agent("ci", "client", ISSUER), "reported:ci", False),
+        (Agent("ci", "actor", ISSUER), "workload:ci", False),
+        (Agent("ci", "workload", ISSUER), "workload:ci", True),
+        (Agent("reported:ci"), "reported:ci", False),
+        (Agent("ci", "client", ISSUER), "cx", False),
+    ],
+)
+def test_a_connector_for_named_agents_serves_none_that_only_says_so(agent: Agent, named: str, serves: bool) -> None:
+    connector = Connector("c", "github", "id", None, agents=(named,))
+    assert connector.serves("x", agent=agent.name, kind=agent.kind, verified=agent.verified) is serves
+
+
+@pytest.mark.parametrize("value", ["ci", "client ci", "verified ci", f"client {ISSUER} ci"])
+def test_a_stop_of_an_agent_covers_what_it_names_and_no_less(value: str) -> None:
+    fence = Fence("agent", value, "olga", NOW)
+    keys = [Agent("ci", "client", ISSUER).key, Agent("ci", "actor", ISSUER).key, Agent("ci").key, "verified ci"]
+    covered = [fence.covers(Party("s", key, "e", "c")) for key in keys]
+    expected = {"ci": [True, True, True, True], "client ci": [True, False, False, False]}
+    expected |= {"verified ci": [True, True, False, True]}
+    assert covered == expected.get(value, [True, False, False, False])
+    assert not fence.covers(Party("s", Agent("another", "client", ISSUER).key, "e", "c"))
+    assert not Fence("agent", ISSUER, "olga", NOW).covers(Party("s", keys[0], "e", "c"))
 
 
 async def test_a_person_is_never_their_mail_or_name(desk: Desk) -> None:

@@ -18,7 +18,7 @@ from loaner.settings import TaskIssuerSettings
 from loaner.task_tokens import DETAIL, TYPE, TaskTokens
 from mcp_server.issuing import AUDIENCE, ISSUER, NOW, REMOVE, Issuer, b64, claims, private_key, token
 
-ALICE = Caller(Subject(ISSUER, "user-alice"), Agent("claude-code", verified=True), "development", "a test")
+ALICE = Caller(Subject(ISSUER, "user-alice"), Agent("claude-code", "client", ISSUER), "development", "a test")
 DETAILS = {"type": DETAIL, "actions": ["github_issue_read"], "resources": ["acme/web#1"], "count": 3}
 
 
@@ -149,7 +149,7 @@ async def test_keys_that_the_issuer_publishes_are_fetched_and_an_absent_issuer_i
 
 
 async def test_another_issuers_people_are_meant_only_where_the_operator_says_so() -> None:
-    local = Caller(Subject("local", "user-alice"), Agent("claude-code", verified=False), "development", "a test")
+    local = Caller(Subject("local", "user-alice"), Agent("claude-code"), "development", "a test")
     with pytest.raises(PolicyDenied, match="not valid"):
         await tokens().bound(UnverifiedToken(task()), local)
     assert (await tokens(subjects="local").bound(UnverifiedToken(task()), local)).task

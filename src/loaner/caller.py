@@ -14,7 +14,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final, NewType
+from typing import Any, Final, Literal, NewType
 
 from loaner import jwts
 from loaner.characters import hides
@@ -41,22 +41,59 @@ class Subject:
         return f"{self.issuer} {self.sub}"
 
 
+AgentKind = Literal["client", "actor", "workload", "reported", "loaner"]
+"""Who vouches for an agent's name: an issuer for the ``client`` of its token, or for the ``actor`` in it; a job's own
+issuer for a ``workload``; nobody for what is ``reported``. ``loaner`` is this program, on a person's behalf."""
+VERIFIED: Final = frozenset({"client", "actor", "workload"})
+
+
 @dataclass(frozen=True)
 class Agent:
-    """The software that asks, and whether anyone vouches for its name."""
+    """The software that asks, what kind of name it has, and which issuer gave it."""
 
     name: str
-    verified: bool
+    kind: AgentKind = "reported"
+    issuer: str = ""
+    """Empty where no issuer vouches for it."""
     version: str | None = None
 
     @property
+    def verified(self) -> bool:
+        """Does an issuer vouch for the name?"""
+        return self.kind in VERIFIED
+
+    @property
     def key(self) -> str:
-        """A reported name never equals a verified one."""
-        return f"{'verified' if self.verified else 'reported'} {self.name}"
+        """One string for the store. The same name of another kind or issuer is another agent."""
+        return " ".join((self.kind, *((self.issuer or "-",) if self.verified else ()), self.name))
 
     @property
     def standing(self) -> str:
-        return "verified" if self.verified else "reported, not verified"
+        return f"verified {self.kind}" if self.verified else "reported, not verified"
+
+    def recorded(self) -> dict[str, Any]:
+        """As a record has it."""
+        return {
+            "agent": self.name,
+            "agent_version": self.version,
+            "agent_verified": self.verified,
+            "agent_kind": self.kind,
+            "agent_issuer": self.issuer or None,
+        }
+
+    def stored(self) -> dict[str, Any]:
+        return dict(vars(self))
+
+    @classmethod
+    def read(cls, stored: Mapping[str, Any]) -> Agent:
+        """One that was :meth:`stored`; of an earlier loaner's, which knew no issuer, nothing is taken on trust."""
+        kind = stored.get("kind", "reported")
+        return cls(stored["name"], kind, stored.get("issuer", ""), stored.get("version"))
+
+
+def is_reserved(name: str) -> bool:
+    """Would an agent of this name pass for loaner itself?"""
+    return name.casefold().partition(" ")[0] == "loaner"
 
 
 @dataclass(frozen=True)
@@ -181,6 +218,20 @@ class AccessTokens:
             raise _refused(str(failure)) from None
         return self._believed(claims, name)
 
+    def _agent(self, claims: dict[str, Any]) -> Agent:
+        """Who acts: the current actor (RFC 8693 §4.1), else the client the token was issued to (RFC 9068 §2.2).
+
+        ``sub`` and ``iss`` together name an actor. This issuer vouches for its own; for another's, where settings say.
+        """
+        ours = claims["iss"]
+        if "act" not in claims:
+            return Agent(agent_name(claims.get("client_id", claims.get("azp")), "client_id"), "client", ours)
+        actor = claims["act"]
+        issuer = actor.get("iss", ours) if isinstance(actor, dict) else None
+        if issuer != ours and issuer not in self._identity.actor_issuers:
+            raise _refused("act.iss")
+        return Agent(agent_name(actor.get("sub"), "act"), "actor", issuer)
+
     def _believed(self, claims: dict[str, Any], name: str) -> SignedClaims:
         now = self._now().timestamp()
         issued, expires = _moment(claims, "iat"), _moment(claims, "exp")
@@ -192,24 +243,19 @@ class AccessTokens:
             raise _refused("not yet valid")
         if not isinstance(claims["iss"], str):  # PyJWT compares, this narrows
             raise _refused("iss")
+        audiences = claims["aud"] if isinstance(claims["aud"], list) else [claims["aud"]]
+        if {*audiences} - {self._audience, *self._identity.other_audiences}:
+            raise _refused("aud: for others too")  # who could replay it here
         scope = claims.get("scope", "")
         display = claims.get("preferred_username")
         return SignedClaims(
             subject=Subject(claims["iss"], _name(claims["sub"], "sub")),
-            agent=Agent(_agent(claims), verified=True),
+            agent=self._agent(claims),
             scopes=frozenset(scope.split()) if isinstance(scope, str) else frozenset(),
             expires_at=datetime.fromtimestamp(expires, UTC),
             display=display if isinstance(display, str) and not hides(display) else "",
             fingerprint=name,
         )
-
-
-def _agent(claims: dict[str, Any]) -> str:
-    """Who acts: the current actor (RFC 8693 §4.1), else the client the token was issued to (RFC 9068 §2.2)."""
-    if "act" in claims:
-        actor = claims["act"]
-        return _name(actor.get("sub") if isinstance(actor, dict) else None, "act")
-    return _name(claims.get("client_id", claims.get("azp")), "client_id")
 
 
 def _moment(claims: dict[str, Any], name: str) -> int:
@@ -223,6 +269,14 @@ def _name(value: object, claim: str) -> str:
     if not isinstance(value, str) or not value.strip() or len(value) > _MAX_NAME or hides(value):
         raise _refused(claim)
     return value
+
+
+def agent_name(value: object, claim: str) -> str:
+    """A name that an agent may have. Raises :class:`NotAuthenticated`."""
+    name = _name(value, claim)
+    if is_reserved(name):
+        raise _refused(f"{claim}: reserved")
+    return name
 
 
 def _refused(reason: str) -> NotAuthenticated:

@@ -29,9 +29,10 @@ class Connectors:
 
         Raises :class:`PolicyDenied` when there is none.
         """
+        agent = caller.agent
         of_provider = [connector for connector in self._by_name.values() if connector.provider == provider]
         for connector in of_provider:
-            if connector.serves(caller.environment, caller.agent.name):
+            if connector.serves(caller.environment, agent=agent.name, kind=agent.kind, verified=agent.verified):
                 return connector
         if not of_provider:
             raise PolicyDenied(
@@ -40,7 +41,7 @@ class Connectors:
                 do=f"An operator must add [connectors.{provider}] to loaner.toml.",
             )
         raise PolicyDenied(
-            f"no connector for {provider} serves {caller.agent.name} in {caller.environment}.",
+            f"no connector for {provider} serves {agent.name} ({agent.standing}) in {caller.environment}.",
             rule="connector-attached",
             do="Other tools still work. An operator decides which agents and environments a connector serves.",
         )

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, delete, insert, select, text
 
 from loaner.clock import iso
 from loaner.errors import PolicyDenied
-from loaner.store.tables import fences
+from loaner.store.tables import approvals, fences, loans, tasks
 
 Kind = Literal["all", "user", "agent", "connector", "environment", "grant"]
 _GATE = 0x66656E63  # names the fences among PostgreSQL's advisory locks
@@ -69,7 +69,7 @@ class Fence:
             case "user":
                 return _names(self.value, whom.subject)
             case "agent":
-                return _names(self.value, whom.agent)
+                return _names_agent(self.value, whom.agent)
             case "connector":
                 return self.value == whom.connector
             case "environment":
@@ -107,8 +107,17 @@ class Fence:
 
 
 def _names(value: str, key: str) -> bool:
-    """A key is an issuer (or a standing) and a name, with the first space between them."""
+    """A key is an issuer and a name, with the first space between them."""
     return bool(value) and value in {key, key.partition(" ")[2]}
+
+
+def _names_agent(value: str, key: str) -> bool:
+    """By its key, by its name whatever kind it is of, by kind and name, or as ``verified NAME``."""
+    kind, _, rest = key.partition(" ")
+    issued = kind not in {"reported", "loaner", "verified"}  # the last is an earlier loaner's word for all that are
+    name = rest.partition(" ")[2] if issued else rest
+    known = {key, name, f"{kind} {name}", *([f"verified {name}"] if issued else [])}
+    return bool(value) and value in known
 
 
 def listed(connection: Connection) -> list[Fence]:
@@ -120,6 +129,12 @@ def around(connection: Connection, whom: Whom) -> Fence | None:
     """The fence that stops them, if one does. In a ``Store.write``: it stands, or none does until the commit."""
     _pass(connection, "pg_advisory_xact_lock_shared")
     return next((fence for fence in listed(connection) if fence.covers(whom)), None)
+
+
+def agents_behind(connection: Connection, fence: Fence) -> list[str]:
+    """The keys of the agents that it stops, among those that had anything here: a name alone may be several agents'."""
+    known = {row.agent for table in (approvals, tasks, loans) for row in connection.execute(select(table.c.agent))}
+    return sorted(key for key in known if key and fence.covers(Party("", key, "", "")))
 
 
 def refuse(connection: Connection, whom: Whom) -> None:

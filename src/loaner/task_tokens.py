@@ -114,7 +114,7 @@ class TaskTokens:
             raise _refused("aud")  # one meant for others too could be replayed by them
         if (issuer.subjects or self._people, claims["sub"]) != (caller.subject.issuer, caller.subject.sub):
             raise _refused("sub")
-        if _agent(claims) != caller.agent.name:
+        if _agent(claims) != caller.agent.name or _issuer(claims) not in {None, caller.agent.issuer}:
             raise _refused("agent")
         now = self._now().timestamp()
         times = claims["iat"], claims["exp"], claims.get("nbf", claims["iat"])
@@ -177,6 +177,12 @@ def _agent(claims: Mapping[str, Any]) -> object:
     if "act" in claims:
         return claims["act"].get("sub") if isinstance(claims["act"], dict) else None
     return claims.get("client_id")
+
+
+def _issuer(claims: Mapping[str, Any]) -> object:
+    """Whose agent is meant, where the task says so."""
+    actor = claims.get("act")
+    return actor.get("iss") if isinstance(actor, dict) else None
 
 
 def _refused(reason: str) -> PolicyDenied:

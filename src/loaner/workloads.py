@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, Protocol, Self
 
 from loaner import jwts
-from loaner.caller import AccessTokens, Agent, SignedClaims, Subject, UnverifiedToken
+from loaner.caller import AccessTokens, Agent, SignedClaims, Subject, UnverifiedToken, is_reserved
 from loaner.characters import hides
 from loaner.clock import Now
 from loaner.errors import NotAuthenticated, SettingsInvalid
@@ -55,6 +55,11 @@ class WorkloadTokens:
         for one in workloads:
             if one.trust_domain and speaks_for.setdefault(one.trust_domain, one.issuer) != one.issuer:
                 raise SettingsInvalid(f"the trust domain {one.trust_domain} has two issuers; one has to speak for it.")
+            if is_reserved(one.agent) or hides(one.agent):
+                raise SettingsInvalid(
+                    f"workloads: {one.agent!r} is no name for an agent.",
+                    do="Name it by its job, in visible characters.",
+                )
         self._workloads = workloads
         self._environment = environment
         self._scope = scope
@@ -79,6 +84,10 @@ class WorkloadTokens:
             candidates = [one for one in self._workloads if _may_come_from(one, claimed)]
             if not candidates:
                 raise _refused("iss")
+            # Each by the algorithms of its own: a workload of the same issuer may take weaker ones.
+            candidates = [one for one in candidates if header.get("alg") in one.algorithms]
+            if not candidates:
+                raise _refused("alg")
             claims = await self._verified(token, header, candidates[0], names_issuer="iss" in claimed)
         except jwts.Rejected as failure:
             raise _refused(str(failure)) from None
@@ -127,7 +136,7 @@ class WorkloadTokens:
             acting = Subject(person_issuer, person)
         return SignedClaims(
             subject=acting,
-            agent=Agent(workload.agent, verified=True),
+            agent=Agent(workload.agent, "workload", workload.issuer),
             scopes=frozenset({self._scope}),
             expires_at=datetime.fromtimestamp(expires, UTC),
             display="",

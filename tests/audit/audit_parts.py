@@ -14,7 +14,7 @@ from loaner.audit.read import every
 from loaner.caller import Agent, Caller, Subject
 from loaner.store import Store
 
-ALICE = Caller(Subject("local", "alice"), Agent("claude-code", False, "2.1"), "development", "this computer")
+ALICE = Caller(Subject("local", "alice"), Agent("claude-code", version="2.1"), "development", "this computer")
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,19 @@ from loaner.scope import Limit, Scope
 PERSONAL = {"issuer", "sub", "origin", "resource", "limits"}
 DIGESTS = {"arguments_digest", "fingerprint"}
 OPEN = {
-    *("id", "kind", "of", "asked_at", "agent", "agent_version", "agent_verified", "environment", "task"),
+    *(
+        "id",
+        "kind",
+        "of",
+        "asked_at",
+        "agent",
+        "agent_version",
+        "agent_verified",
+        "agent_kind",
+        "agent_issuer",
+        "environment",
+        "task",
+    ),
     *("tool", "effect"),
     *("provider", "connector", "needed_permissions", "granted_permissions", "excess_permissions"),
     *("decision", "rule", "reason", "policy_version", "grant_id", "approval_id", "proven_by"),
@@ -131,7 +143,7 @@ HOSTILE = [
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_what_would_act_on_a_reader_is_shown_instead(now: Clock, text: str):
-    caller = replace(ALICE, agent=Agent(text, False, text), origin=text)
+    caller = replace(ALICE, agent=Agent(text, version=text), origin=text)
     draft = Draft.begun(Call(tool=text), caller, now)
     draft.needed(Scope("github", frozenset({text}), text))
     said = draft.body()

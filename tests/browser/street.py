@@ -58,7 +58,7 @@ class Place:
 
     def caller(self, person: str = "alice", agent: str = "claude-code") -> Caller:
         origin = "203.0.113.7" if self.signs_in else "this computer (stdio, pid 4121)"
-        who = Agent(agent, verified=self.signs_in, version=None if self.signs_in else "2.1")
+        who = Agent(agent, "client", self.subject(person).issuer) if self.signs_in else Agent(agent, version="2.1")
         return Caller(self.subject(person), who, self.loaner.settings.environment, origin)
 
     async def carry(self, call: Call, person: str = "alice", **more: str) -> Any:

@@ -94,7 +94,7 @@ def stop(job: dict[str, Any]) -> None:
 async def until_done(loaner: Loaner, job: dict[str, Any]) -> None:
     """Call, have the person say yes to whatever is asked, call again: never half of it."""
     issuer, _, sub = job["subject"].rpartition(" ")
-    caller = Caller(Subject(issuer, sub), Agent("test-agent", verified=True), loaner.settings.environment, "a test")
+    caller = Caller(Subject(issuer, sub), Agent("test-agent", "actor", issuer), loaner.settings.environment, "a test")
     for _ in range(TRIES):
         try:
             await loaner.journey.carry(ToolCall(job["tool"], job["arguments"]), caller)

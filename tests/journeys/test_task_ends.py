@@ -39,7 +39,7 @@ async def by_its_person_elsewhere(acme: Town, _: Any, task: str) -> None:
 
 async def by_a_fence_elsewhere(acme: Town, _: Any, task: str) -> None:
     async with another_process(acme) as other:
-        who = Caller(alice(acme), Agent("test-agent", verified=True), "development", "a test")
+        who = Caller(alice(acme), Agent("test-agent", "actor", f"{acme.sandbox_url}/idp"), "development", "a test")
         await other.stopper.stop("agent", "test-agent", who)
         assert await other.consents.tasks.of_person(alice(acme)) == [], "the fence ended the task itself"
 

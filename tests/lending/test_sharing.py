@@ -25,7 +25,7 @@ TRIAGE: dict[str, Any] = {
 }
 LOW = {"share_below": 1}
 """However much is left is little."""
-OPERATOR = Caller(Subject("local", "olga"), Agent("loaner revoke", verified=False), "sandbox", "here", "olga")
+OPERATOR = Caller(Subject("local", "olga"), Agent("loaner revoke", "loaner"), "sandbox", "here", "olga")
 
 
 @pytest.fixture(scope="module")

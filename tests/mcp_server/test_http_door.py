@@ -33,7 +33,7 @@ async def test_a_verified_agent_lists_and_calls(door: Door, era: str) -> None:
     assert result.structured_content == {"n": 5}
     caller = door.served.journey.calls[0][1]
     assert (caller.subject.issuer, caller.subject.sub) == (ISSUER, "user-alice")
-    assert (caller.agent.key, caller.environment) == ("verified claude-code", "testing")
+    assert (caller.agent.key, caller.environment) == (f"client {ISSUER} claude-code", "testing")
     assert (caller.origin, caller.display) == ("127.0.0.1 (HTTP)", "alice")
 
 

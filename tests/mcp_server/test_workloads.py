@@ -7,15 +7,16 @@ from typing import Any
 
 import pytest
 
-from loaner.caller import Subject
+from loaner.caller import Agent, Subject, UnverifiedToken
 from loaner.clock import utc_now
-from loaner.errors import SettingsInvalid
+from loaner.errors import NotAuthenticated, SettingsInvalid
+from loaner.jwks import IssuerKeys
 from loaner.settings import WorkloadSettings
 from loaner.workloads import WorkloadTokens
 from mcp_server import doors
 from mcp_server.doors import ERAS, Door, open_door
 from mcp_server.fakes import fake_loaner
-from mcp_server.issuing import ISSUER, REMOVE, token
+from mcp_server.issuing import ISSUER, REMOVE, Issuer, jwk, token
 
 AUDIENCE = "https://loaner.example/jobs"
 SUB = "repo:acme/web:ref:refs/heads/main"
@@ -54,6 +55,28 @@ async def test_a_job_is_a_verified_agent_for_the_person_it_acts_for(door: Door, 
     ((_, caller),) = door.served.journey.calls
     assert caller.subject == Subject(ISSUER, "user-alice")
     assert (caller.agent.name, caller.agent.verified, caller.environment) == ("ci-triage", True, "testing")
+
+
+async def test_a_job_is_checked_by_the_algorithms_of_its_own_workload() -> None:
+    """MUST 3: another workload of the same issuer may take others, and may stand before it."""
+    lax = CI.model_copy(update={"claims": {"sub": "repo:acme/other"}, "agent": "lax", "algorithms": ("RS256", "ES256")})
+    strict = CI.model_copy(update={"algorithms": ("ES256",)})
+    issuer = Issuer(keys=[jwk("rsa-1"), jwk("ec-1")])
+    async with IssuerKeys(ISSUER, now=utc_now, transport=issuer.transport) as keys:
+        for order in ((lax, strict), (strict, lax)):
+            tokens = WorkloadTokens(order, environment="testing", scope="tools", now=utc_now, keys={ISSUER: keys})
+            right = token("ec-1", alg="ES256", now=utc_now(), header={"typ": "JWT"}, **JOB)
+            assert (await tokens.check(UnverifiedToken(right))).agent == Agent("ci-triage", "workload", ISSUER)
+            weaker = token("rsa-1", alg="RS256", now=utc_now(), header={"typ": "JWT"}, **JOB)
+            with pytest.raises(NotAuthenticated):
+                await tokens.check(UnverifiedToken(weaker))
+
+
+@pytest.mark.parametrize("name", ["loaner", "LOANER revoke", "ci\u200b"])
+def test_a_job_has_a_name_of_its_own(name: str) -> None:
+    named = CI.model_copy(update={"agent": name})
+    with pytest.raises(SettingsInvalid, match="no name for an agent"):
+        WorkloadTokens([named], environment="testing", scope="tools", now=utc_now)
 
 
 WRONG: list[dict[str, Any]] = [

@@ -38,7 +38,7 @@ def policy(text: str, **more: Any) -> CedarPolicy:
 
 
 def ask(policy: CedarPolicy, call: tuple[str, dict[str, Any]], at: datetime = NOON, **who: Any) -> Ruling:
-    agent = Agent(who.pop("agent", "claude-code"), verified=who.pop("verified", False))
+    agent = Agent(who.pop("agent", "claude-code"), "client" if who.pop("verified", False) else "reported")
     task = who.pop("task", None)
     person = who.pop("person", Subject("local", "ada"))
     caller = Caller(person, agent, who.pop("environment", "development"), "this computer")

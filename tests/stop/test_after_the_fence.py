@@ -18,7 +18,7 @@ from loaner.store.tables import grants
 
 COMMENT = {"owner": "acme", "repo": "web", "issue_number": 1, "body": "From a test"}
 ISSUE = {"owner": "acme", "repo": "web", "issue_number": 1}
-OPERATOR = Caller(Subject("local", "olga"), Agent("loaner revoke", verified=False), "sandbox", "here", "olga")
+OPERATOR = Caller(Subject("local", "olga"), Agent("loaner revoke", "loaner"), "sandbox", "here", "olga")
 
 
 async def stopped(town: Town) -> None:

@@ -19,7 +19,7 @@ from loaner.lending.running import Running
 from loaner.lending.unwritten import Unwritten
 from loaner.store.tables import grants
 
-OPERATOR = Caller(Subject("local", "olga"), Agent("loaner revoke", verified=False), "sandbox", "here", "olga")
+OPERATOR = Caller(Subject("local", "olga"), Agent("loaner revoke", "loaner"), "sandbox", "here", "olga")
 
 
 def alive(town: Town) -> set[str]:

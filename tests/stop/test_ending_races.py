@@ -20,7 +20,7 @@ ROUNDS, AT_MOST = 8, 80
 """As many as it takes for each of them to have won once: which one does is up to the machine."""
 EACH = {"refresh", "disconnect", "stop"}
 CALLS = {"linear": ("linear_get_issue", {"id": "ENG-1"}), "github": ("github_get_me", {})}
-OPERATOR = Caller(Subject("local", "olga"), Agent("loaner revoke", verified=False), "sandbox", "here", "olga")
+OPERATOR = Caller(Subject("local", "olga"), Agent("loaner revoke", "loaner"), "sandbox", "here", "olga")
 
 
 def alive(town: Town, provider: str) -> list[str]:
@@ -30,7 +30,7 @@ def alive(town: Town, provider: str) -> list[str]:
 
 def alices(town: Town) -> Caller:
     issuer = f"{town.sandbox_url}/idp"
-    return Caller(Subject(issuer, "user-alice"), Agent("racer", verified=True), "sandbox", "a test")
+    return Caller(Subject(issuer, "user-alice"), Agent("racer", "actor", issuer), "sandbox", "a test")
 
 
 async def connected(town: Town, provider: str) -> str:

@@ -18,7 +18,7 @@ from loaner.journey import ToolCall
 from loaner.store.tables import grants, loans
 
 ISSUE = ToolCall("linear_get_issue", {"id": "ENG-1"})
-OPERATOR = Caller(Subject("local", "olga"), Agent("loaner revoke", verified=False), "sandbox", "here", "olga")
+OPERATOR = Caller(Subject("local", "olga"), Agent("loaner revoke", "loaner"), "sandbox", "here", "olga")
 
 
 @pytest.fixture
@@ -31,7 +31,12 @@ def strict(acme: Town, monkeypatch: pytest.MonkeyPatch) -> Town:
 
 
 def alice(town: Town) -> Caller:
-    return Caller(Subject(f"{town.sandbox_url}/idp", "user-alice"), Agent("racer", verified=True), "sandbox", "a test")
+    return Caller(
+        Subject(f"{town.sandbox_url}/idp", "user-alice"),
+        Agent("racer", "actor", f"{town.sandbox_url}/idp"),
+        "sandbox",
+        "a test",
+    )
 
 
 async def call(town: Town) -> Any:

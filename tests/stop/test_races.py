@@ -23,7 +23,7 @@ from loaner.lending.stopping import Stopped
 
 RACES = int(os.environ.get("SOAK_RACES", "1000"))
 ISSUE = {"owner": "acme", "repo": "web", "issue_number": 1}
-OPERATOR = Caller(Subject("local", "olga"), Agent("loaner revoke", verified=False), "sandbox", "here", "olga")
+OPERATOR = Caller(Subject("local", "olga"), Agent("loaner revoke", "loaner"), "sandbox", "here", "olga")
 CALLS = 3
 
 
@@ -56,7 +56,7 @@ async def alices_agent(town: Town, name: str = "racer") -> Caller:
     await town.settled()
     (grant,) = await town.loaner.grants.everybodys()
     issuer, _, sub = grant.subject.partition(" ")
-    return Caller(Subject(issuer, sub), Agent(name, verified=True), town.loaner.settings.environment, "a test")
+    return Caller(Subject(issuer, sub), Agent(name, "actor", issuer), town.loaner.settings.environment, "a test")
 
 
 async def pace_of(town: Town, caller: Caller) -> float:

@@ -18,7 +18,7 @@ from loaner.store.tables import approvals, consents
 ISSUE = {"owner": "acme", "repo": "web", "issue_number": 1}
 TITLE = {"owner": "acme", "repo": "web", "title": "From a test"}
 MESSAGE = {"channel": "#releases", "text": "v1.4.0 is out"}
-OPERATOR = Caller(Subject("local", "olga"), Agent("loaner revoke", verified=False), "development", "here", "olga")
+OPERATOR = Caller(Subject("local", "olga"), Agent("loaner revoke", "loaner"), "development", "here", "olga")
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from loaner.cli import _app
 from loaner.store import LocalKey, Sealed
 from loaner.store.tables import grants
 
-OPERATOR = Caller(Subject("local", "olga"), Agent("loaner revoke", verified=False), "sandbox", "here", "olga")
+OPERATOR = Caller(Subject("local", "olga"), Agent("loaner revoke", "loaner"), "sandbox", "here", "olga")
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from loaner.lending.journal import open_loans
 from loaner.store import LocalKey, open_store
 from loaner.store.tables import grants, loans
 
-OPERATOR = Caller(Subject("local", "olga"), Agent("loaner revoke", verified=False), "sandbox", "here", "olga")
+OPERATOR = Caller(Subject("local", "olga"), Agent("loaner revoke", "loaner"), "sandbox", "here", "olga")
 ISSUE = ("linear_get_issue", {"id": "ENG-1"})
 
 

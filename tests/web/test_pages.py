@@ -66,7 +66,7 @@ async def test_deny_comes_first_and_looks_like_its_equal(local: House) -> None:
 async def test_what_an_agent_says_is_shown_and_never_becomes_markup(local: House) -> None:
     """MUST 24: names and payloads are escaped; characters that hide or reorder text are made visible."""
     nasty = '<img src=x onerror=alert(1)>"\u202egnp.exe\u2066 \u200bok'
-    agent = Caller(LOCAL, Agent(f"{nasty}{'x' * 500}", verified=False), "development", nasty)
+    agent = Caller(LOCAL, Agent(f"{nasty}{'x' * 500}"), "development", nasty)
     needed = await local.asked((POST[0], POST[1] | {"text": nasty}), agent)
     browser = local.browser()
     answer = await browser.open(needed.invitation.url)
@@ -97,7 +97,7 @@ def test_hidden_characters_are_made_visible(text: str, shown: str) -> None:
 
 
 async def test_a_verified_agent_is_marked_as_such(local: House) -> None:
-    who = Caller(LOCAL, Agent("ci-bot", verified=True), "development", "203.0.113.7")
+    who = Caller(LOCAL, Agent("ci-bot", "client", "https://issuer.example"), "development", "203.0.113.7")
     needed = await local.asked(POST, who)
     browser = local.browser()
     await browser.open(needed.invitation.url)

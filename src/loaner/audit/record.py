@@ -132,6 +132,8 @@ class Draft:
     agent: Open[str]
     agent_version: Open[str | None] = None
     agent_verified: Open[bool]
+    agent_kind: Open[str | None] = None
+    agent_issuer: Open[str | None] = None
     environment: Open[str]
     origin: Personal[str]
     task: Open[str | None] = None
@@ -183,9 +185,7 @@ class Draft:
             asked_at=iso(now()) or "",
             issuer=caller.subject.issuer,
             sub=caller.subject.sub,
-            agent=caller.agent.name,
-            agent_version=caller.agent.version,
-            agent_verified=caller.agent.verified,
+            **caller.agent.recorded(),
             environment=caller.environment,
             origin=caller.origin,
             tool=call.tool,

@@ -60,7 +60,12 @@ def page(record: Record) -> Iterator[tuple[str, str]]:
 
 
 def _agent(said: dict[str, Any]) -> str:
-    return f"{said.get('agent', '-')} ({'verified' if said.get('agent_verified') else 'reported'})"
+    return f"{said.get('agent', '-')} ({_standing(said)})"
+
+
+def _standing(said: dict[str, Any]) -> str:
+    kind = said.get("agent_kind") or ("verified" if said.get("agent_verified") else "reported")
+    return f"{kind} of {said['agent_issuer']}" if said.get("agent_issuer") else str(kind)
 
 
 def _asked(said: dict[str, Any]) -> str:

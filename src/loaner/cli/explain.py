@@ -60,7 +60,7 @@ async def _explain(tool: str, pairs: dict[str, str], agent: str) -> dict[str, An
 
     async with _opened.loaner_for_a_verb() as loaner:
         call = ToolCall(tool, loaner.catalog[tool].from_text(pairs))
-        caller = _opened.local_caller(loaner, Agent(agent, verified=False))
+        caller = _opened.local_caller(loaner, Agent(agent))
         told = await loaner.journey.explain(call, caller)
         ruling = told.ruling
         return {

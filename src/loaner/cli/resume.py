@@ -45,6 +45,6 @@ async def _resume(kind: Kind, value: str) -> tuple[bool, list[Fence]]:
     from loaner.cli import _opened
 
     async with _opened.loaner_for_a_verb() as loaner:
-        me = _opened.local_caller(loaner, Agent("loaner resume", verified=False))
+        me = _opened.local_caller(loaner, Agent("loaner resume", "loaner"))
         lifted = await loaner.stopper.resume(kind, value, me)
         return lifted, await loaner.stopper.standing()

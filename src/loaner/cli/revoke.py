@@ -40,19 +40,21 @@ def revoke(
         if not sys.stdin.isatty():
             raise UsageError("nobody is here to be asked.", do="Add --yes if you mean it.")
         typer.confirm(f"Stop and revoke now ({kind} {value})?".replace(" )", ")"), abort=True)
-    stopped = anyio.run(_stop, kind, value)
-    rows = list(_rows(stopped))
+    stopped, agents = anyio.run(_stop, kind, value)
+    rows = list(_rows(stopped, agents))
     if as_json:
         for row in rows:
             print(json.dumps(row))
     else:
-        _tell(stopped, rows)
+        _tell(stopped, rows, agents)
     if not stopped.confirmed:
         raise typer.Exit(int(Exit.PROVIDER))
 
 
-def _tell(stopped: Stopped, rows: list[dict[str, Any]]) -> None:
+def _tell(stopped: Stopped, rows: list[dict[str, Any]], agents: list[str]) -> None:
     say(f"✓ fence up after {stopped.fenced_in * 1000:.0f} ms: {stopped.fence.told()}")
+    for agent in agents:
+        say(f"  stops {agent}")
     say(f"  {stopped.approvals} approvals and {stopped.questions} open questions ended")
     for row in rows:
         if row["what"] != "fence":
@@ -66,7 +68,7 @@ def _tell(stopped: Stopped, rows: list[dict[str, Any]]) -> None:
     say(f"all of it took {stopped.took:.2f} s. To allow calls again: {stopped.fence.lifting()}")
 
 
-def _rows(stopped: Stopped) -> Iterator[dict[str, Any]]:
+def _rows(stopped: Stopped, agents: list[str]) -> Iterator[dict[str, Any]]:
     from loaner.clock import iso
 
     for loan in stopped.loans:
@@ -81,6 +83,7 @@ def _rows(stopped: Stopped) -> Iterator[dict[str, Any]]:
         "kind": stopped.fence.kind,
         "value": stopped.fence.value,
         "confirmed": stopped.confirmed,
+        "agents": agents,
         "approvals_ended": stopped.approvals,
         "questions_ended": stopped.questions,
         "fenced_ms": round(stopped.fenced_in * 1000),
@@ -89,10 +92,13 @@ def _rows(stopped: Stopped) -> Iterator[dict[str, Any]]:
     }
 
 
-async def _stop(kind: Kind, value: str) -> Stopped:
+async def _stop(kind: Kind, value: str) -> tuple[Stopped, list[str]]:
+    from loaner import fences
     from loaner.caller import Agent
     from loaner.cli import _opened
 
     async with _opened.loaner_for_a_verb() as loaner:
-        me = _opened.local_caller(loaner, Agent("loaner revoke", verified=False))
-        return await loaner.stopper.stop(kind, value, me)
+        me = _opened.local_caller(loaner, Agent("loaner revoke", "loaner"))
+        stopped = await loaner.stopper.stop(kind, value, me)
+        agents = await loaner.store.read(lambda c: fences.agents_behind(c, stopped.fence)) if kind == "agent" else []
+        return stopped, agents

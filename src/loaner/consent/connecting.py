@@ -24,7 +24,7 @@ from loaner.errors import LoanerError
 from loaner.settings import Connector, Settings
 from loaner.store import Store
 
-_HERE = Agent("loaner", verified=True)
+_HERE = Agent("loaner", "loaner")
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ def end_covered(connection: Connection, fence: Fence, *, at: datetime) -> tuple[
     asked = connection.execute(select(consents).where(consents.c.state.in_(pending.OPEN))).all()
     moved = 0
     for row in asked:
-        agent = Agent(row.agent["name"], verified=row.agent["verified"])
+        agent = Agent.read(row.agent)
         if fence.covers(Party(row.subject, agent.key, row.environment, row.connector, None)):
             words = f"{fence.told()[0].upper()}{fence.told()[1:]} by {fence.set_by}. Nothing was connected."
             moved += pending.move(connection, row.handle, to="failed", at=at, failure=words)

@@ -76,7 +76,7 @@ class Pending:
 
     @property
     def asked_by(self) -> Agent:
-        return Agent(self.agent["name"], verified=self.agent["verified"], version=self.agent["version"])
+        return Agent.read(self.agent)
 
 
 def add(
@@ -94,7 +94,6 @@ def add(
     handle, code = codes.new_handle(), codes.new_user_code()
     while connection.execute(select(consents.c.handle).where(consents.c.code_hash == codes.hashed(code))).first():
         code = codes.new_user_code()
-    agent = {"name": caller.agent.name, "verified": caller.agent.verified, "version": caller.agent.version}
     row = {
         "handle": handle,
         "code_hash": codes.hashed(code),
@@ -102,7 +101,7 @@ def add(
         "need": need,
         "caller": caller.key,
         "subject": caller.subject.key,
-        "agent": agent,
+        "agent": caller.agent.stored(),
         "environment": caller.environment,
         "origin": caller.origin,
         "state": "pending",

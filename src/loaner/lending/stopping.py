@@ -134,7 +134,7 @@ class Stopper:
         """
         grant = await self.revoker.grants.get(grant_id)
         issuer, _, sub = grant.subject.partition(" ")
-        agent = Agent("loaner pages", verified=True)
+        agent = Agent("loaner pages", "loaner")
         who = Caller(Subject(issuer, sub), agent, grant.environment, "loaner's pages", display="the user")
         stopped = await self.stop("grant", grant_id, who)
         if not stopped.grants:
@@ -267,8 +267,7 @@ class Stopper:
             verb,
             subject=by.subject.key,
             at=self.now(),
-            agent=by.agent.name,
-            agent_verified=by.agent.verified,
+            **by.agent.recorded(),
             environment=by.environment,
             origin=by.origin,
             resource=f"fence:{kind} {value}".rstrip(),

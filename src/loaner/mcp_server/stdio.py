@@ -8,7 +8,7 @@ from typing import Any, Final
 from mcp.server.context import ServerRequestContext
 from mcp.server.stdio import stdio_server
 
-from loaner.caller import Agent, Caller, local_subject
+from loaner.caller import Agent, Caller, is_reserved, local_subject
 from loaner.characters import hides
 from loaner.errors import InvalidArguments
 from loaner.mcp_server import pipes
@@ -27,7 +27,7 @@ def local_caller(environment: str) -> CallerOf:
         known = ctx.session.client_params
         name = _shown(known.client_info.name, "name") if known else ""
         version = _shown(known.client_info.version, "version") if known else ""
-        agent = Agent(name or "an unnamed agent", verified=False, version=version or None)
+        agent = Agent(name or "an unnamed agent", version=version or None)
         return Caller(subject, agent, environment, origin, subject.sub)
 
     return caller_of
@@ -54,4 +54,6 @@ def _shown(text: str, what: str) -> str:
             f"the {what} in this client's clientInfo holds a character that shows nothing ({hidden}).",
             do=f"Start the client with a {what} of visible characters.",
         )
+    if what == "name" and is_reserved(text.strip()):
+        raise InvalidArguments("this client calls itself loaner, which is us.", do="Give it a name of its own.")
     return text[:_MAX_NAME].strip()

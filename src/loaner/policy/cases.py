@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from loaner.caller import Agent, Caller, Subject
+from loaner.caller import Agent, AgentKind, Caller, Subject
 from loaner.catalog import Catalog
 from loaner.errors import LoanerError, PolicyInvalid
 from loaner.policy.cedar import CedarPolicy
@@ -31,6 +31,9 @@ class Case(BaseModel):
     person: str = "someone"
     agent: str = "an-agent"
     verified: bool = False
+    """As if an issuer vouched for the agent: ``kind = "client"``."""
+    kind: AgentKind | None = None
+    agent_issuer: str = ""
     environment: str = "development"
     at: datetime = datetime(2026, 1, 5, 12, tzinfo=UTC)
     task: str | None = None
@@ -49,9 +52,8 @@ def verdict(ruling: Ruling) -> Verdict:
 
 def ruling_of(case: Case, policy: CedarPolicy, catalog: Catalog) -> Ruling:
     """Raises what binding the call raises."""
-    who = Caller(
-        Subject(case.issuer, case.person), Agent(case.agent, verified=case.verified), case.environment, "a policy test"
-    )
+    agent = Agent(case.agent, case.kind or ("client" if case.verified else "reported"), case.agent_issuer)
+    who = Caller(Subject(case.issuer, case.person), agent, case.environment, "a policy test")
     bound = catalog[case.tool].bind(case.arguments)
     return policy.rule(who, bound, derive(bound), case.at, task=case.task)
 

@@ -114,8 +114,9 @@ class _Call:
         """The call as a Cedar request, and the two entities it is about."""
         who = {"type": "Person", "id": self.caller.subject.key}
         what = {"type": "Resource", "id": self.scope.resource}
+        agent = self.caller.agent
         context = {
-            "agent": {"name": self.caller.agent.name, "verified": self.caller.agent.verified},
+            "agent": {"name": agent.name, "verified": agent.verified, "kind": agent.kind, "issuer": agent.issuer},
             "environment": self.caller.environment,
             "now": {"__extn": {"fn": "datetime", "arg": _cedar_time(self.at)}},
             "read_only": self.read_only,

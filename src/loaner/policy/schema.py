@@ -18,7 +18,7 @@ _TYPES = {"string": "String", "integer": "Long", "boolean": "Bool", "list": "Set
 _HEAD = """\
 entity Person = { "issuer": String, "sub": String };
 entity Resource in [Resource] = { "provider": String, "kind": String, "name": String, "id"?: String };
-type Agent = { "name": String, "verified": Bool };
+type Agent = { "name": String, "verified": Bool, "kind": String, "issuer": String };
 """
 CONTEXT = """\
 "agent": Agent, "environment": String, "now": datetime, "read_only": Bool, \

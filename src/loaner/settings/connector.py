@@ -18,5 +18,9 @@ class Connector:
     environments: tuple[str, ...] = ()
     agents: tuple[str, ...] = ()
 
-    def serves(self, environment: str, agent: str) -> bool:
-        return (not self.environments or environment in self.environments) and (not self.agents or agent in self.agents)
+    def serves(self, environment: str, *, agent: str, kind: str, verified: bool) -> bool:
+        """A bare name is a verified one: what a client says of itself opens nothing unless ``reported:`` is written."""
+        named = {f"{kind}:{agent}", *([agent] if verified else [])}
+        return (not self.environments or environment in self.environments) and (
+            not self.agents or not named.isdisjoint(self.agents)
+        )

@@ -27,7 +27,8 @@ class ConnectorSettings(_Section):
     environments: tuple[str, ...] = ()
     """Environments it serves; none named means every one."""
     agents: tuple[str, ...] = ()
-    """Agent names it serves; none named means every one."""
+    """Agents it serves; none named means every one. A name is that of a verified agent; ``reported:NAME``,
+    ``client:NAME``, ``actor:NAME`` and ``workload:NAME`` say of which kind."""
 
 
 class IdentitySettings(_Section):
@@ -40,6 +41,10 @@ class IdentitySettings(_Section):
     """The public client with which the consent pages sign people in (authorization code + PKCE)."""
     algorithms: tuple[Literal["RS256", "PS256", "ES256", "EdDSA"], ...] = ("RS256", "ES256", "EdDSA")
     required_scope: str = "tools"
+    other_audiences: tuple[str, ...] = ()
+    """What else may stand in ``aud``: services that are trusted not to replay a token here."""
+    actor_issuers: tuple[str, ...] = ()
+    """Issuers besides this one whose actors (``act.iss``, RFC 8693) its tokens may name."""
 
 
 class WorkloadSettings(_Section):

@@ -12,6 +12,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from loaner.characters import marked, pieces
 from loaner.consent.codes import ALPHABET
+from loaner.web import words
 
 LONGEST = 20_000
 """Characters of a single value that stand on the question's own page; the whole is one link away."""
@@ -70,7 +71,7 @@ _templates = Environment(
     lstrip_blocks=True,
     finalize=_shown,  # what no filter has marked is marked here, so that no page can forget it
 )
-_templates.filters |= {"seen": seen, "plain": marked, "written": written}
+_templates.filters |= {"seen": seen, "plain": marked, "written": written, "whose": words.whose}
 
 
 def render(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from loaner.caller import VERIFIED
 from loaner.catalog.provider import Provider
 from loaner.consent import Approval, Pending
 from loaner.consent.settling import phrase_of
@@ -39,6 +40,13 @@ def agent_name(asked: Pending) -> str:
     name = asked.asked_by.name
     short = name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"
     return _NAMES.get(name, short or "An unnamed agent")
+
+
+def whose(key: str) -> str:
+    """An agent's key in words: ``ci-triage (client of https://issuer.example)``."""
+    kind, _, rest = key.partition(" ")
+    issuer, _, name = rest.partition(" ")
+    return f"{rest} ({kind})" if kind not in VERIFIED else f"{name} ({kind} of {issuer})"
 
 
 def title(asked: Pending) -> str:
