@@ -17,7 +17,7 @@ from loaner.policy import Allowed, Ask, Refused, load
 from loaner.policy.cedar import CedarPolicy
 from loaner.scope import derive
 
-WHO = Caller(Subject("local", "ada"), Agent("claude-code", verified=False), "development", "this computer")
+WHO = Caller(Subject("local", "ada"), Agent("claude-code"), "development", "this computer")
 EVERYTHING = '@id("everything") permit (principal, action, resource);\n'
 
 
