@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 
 import anyio
@@ -42,6 +42,7 @@ from loaner.policy import Policy
 from loaner.policy import load as read_policy
 from loaner.provider_call import ProviderTransport
 from loaner.settings import Settings, resolve
+from loaner.settings.home import made
 from loaner.store import Store, open_store
 from loaner.task_tokens import TaskTokens
 
@@ -81,7 +82,7 @@ def read_catalog(settings: Settings) -> Catalog:
 
 def _everything(settings: Settings) -> Catalog:
     extra = [settings.extra_connectors] if settings.extra_connectors else []
-    return catalogs.load(bases=settings.hosts or None, extra=extra)
+    return catalogs.load(bases=settings.hosts or None, every_base=settings.sandbox is not None, extra=extra)
 
 
 def _shown(everything: Catalog, settings: Settings) -> Catalog:
@@ -93,11 +94,17 @@ def _shown(everything: Catalog, settings: Settings) -> Catalog:
 
 @asynccontextmanager
 async def open_loaner(
-    settings: Settings, *, connectors: Connectors | None = None, now: Now = utc_now, serving: bool = True
+    settings: Settings,
+    *,
+    connectors: Connectors | None = None,
+    now: Now = utc_now,
+    serving: bool = True,
+    store: Store | None = None,
 ) -> AsyncIterator[Loaner]:
     """Open the store, start what runs beside the calls, and close everything in order.
 
-    Not ``serving``, nothing runs beside: a verb that only looks must not send anything to a provider.
+    Not ``serving``, nothing runs beside: a verb that only looks must not send anything to a provider. It brings a
+    ``store`` that it opened to look at, and then nothing is made on the disk either.
 
     Raises :class:`loaner.errors.LoanerError` when a setting, a connector file or the store cannot be used.
     """
@@ -110,7 +117,7 @@ async def open_loaner(
         log.warning("a rule can never match", where=one.where, rule=one.rule, problem=one.problem)
     connectors = connectors or registered.from_settings(settings.connectors, catalog.providers)
     async with (
-        open_store(settings.store_url, key_holder(settings)) as store,
+        nullcontext(store) if store else _store(settings) as opened,
         ProviderTransport() as transport,
         TaskTokens(
             settings.task_issuers,
@@ -120,7 +127,7 @@ async def open_loaner(
         ) as task_tokens,
         anyio.create_task_group() as background,
     ):
-        loaner = _assemble(settings, store, transport, catalog, connectors, policy, host_task, task_tokens, now)
+        loaner = _assemble(settings, opened, transport, catalog, connectors, policy, host_task, task_tokens, now)
         if serving:
             await background.start(loaner.returns.run)
             await background.start(loaner.stopper.run)
@@ -129,7 +136,7 @@ async def open_loaner(
             background.start_soon(loaner.drifts.run)
             # Servers over one store sign with one key; where it is not known that they share it, an operator signs.
             if settings.checkpoint_key:
-                key = resolve(settings.checkpoint_key).reveal()
+                key = resolve(settings.checkpoint_key, setting="checkpoint_key").reveal()
                 background.start_soon(loaner.audit.keep_signing, Signer.parse(key, where="checkpoint_key"))
             await background.start(loaner.consents.run)
             background.start_soon(loaner.consents.tasks.watch)
@@ -137,6 +144,13 @@ async def open_loaner(
             yield loaner
         finally:
             background.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def _store(settings: Settings) -> AsyncIterator[Store]:
+    made(settings.home)
+    async with open_store(settings.store_url, key_holder(settings)) as store:
+        yield store
 
 
 def _host_task(settings: Settings) -> Proposal | None:

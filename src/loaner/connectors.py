@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from loaner.caller import Caller
 from loaner.errors import PolicyDenied, SettingsInvalid
+from loaner.secret import Secret
 from loaner.settings import Connector, ConnectorSettings, resolve
 
 
@@ -20,7 +21,7 @@ class Connectors:
         if name not in self._by_name:
             raise SettingsInvalid(
                 f"the connector {name!r} is not configured any more.",
-                do=f"Put [connectors.{name}] back into loaner.toml, or revoke its grants.",
+                do=f"Put [connectors.{name}] back into the settings file, or revoke its grants.",
             )
         return self._by_name[name]
 
@@ -38,7 +39,7 @@ class Connectors:
             raise PolicyDenied(
                 f"no connector for {provider} is configured.",
                 rule="connector-attached",
-                do=f"An operator must add [connectors.{provider}] to loaner.toml.",
+                do=f"An operator must add [connectors.{provider}] to the settings file.",
             )
         raise PolicyDenied(
             f"no connector for {provider} serves {agent.name} ({agent.standing}) in {caller.environment}.",
@@ -48,6 +49,11 @@ class Connectors:
 
     def __iter__(self) -> Iterator[Connector]:
         return iter(self._by_name.values())
+
+
+def without_secrets(configured: dict[str, ConnectorSettings]) -> Connectors:
+    """The same apps for who only looks, and so has nothing to prove to a provider."""
+    return Connectors(_connector(name, settings, None) for name, settings in configured.items())
 
 
 def from_settings(configured: dict[str, ConnectorSettings], providers: Iterable[str]) -> Connectors:
@@ -60,14 +66,18 @@ def from_settings(configured: dict[str, ConnectorSettings], providers: Iterable[
                 f"connectors.{name}.provider: no provider is called {settings.provider!r}.",
                 do=f"Known: {', '.join(sorted(known))}.",
             )
-        connectors.append(
-            Connector(
-                name=name,
-                provider=settings.provider,
-                client_id=settings.client_id,
-                client_secret=resolve(settings.client_secret) if settings.client_secret else None,
-                environments=settings.environments,
-                agents=settings.agents,
-            )
-        )
+        reference = settings.client_secret
+        secret = resolve(reference, setting=f"connectors.{name}.client_secret") if reference else None
+        connectors.append(_connector(name, settings, secret))
     return Connectors(connectors)
+
+
+def _connector(name: str, settings: ConnectorSettings, secret: Secret | None) -> Connector:
+    return Connector(
+        name=name,
+        provider=settings.provider,
+        client_id=settings.client_id,
+        client_secret=secret,
+        environments=settings.environments,
+        agents=settings.agents,
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -14,7 +15,7 @@ from pathlib import Path
 import anyio
 import pytest
 from audit_parts import ALICE, Call, Clock, body
-from sqlalchemy import delete, update
+from sqlalchemy import Connection, delete, update
 
 from databases import with_store
 from loaner.audit import Audit, append
@@ -26,6 +27,7 @@ from loaner.errors import Exit
 from loaner.scope import Limit, Scope
 from loaner.settings import load
 from loaner.store import LocalKey, open_store
+from loaner.store import engine as engines
 from loaner.store.tables import records
 
 
@@ -64,9 +66,17 @@ def loaner(home: Path, capfd: pytest.CaptureFixture[str]):
     return lambda *arguments: Said(capfd, *arguments)
 
 
+@contextlib.contextmanager
+def written() -> Iterator[Connection]:
+    engine = engines.create(load().store_url)
+    with engine.begin() as connection:
+        yield connection
+    engine.dispose()
+
+
 def spoil(seq: int, **values: object) -> None:
     """What someone with the file in their hands could do."""
-    with opened_store() as store, store.engine.begin() as connection:
+    with written() as connection:
         if values:
             connection.execute(update(records).where(records.c.seq == seq).values(**values))
         else:
@@ -238,7 +248,7 @@ def test_a_record_of_another_kind_is_exported_too(loaner, now: Clock):
 
 
 def test_a_reader_of_an_export_may_leave_early(home: Path):
-    with opened_store() as store, store.engine.begin() as connection:
+    with written() as connection:
         for _ in range(300):
             append(connection, body(reason="x" * 250), Clock()())
     with subprocess.Popen(

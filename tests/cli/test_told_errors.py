@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import socket
+from pathlib import Path
 
 import pytest
 
 from cli.terminal import Terminal
 
 KEY = "ghp_" + "A1b2C3d4E5" * 3 + "F6g7H8"
+
+
+def own(terminal: Terminal) -> Path:
+    """The user's own settings file."""
+    file = terminal.home / "loaner" / "config.toml"
+    file.parent.mkdir(exist_ok=True)
+    return file
+
 
 USAGE: dict[str, tuple[list[str], str]] = {
     "no such verb": (["serv"], "Did you mean 'serve'?"),
@@ -45,32 +54,31 @@ def test_a_wrong_command_says_what_is_wrong_and_exits_2(terminal: Terminal, type
 
 
 SETTINGS: dict[str, tuple[dict[str, str], str, str]] = {
-    "unknown variable": ({"LOANER_HTP__PORT": "1"}, "", "unknown variable LOANER_HTP__PORT (did you mean 'HTTP'?)"),
+    "unknown variable": (
+        {"LOANER_HTP__PORT": "1"},
+        "",
+        "unknown variable LOANER_HTP__PORT (did you mean 'LOANER_HTTP__PORT'?)",
+    ),
     "unknown part": ({"LOANER_HTTP__PROT": "1"}, "", "unknown setting 'http.prot' (did you mean 'port'?)"),
     "wrong type": ({"LOANER_HTTP__PORT": KEY}, "", "http.port: Input should be a valid integer"),
     "unknown key": ({}, 'environmnt = "x"', "unknown setting 'environmnt' (did you mean 'environment'?)"),
     "unknown key within": ({}, "[http]\nprot = 3", "unknown setting 'http.prot'"),
-    "unparsable": ({}, "[http\n", "loaner.toml cannot be read: Expected ']'"),
-    "not text": ({}, "\udcff", "loaner.toml cannot be read"),
+    "unparsable": ({}, "[http\n", "loaner/config.toml cannot be read: it is not TOML: Expected ']'"),
+    "not text": ({}, "\udcff", "loaner/config.toml cannot be read: it is not text"),
     "a secret in the file": (
         {},
         f'[connectors.github]\nprovider = "github"\nclient_id = "a"\nclient_secret = "{KEY}"',
-        "connectors.github.client_secret: String should match pattern '(env|file|keyring):.+'",
+        "client_secret: must be a reference (env:NAME, file:/path or keyring:service/name), never the secret itself",
     ),
     "a store of no kind": ({"LOANER_STORE": "nonsense"}, "", "not a database URL"),
     "no such file": ({"LOANER_CONFIG": "/nowhere/loaner.toml"}, "", "a file that does not exist"),
-    "no such secret": (
-        {"LOANER_KEY": "env:NOT_SET"},
-        "",
-        "the secret 'env:NOT_SET' is empty or not there",
-    ),
 }
 
 
 @pytest.mark.parametrize(("variables", "file", "told"), SETTINGS.values(), ids=SETTINGS)
 def test_a_wrong_setting_stops_every_verb(terminal: Terminal, variables: dict[str, str], file: str, told: str) -> None:
     if file:
-        (terminal.home / "loaner.toml").write_bytes(file.encode(errors="surrogateescape"))
+        own(terminal).write_bytes(file.encode(errors="surrogateescape"))
     plain, as_json = terminal.type("loans", **variables), terminal.type("loans", "--json", **variables)
     assert (plain.code, as_json.code) == (2, 2)
     assert told in plain.err
@@ -80,8 +88,15 @@ def test_a_wrong_setting_stops_every_verb(terminal: Terminal, variables: dict[st
     assert plain.out == as_json.out == ""
 
 
+def test_a_secret_that_is_not_there_stops_what_needs_it_and_nothing_else(terminal: Terminal) -> None:
+    done = terminal.type("revoke", "--my-tokens", "--yes", LOANER_KEY="env:NOT_SET")
+    assert done.code == 2
+    assert "key: the secret 'env:NOT_SET' is empty or not there" in done.err
+    assert terminal.type("status", LOANER_KEY="env:NOT_SET").code == 0
+
+
 def test_a_flag_beats_a_variable_and_a_variable_beats_the_file(terminal: Terminal) -> None:
-    (terminal.home / "loaner.toml").write_text('[tools]\ntoolsets = ["github.issues"]\n')
+    own(terminal).write_text('[tools]\ntoolsets = ["github.issues"]\n')
 
     def kinds(*flags: str, **variables: str) -> set[str]:
         return {row["tool"].partition("_")[0] for row in terminal.type("tools", "--json", *flags, **variables).rows}

@@ -40,13 +40,14 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("LOANER_HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "loaner.toml").write_text("")
+    monkeypatch.setenv("LOANER_CONFIG", str(tmp_path / "loaner.toml"))
     (tmp_path / "policy" / "tests").mkdir(parents=True)
     (tmp_path / "policy" / "team.cedar").write_text(RULES)
     (tmp_path / "policy" / "tests" / "cases.toml").write_text(CASES)
     return tmp_path / "policy"
 
 
-def test_check_lists_the_rules_beside_loaner_toml(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_lists_the_rules_beside_the_settings_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["policy", "check", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert [(rule["rule"], Path(rule["where"]).name) for rule in told["rules"]] == [

@@ -17,7 +17,7 @@ from loaner.catalog.operation import Operation
 from loaner.catalog.provider import Provider
 from loaner.catalog.step import Step
 from loaner.catalog.written import Written, problems
-from loaner.errors import ConnectorInvalid
+from loaner.errors import ConnectorInvalid, SettingsInvalid
 
 _CHECKOUT = Path(__file__).resolve().parents[3] / "connectors"
 
@@ -41,12 +41,17 @@ class _Placed:
 
 
 def load(
-    folder: Path | None = None, *, bases: Mapping[str, Mapping[str, str]] | None = None, extra: Sequence[Path] = ()
+    folder: Path | None = None,
+    *,
+    bases: Mapping[str, Mapping[str, str]] | None = None,
+    every_base: bool = True,
+    extra: Sequence[Path] = (),
 ) -> Catalog:
     """Read and check every connector in ``folder`` (those shipped, if not said) and in each of ``extra``.
 
-    ``bases`` replaces hosts, by provider and host key; once given, every provider needs them, so that no call can
-    reach a real host by an omission. Raises :class:`ConnectorInvalid` with ``file:line``.
+    ``bases`` replaces hosts, by provider and host key: all of a provider, or none would be safe. With ``every_base``
+    every provider needs them once one has them, so that beside a sandbox no call can reach a real host by an omission.
+    Raises :class:`ConnectorInvalid` with ``file:line``, and :class:`SettingsInvalid` for hosts that no provider has.
     """
     providers: dict[str, Provider] = {}
     operations: list[_Placed] = []
@@ -55,28 +60,37 @@ def load(
             raise ConnectorInvalid("is not a folder of connectors.", where=f"{top}:1")
         for home in sorted(path for path in top.iterdir() if path.is_dir()):
             if (home / "provider.toml").is_file():
-                providers[home.name] = _provider(home, bases)
+                providers[home.name] = _provider(home, bases, every_base=every_base)
             if home.name not in providers:
                 raise ConnectorInvalid("there is no provider.toml.", where=f"{home / 'provider.toml'}:1")
             paths = sorted(path for path in home.glob("*.toml") if path.name != "provider.toml")
             operations += [_operation(path, providers[home.name]) for path in paths]
+    if strangers := sorted(set(bases or ()) - set(providers)):
+        raise SettingsInvalid(
+            f"hosts.{strangers[0]}: no provider is called {strangers[0]!r}.",
+            do=f"Known: {', '.join(sorted(providers))}.",
+        )
     _check_together(operations)
     return Catalog(providers, (placed.operation for placed in operations))
 
 
-def _provider(home: Path, bases: Mapping[str, Mapping[str, str]] | None) -> Provider:
+def _provider(home: Path, bases: Mapping[str, Mapping[str, str]] | None, *, every_base: bool) -> Provider:
     path = home / "provider.toml"
     data, lines = read(path)
     provider = _validated(Provider, {"name": home.name} | data, path, lines)
-    if bases is None:
+    if bases is None or (home.name not in bases and not every_base):
         return provider
     if home.name not in bases:
         raise ConnectorInvalid("its hosts are not replaced while others are.", where=f"{path}:{lines.of(('hosts',))}")
+    if wrong := sorted(set(provider.hosts) ^ set(bases[home.name])):
+        what = "is missing" if wrong[0] in provider.hosts else "is no host of it"
+        raise SettingsInvalid(f"hosts.{home.name}: {wrong[0]} {what}.", do=f"It needs: {', '.join(provider.hosts)}.")
     try:
         return provider.at(bases[home.name])
     except ValueError as error:  # pydantic's ValidationError is one
         detail = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
-        raise ConnectorInvalid(detail, where=f"{path}:{lines.of(('hosts',))}") from None
+        where = f"{path}:{lines.of(('hosts',))}"
+        raise ConnectorInvalid(f"hosts.{home.name}: {detail.removeprefix('Value error, ')}", where=where) from None
 
 
 def _operation(path: Path, provider: Provider) -> _Placed:

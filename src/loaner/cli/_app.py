@@ -12,6 +12,7 @@ import typer
 
 from loaner import __version__
 from loaner.cli import (
+    _config,
     audit,
     connector,
     demo,
@@ -66,16 +67,20 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def root(
     version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+    config: str | None = typer.Option(  # taken out beforehand by `run`, so that it may stand after the verb too
+        None, "--config", metavar="FILE", help="The settings file, for every verb; else LOANER_CONFIG or your own."
+    ),
 ) -> None:
     """Every tool call gets a loaner key."""
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line. Returns its exit code; stderr gets one clear error, never a traceback."""
-    arguments = _with_bare_sandbox(list(arguments))
     as_json = "--json" in arguments
     try:
-        outcome = app(arguments, standalone_mode=False)
+        typed, config = _config.without(arguments)
+        with _config.named(config):
+            outcome = app(_with_bare_sandbox(typed), standalone_mode=False)
     except (typer.Abort, KeyboardInterrupt):
         return int(Exit.INTERRUPTED)
     except (Exception, BaseExceptionGroup) as error:  # noqa: BLE001 - whatever it is, it is told in our words

@@ -3,50 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import NoReturn
+from contextlib import ExitStack, contextmanager
 
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import SQLAlchemyError
-
-from loaner.errors import StoreUnusable, UsageError
+from loaner.errors import UsageError
 from loaner.settings import Settings, load
-from loaner.store import Store, Unsealable
-from loaner.store import engine as engines
-from loaner.store.schema import bring_up_to_date
-
-
-class NoKey:
-    """Holds no key: a verb that only looks cannot open anything that is sealed."""
-
-    def wrap(self, data_key: bytes, identity: bytes) -> NoReturn:  # noqa: ARG002 - the protocol's shape
-        raise Unsealable("this verb has no key")
-
-    def derive(self, purpose: str) -> NoReturn:  # noqa: ARG002 - the protocol's shape
-        raise Unsealable("this verb has no key")
-
-    def unwrap(self, wrapped: bytes, identity: bytes) -> NoReturn:  # noqa: ARG002 - the protocol's shape
-        raise Unsealable("this verb has no key")
+from loaner.store import Store
+from loaner.store.looking import NoStore, looked_at
 
 
 @contextmanager
 def opened_store(settings: Settings | None = None) -> Iterator[Store]:
-    """The store of ``settings``, or of this ``LOANER_HOME``.
+    """The store of ``settings``, or of this ``LOANER_HOME``, to read.
 
     Raises :class:`UsageError` where there is none: looking must not make an empty one and call it good.
     """
-    settings = settings or load()
-    file = make_url(settings.store_url).database if settings.store_url.startswith("sqlite") else None
-    if file and not Path(file).exists():
-        raise UsageError(f"there is no store at {file}.", do="Set LOANER_HOME to the one that the server uses.")
-    try:
-        engine = engines.create(settings.store_url)
-        bring_up_to_date(engine)
-    except SQLAlchemyError as failure:
-        raise StoreUnusable("loaner's store cannot be opened.", log=str(getattr(failure, "orig", failure))) from None
-    store = Store(engine, NoKey())
-    try:
+    with ExitStack() as stack:
+        try:
+            store = stack.enter_context(looked_at((settings or load()).store_url))
+        except NoStore as nowhere:
+            raise UsageError(f"{nowhere}.", do="Set LOANER_HOME to the one that the server uses.") from None
         yield store
-    finally:
-        store.close()

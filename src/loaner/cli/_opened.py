@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 
+from loaner import connectors as registered
 from loaner.assembly import Loaner, open_loaner
 from loaner.caller import Agent, Caller, local_subject
 from loaner.cli import _sandboxed, _servers
 from loaner.settings import Settings, load
+from loaner.store.looking import NoStore, looked_at, nothing_yet
 
 
 def settings_for_a_verb() -> tuple[Settings, bool]:
@@ -23,10 +26,26 @@ def settings_for_a_verb() -> tuple[Settings, bool]:
 
 @asynccontextmanager
 async def loaner_for_a_verb() -> AsyncIterator[Loaner]:
+    """One that may write, and ask providers."""
     settings, sandboxed = settings_for_a_verb()
     connectors = _sandboxed.connectors() if sandboxed else None
     async with open_loaner(settings, connectors=connectors, serving=False) as loaner:
         yield loaner
+
+
+@asynccontextmanager
+async def loaner_to_look_at() -> AsyncIterator[tuple[Loaner, Path | None]]:
+    """One that writes nothing and needs no secret; and where its store would be, if there is none yet."""
+    settings, sandboxed = settings_for_a_verb()
+    connectors = _sandboxed.connectors() if sandboxed else registered.without_secrets(settings.connectors)
+    missing = None
+    async with AsyncExitStack() as stack:
+        try:
+            store = stack.enter_context(looked_at(settings.store_url))
+        except NoStore as nowhere:
+            missing, store = nowhere.where, stack.enter_context(nothing_yet())
+        opened = open_loaner(settings, connectors=connectors, serving=False, store=store)
+        yield await stack.enter_async_context(opened), missing
 
 
 def local_caller(loaner: Loaner, agent: Agent) -> Caller:

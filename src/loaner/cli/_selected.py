@@ -15,7 +15,7 @@ MyTokens = Annotated[bool, typer.Option("--my-tokens", help="The person at this 
 AllTokens = Annotated[bool, typer.Option("--all-tokens", "--all", help="Everybody.")]
 User = Annotated[str | None, typer.Option(metavar="SUB", help="One person, by `sub`, or by issuer and `sub`.")]
 Agent = Annotated[str | None, typer.Option(metavar="NAME", help="One agent, whoever it works for.")]
-Connector = Annotated[str | None, typer.Option(metavar="NAME", help="One connector of loaner.toml.")]
+Connector = Annotated[str | None, typer.Option(metavar="NAME", help="One connector of the settings.")]
 Environment = Annotated[str | None, typer.Option(metavar="NAME", help="One environment.")]
 
 

@@ -26,6 +26,7 @@ def announced(home: Path, server: Server) -> Iterator[None]:
     """Leave word of a server while the block runs."""
     file = home / FOLDER / f"{server.pid}.json"
     file.parent.mkdir(parents=True, exist_ok=True)
+    _forget_the_dead(file.parent)
     draft = file.with_suffix(".draft")
     draft.write_text(json.dumps(asdict(server)))
     draft.replace(file)
@@ -35,6 +36,16 @@ def announced(home: Path, server: Server) -> Iterator[None]:
         file.unlink(missing_ok=True)
 
 
+def _forget_the_dead(folder: Path) -> None:
+    """Word of servers that ended without a chance to take it back. Who only looks leaves it."""
+    for file in folder.glob("*.json"):
+        with contextlib.suppress(OSError, ValueError):
+            try:
+                os.kill(int(file.stem), 0)
+            except ProcessLookupError:
+                file.unlink(missing_ok=True)
+
+
 def running(home: Path) -> list[Server]:
     """The servers that are running now, the newest first."""
     found = []
@@ -42,8 +53,6 @@ def running(home: Path) -> list[Server]:
         try:
             server = Server(**json.loads(file.read_text()))
             os.kill(server.pid, 0)
-        except ProcessLookupError:
-            file.unlink(missing_ok=True)
         except (OSError, ValueError, TypeError):
             continue
         else:

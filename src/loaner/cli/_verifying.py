@@ -56,7 +56,7 @@ class Finding:
 def signer_of(settings: Settings) -> Signer:
     """The key that signs checkpoints; made the first time where it is a file of this loaner's own."""
     if settings.checkpoint_key:
-        return Signer.parse(resolve(settings.checkpoint_key).reveal(), where="checkpoint_key")
+        return Signer.parse(resolve(settings.checkpoint_key, setting="checkpoint_key").reveal(), where="checkpoint_key")
     return Signer.from_file(key_file(settings))
 
 

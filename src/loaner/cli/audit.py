@@ -20,6 +20,9 @@ from loaner.errors import Exit, UsageError
 
 if TYPE_CHECKING:
     from loaner.audit import Record
+    from loaner.audit.note import Signer
+    from loaner.audit.tree import Signed
+    from loaner.settings import Settings
 
 app = typer.Typer(help="What happened: one chained record per call.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -124,17 +127,15 @@ def checkpoint(as_json: AsJson = False) -> None:
     """Verify all records, sign a checkpoint over them, and print it. Keep it where loaner's host cannot write."""
     import anyio
 
-    from loaner.audit import Audit
     from loaner.cli import _verifying
     from loaner.cli._open import opened_store
-    from loaner.clock import utc_now
     from loaner.settings import load
 
     settings = load()
     with opened_store(settings) as store:
         signer = _verifying.signer_of(settings)
         _verifying.store_verdict(store, signer.verifier).must_be_ok()
-        signed = anyio.run(Audit(store, utc_now).checkpoint, signer)
+    signed = anyio.run(_signed, settings, signer)
     if as_json:
         root = base64.b64encode(signed.root).decode()
         print(json.dumps({"size": signed.size, "root": root, "note": signed.note, "vkey": str(signer.verifier)}))
@@ -144,6 +145,16 @@ def checkpoint(as_json: AsJson = False) -> None:
         f"Keep it elsewhere, and check it with:\n  loaner audit verify --checkpoint FILE --vkey {signer.verifier}",
         file=sys.stderr,
     )
+
+
+async def _signed(settings: Settings, signer: Signer) -> Signed:
+    from loaner.audit import Audit
+    from loaner.clock import utc_now
+    from loaner.store import open_store
+    from loaner.store.looking import NoKey
+
+    async with open_store(settings.store_url, NoKey()) as store:
+        return await Audit(store, utc_now).checkpoint(signer)
 
 
 @app.command()

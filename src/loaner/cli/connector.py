@@ -52,7 +52,7 @@ def listed(as_json: Annotated[bool, typer.Option("--json", help="One JSON object
         for row in rows:
             print(json.dumps(row))
     elif not rows:
-        say("no connector is configured: add [connectors.NAME] to loaner.toml")
+        say("no connector is configured: add [connectors.NAME] to the settings file")
     else:
         for row in rows:
             serves = ", ".join(row["environments"]) or "every environment"
@@ -81,8 +81,9 @@ def drift(as_json: Annotated[bool, typer.Option("--json", help="One JSON object 
 async def _drift() -> list[dict[str, Any]]:
     from dataclasses import asdict
 
-    from loaner.cli import _opened
-    from loaner.clock import iso
+    from loaner.audit.drift import Drifts
+    from loaner.cli._open import opened_store
+    from loaner.clock import iso, utc_now
 
-    async with _opened.loaner_for_a_verb() as loaner:
-        return [asdict(one) | {"first_at": iso(one.first_at)} for one in await loaner.drifts.all()]
+    with opened_store() as store:
+        return [asdict(one) | {"first_at": iso(one.first_at)} for one in await Drifts(store, utc_now).all()]

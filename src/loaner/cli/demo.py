@@ -63,10 +63,11 @@ def demo(
 class _Demo:
     def __init__(self, *, auto: bool, person: str) -> None:
         from loaner import settings
+        from loaner.settings.home import made
 
         self.auto = auto
         self.person = person
-        self.home = settings.load().home / "demo"
+        self.home = made(settings.load().home) / "demo"
         self.sandbox = ""
 
     async def run(self) -> None:
@@ -92,7 +93,7 @@ class _Demo:
 
         server = StdioServerParameters(
             command=sys.executable,
-            args=["-m", "loaner", "serve", f"--sandbox={self.sandbox}"],
+            args=["-P", "-m", "loaner", "serve", f"--sandbox={self.sandbox}"],
             env={**os.environ, "LOANER_HOME": str(self.home)},
         )
         async with Client(server, client_info=Implementation(name=AGENT, version="1.0")) as client:
@@ -188,7 +189,7 @@ class _Demo:
 
         self._say("·", self.person, "takes every grant back: loaner revoke --my-tokens --yes")
         done = await anyio.run_process(
-            [sys.executable, "-m", "loaner", "revoke", "--my-tokens", "--yes", "--json"],
+            [sys.executable, "-P", "-m", "loaner", "revoke", "--my-tokens", "--yes", "--json"],
             env={**os.environ, "LOANER_HOME": str(self.home), "LOANER_SANDBOX": self.sandbox},
             check=False,
         )

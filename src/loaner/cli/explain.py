@@ -58,7 +58,7 @@ async def _explain(tool: str, pairs: dict[str, str], agent: str) -> dict[str, An
     from loaner.journey import ToolCall
     from loaner.policy import Allowed, Refused
 
-    async with _opened.loaner_for_a_verb() as loaner:
+    async with _opened.loaner_to_look_at() as (loaner, _):
         call = ToolCall(tool, loaner.catalog[tool].from_text(pairs))
         caller = _opened.local_caller(loaner, Agent(agent))
         told = await loaner.journey.explain(call, caller)

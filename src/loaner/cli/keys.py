@@ -68,10 +68,16 @@ def retire(as_json: AsJson = False) -> None:
 
 
 async def _show() -> tuple[bytes, Counter[bytes]]:
+    from loaner.cli._open import opened_store
+    from loaner.keys import key_holder
+    from loaner.settings import load
+    from loaner.store import Sealed
     from loaner.store.rotation import counted
 
-    async with _opened() as (store, _):
-        return store.sealed.key_id(), await store.read(counted)
+    settings = load()
+    with opened_store(settings) as store:
+        found = await store.read(counted)
+        return Sealed(key_holder(settings, look=True)).key_id(), found
 
 
 async def _rotate() -> Rotated:
@@ -106,9 +112,11 @@ async def _opened() -> AsyncIterator[tuple[Store, FileKey | None]]:
     """The store, and the key where it is loaner's own file."""
     from loaner.keys import FileKey, key_holder
     from loaner.settings import load
+    from loaner.settings.home import made
     from loaner.store import open_store
 
     settings = load()
+    made(settings.home)
     holder = key_holder(settings)
     first = holder if isinstance(holder, FileKey) else getattr(holder, "holders", (holder,))[0]
     async with open_store(settings.store_url, holder) as store:

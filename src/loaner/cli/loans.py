@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from loaner.cli._say import say
-
-if TYPE_CHECKING:
-    from loaner.assembly import Loaner
 
 
 def loans(as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False) -> None:
@@ -31,15 +28,12 @@ def loans(as_json: Annotated[bool, typer.Option("--json", help="One JSON object 
 
 
 async def _open_loans() -> list[dict[str, Any]]:
-    from loaner.cli import _opened
-
-    async with _opened.loaner_for_a_verb() as loaner:
-        return await _listed(loaner)
-
-
-async def _listed(loaner: Loaner) -> list[dict[str, Any]]:
+    from loaner.cli._open import opened_store
     from loaner.clock import iso
     from loaner.lending.journal import open_loans
+
+    with opened_store() as store:
+        found = await store.read(open_loans)
 
     return [
         {
@@ -55,5 +49,5 @@ async def _listed(loaner: Loaner) -> list[dict[str, Any]]:
             "attempts": loan.attempts,
             "last_error": loan.last_error,
         }
-        for loan in await loaner.store.read(open_loans)
+        for loan in found
     ]

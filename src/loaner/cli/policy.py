@@ -61,7 +61,9 @@ def run_cases(policy: Folder = None, as_json: AsJson = False) -> int:
 
     read, everything, folder = _read(policy)
     if folder is None:
-        raise UsageError("the built-in rules have no cases.", do="Set policy in loaner.toml, or give --policy FOLDER.")
+        raise UsageError(
+            "the built-in rules have no cases.", do="Set policy in the settings file, or give --policy FOLDER."
+        )
     failed = 0
     for file, case in read_cases(folder):
         wrong = problem(case, read, everything)

@@ -36,8 +36,9 @@ async def _serve(port: int) -> None:
     from loaner import settings
     from loaner.cli import _listening
     from loaner.sandbox.run import PortInUse, serving
+    from loaner.settings.home import made
 
-    home = settings.load().home
+    home = made(settings.load().home)
     try:
         async with serving(port, home) as running:
             print(json.dumps({"base_url": running.base_url, **running.urls}), flush=True)

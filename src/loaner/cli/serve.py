@@ -39,20 +39,23 @@ def serve(
 
     from loaner import settings as reading
 
-    chosen = reading.load(**{key: value for key, value in {"sandbox": sandbox, "task": task}.items() if value})
-    shown = {"toolsets": _names(toolsets), "only": _names(tools), "exclude": _names(exclude_tools)}
-    if read_only:
-        shown["read_only"] = True
-    settings = chosen.model_copy(
-        update={
-            "tools": chosen.tools.model_copy(update={key: value for key, value in shown.items() if value}),
-            "http": chosen.http.model_copy(
-                update={key: value for key, value in {"host": host, "port": port}.items() if value is not None}
-            ),
-        }
+    settings = reading.load(
+        sandbox=sandbox,
+        task=task,
+        http=_said(host=host, port=port),
+        tools=_said(
+            toolsets=_names(toolsets),
+            only=_names(tools),
+            exclude=_names(exclude_tools),
+            read_only=read_only or None,
+        ),
     )
     with contextlib.suppress(KeyboardInterrupt):
         anyio.run(_serve, settings, http)
+
+
+def _said(**flags: Any) -> dict[str, Any]:
+    return {name: value for name, value in flags.items() if value is not None}
 
 
 def _names(listed: str | None) -> Any:
@@ -73,8 +76,9 @@ async def _serve(settings: Settings, http: bool) -> None:
             url = settings.sandbox
             if embedded:
                 from loaner.sandbox.run import serving
+                from loaner.settings.home import made
 
-                running = await stack.enter_async_context(serving(home=settings.home))
+                running = await stack.enter_async_context(serving(home=made(settings.home)))
                 url = running.base_url
             settings, connectors = _sandboxed.on_sandbox(settings, url), _sandboxed.connectors()
             if not embedded:
@@ -120,7 +124,7 @@ async def _over_http(loaner: Loaner) -> None:
     if settings.identity is None:
         raise SettingsInvalid(
             "serving over HTTP needs an identity provider, so that loaner knows who asks.",
-            do="Set [identity] issuer in loaner.toml, or try: loaner serve --http --sandbox",
+            do="Set [identity] issuer in the settings file, or try: loaner serve --http --sandbox",
         )
     listener = _listening.at(settings.http.host, settings.http.port)
     loaner.base_url = (settings.http.public_url or web.local_url(_listening.url(listener), settings)).rstrip("/")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from loaner.cli._say import say
+
+if TYPE_CHECKING:
+    from loaner.settings import Settings
 
 
 def status(as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False) -> None:
@@ -19,6 +22,10 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="One JSON object
         print(json.dumps(told))
         return
     say(f"environment {told['environment']}, {told['tools']} tools, {len(told['servers'])} servers running")
+    files = ", ".join(told["settings"]["files"]) or f"no file (looked for {told['settings']['looked_for']})"
+    say(f"settings from {files}; rules {told['settings']['policy'] or 'built in'}; home {told['settings']['home']}")
+    if told["no_store_at"]:
+        say(f"there is no store yet at {told['no_store_at']}: no server has run with this LOANER_HOME")
     _section("stopped", [_fence(row) for row in told["stopped"]], "nothing")
     _section("connected", [_grant(row) for row in told["grants"]], "nobody has connected an account")
     if told["ending"]:
@@ -61,6 +68,15 @@ def _left(row: dict[str, Any]) -> str:
     return f"{row['provider']:8} {row['account']:16} {row['left']} of {row['limit']} {row['budget']} left{again}"
 
 
+def _settings(settings: Settings) -> dict[str, Any]:
+    return {
+        "files": [str(file) for file in settings.files],
+        "looked_for": str(settings.looked_for),
+        "policy": str(settings.policy_folder) if settings.policy_folder else None,
+        "home": str(settings.home),
+    }
+
+
 async def _status() -> dict[str, Any]:
     from dataclasses import asdict
 
@@ -72,7 +88,7 @@ async def _status() -> dict[str, Any]:
     from loaner.store.tables import consents
     from loaner.store.tables import grants as kept
 
-    async with _opened.loaner_for_a_verb() as loaner:
+    async with _opened.loaner_to_look_at() as (loaner, missing):
         grants = await loaner.grants.everybodys()
         names = {(grant.provider, grant.account_id): grant.account_name for grant in grants}
         ending = select(kept).where(kept.c.state == "revoking").order_by(kept.c.created_at)
@@ -81,6 +97,8 @@ async def _status() -> dict[str, Any]:
         )
         return {
             "environment": loaner.settings.environment,
+            "settings": _settings(loaner.settings),
+            "no_store_at": str(missing) if missing else None,
             "tools": len(loaner.catalog),
             "servers": [asdict(server) for server in _servers.running(loaner.settings.home)],
             "stopped": [

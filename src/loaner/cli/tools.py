@@ -18,10 +18,7 @@ def tools(
     from loaner import settings as reading
     from loaner.assembly import read_catalog
 
-    settings = reading.load()
-    if toolsets:
-        chosen = settings.tools.model_copy(update={"toolsets": tuple(toolsets.split(","))})
-        settings = settings.model_copy(update={"tools": chosen})
+    settings = reading.load(**({"tools": {"toolsets": toolsets.split(",")}} if toolsets else {}))
     catalog = read_catalog(settings)
     for operation in catalog.operations:
         if as_json:

@@ -15,18 +15,17 @@ from loaner.store.sealing import KEY_BYTES, KeyRing, LocalKey
 
 
 class FileKey(KeyRing):
-    """Made at the first start. The file is 0600 or it is refused (ASVS 13.3): raises :class:`SettingsInvalid`."""
+    """Made at the first start, unless only to ``look``. The file is 0600 or it is refused (ASVS 13.3).
 
-    def __init__(self, path: Path) -> None:
+    Raises :class:`SettingsInvalid`.
+    """
+
+    def __init__(self, path: Path, *, look: bool = False) -> None:
         self.path = path
         self._seen: tuple[int, int, int] | None = None
         self._keys: tuple[LocalKey, ...] = ()
-        try:
-            _write_new(path, os.urandom(KEY_BYTES))
-        except FileExistsError:
-            pass
-        except OSError as failure:
-            raise SettingsInvalid(f"the key file {path} cannot be made: {failure.strerror}.") from None
+        if not look and not path.exists():  # where there is a key, nothing is written: the disk may be full
+            _make(path)
         super().__init__(*self._look())
 
     def wrap(self, data_key: bytes, identity: bytes) -> bytes:
@@ -82,6 +81,15 @@ def local_keys(whole: bytes, path: Path) -> tuple[LocalKey, ...]:
     if not whole or len(whole) % KEY_BYTES:
         raise SettingsInvalid(f"{path} must hold keys of exactly {KEY_BYTES} random bytes.")
     return tuple(LocalKey(whole[at : at + KEY_BYTES]) for at in range(0, len(whole), KEY_BYTES))
+
+
+def _make(path: Path) -> None:
+    try:
+        _write_new(path, os.urandom(KEY_BYTES))
+    except FileExistsError:
+        pass  # another process was first, and its key is the one
+    except OSError as failure:
+        raise SettingsInvalid(f"the key file {path} cannot be made: {failure.strerror}.") from None
 
 
 def _write_new(path: Path, content: bytes) -> None:

@@ -16,22 +16,31 @@ from loaner.store.sealing import KEY_BYTES, KeyHolder, KeyRing, LocalKey
 _HEX = re.compile(rf"[0-9a-fA-F]{{{KEY_BYTES * 2}}}")
 
 
-def key_holder(settings: Settings) -> KeyHolder:
-    """The holder of the key that seals, and of those that still open. Raises :class:`SettingsInvalid`."""
-    first = _holder(settings.key, settings) if settings.key else FileKey(settings.home / "key")
-    others = [_holder(reference, settings) for reference in settings.other_keys]
+def key_holder(settings: Settings, *, look: bool = False) -> KeyHolder:
+    """The holder of the key that seals, and of those that still open. Raises :class:`SettingsInvalid`.
+
+    ``look``: for a verb that makes nothing, and so no key either.
+    """
+    first = _holder(settings.key, settings, "key") if settings.key else FileKey(settings.home / "key", look=look)
+    others = [_holder(reference, settings, "other_keys") for reference in settings.other_keys]
     return KeyRing(first, *others) if others else first
 
 
-def _holder(reference: str, settings: Settings) -> KeyHolder:
+def _holder(reference: str, settings: Settings, setting: str) -> KeyHolder:
     kind, _, rest = reference.partition(":")
     if kind == "vault":
-        from loaner.keys.vault import VaultKey  # its client takes longer to import than most verbs take
+        try:
+            from loaner.keys.vault import VaultKey  # its client takes longer to import than most verbs take
+        except ImportError:
+            raise SettingsInvalid(
+                f"{setting}: the key is in Vault, and its client is not installed.",
+                do="Run: pip install 'loaner[vault]'",
+            ) from None
 
         return VaultKey.named(rest, settings.vault)
     if kind == "file":
         return _in_file(Path(rest), reference)
-    return LocalKey(_key_bytes(resolve(reference).reveal(), reference))
+    return LocalKey(_key_bytes(resolve(reference, setting=setting).reveal(), reference))
 
 
 def _in_file(path: Path, reference: str) -> KeyHolder:

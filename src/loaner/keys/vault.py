@@ -95,7 +95,7 @@ class VaultKey:
         return base64.b64decode(str(data["hmac"]).rpartition(":")[2])
 
     def _token(self) -> str:
-        return resolve(self.settings.token).reveal()
+        return resolve(self.settings.token, setting="vault.token").reveal()
 
     def _asked(self, ask: Callable[[Any], Any]) -> Any:
         try:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
+from typing import Annotated
 
 import platformdirs
-from pydantic import Field
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic import AfterValidator, Field, PrivateAttr
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from loaner.settings import urls
+from loaner.settings.anchored import Anchor
+from loaner.settings.paths import absolute
 from loaner.settings.references import KeyReference, Reference, resolve
 from loaner.settings.sections import (
     BudgetSettings,
@@ -23,6 +26,24 @@ from loaner.settings.sections import (
 )
 
 
+def whole_store_url(written: str, setting: str, base: Path | None) -> str:
+    """The store with the whole path of its file, where it is SQLite's or a reference to a file."""
+    if written.startswith("file:"):
+        return f"file:{absolute(written.removeprefix('file:'), setting=setting, base=base)}"
+    scheme, slashes, rest = written.partition(":///")
+    if not slashes or not scheme.startswith("sqlite") or not rest or rest.startswith(":memory:"):
+        return written
+    path, question, options = rest.partition("?")
+    return f"{scheme}:///{absolute(path, setting=setting, base=base)}{question}{options}"
+
+
+StoreUrl = Annotated[str, Anchor(whole_store_url)]
+
+
+def _home() -> Path:
+    return absolute(platformdirs.user_state_dir("loaner"), setting="XDG_STATE_HOME", base=None)
+
+
 class Settings(BaseSettings):
     """All settings of one loaner."""
 
@@ -30,10 +51,10 @@ class Settings(BaseSettings):
         env_prefix="LOANER_", env_nested_delimiter="__", extra="forbid", hide_input_in_errors=True, frozen=True
     )
 
-    home: Path = Field(default_factory=lambda: Path(platformdirs.user_state_dir("loaner")))
+    home: Path = Field(default_factory=_home)
     """Where the store, the key and the run files live."""
     environment: str = "development"
-    store: str | None = None
+    store: StoreUrl | None = None
     """A database URL, or a reference to one that has a password in it; ``sqlite`` under ``home`` when not set."""
     key: KeyReference | None = None
     """The sealing key; a 0600 file under ``home`` when not set."""
@@ -52,46 +73,58 @@ class Settings(BaseSettings):
     """The key that signs checkpoints of the records, to be shared by servers over one store; a file under ``home``
     when not set."""
     budget: BudgetSettings = BudgetSettings()
-    hosts: dict[str, dict[str, str]] = Field(default_factory=dict)
-    """Other base URLs for a provider's hosts: a GitHub Enterprise Server, or the sandbox."""
+    hosts: dict[str, dict[str, Annotated[str, AfterValidator(urls.private_base_url)]]] = Field(default_factory=dict)
+    """Other base URLs for all hosts of a provider: a GitHub Enterprise Server."""
     connectors: dict[str, ConnectorSettings] = Field(default_factory=dict)
     task: Path | None = None
     """A task (TOML) that a person has to agree to before anything else is done; see ``loaner_propose_task``."""
     policy: Path | None = None
-    """A folder of ``*.cedar`` rules, in place of the built-in ones; ``policy/`` beside ``loaner.toml`` when not set."""
+    """A folder of ``*.cedar`` rules in place of the built-in ones; ``policy/`` beside the settings file if not set."""
     extra_connectors: Path | None = None
     """A folder of further connector files, beside the shipped ones."""
+
+    _file: Path | None = PrivateAttr(None)
+    _read: bool = PrivateAttr(False)
 
     @classmethod
     def settings_customise_sources(
         cls,
-        settings_cls: type[BaseSettings],
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - a value: it is `load` that reads
         init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - a .env file is not one of our sources
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - nor is a secrets folder
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return (init_settings, env_settings, *(TomlConfigSettingsSource(settings_cls, file) for file in config_files()))
+        return (init_settings,)
+
+    def came_from(self, file: Path, *, read: bool) -> None:
+        """Keep which file of the operator's own was looked for, and whether it was there."""
+        self._file, self._read = file, read
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The settings files that were read."""
+        return (self._file,) if self._file and self._read else ()
+
+    @property
+    def looked_for(self) -> Path | None:
+        """The file that would be read, also where it is not there."""
+        return self._file
 
     @property
     def store_url(self) -> str:
         if self.store and self.store.startswith(("env:", "file:", "keyring:")):
-            return resolve(self.store).reveal()
+            return whole_store_url(resolve(self.store, setting="store").reveal(), f"store ({self.store})", None)
         return self.store or f"sqlite:///{self.home / 'loaner.db'}"
 
     @property
     def public_url(self) -> str:
-        return (self.http.public_url or f"http://{self.http.host}:{self.http.port}").rstrip("/")
+        return self.http.public_url or f"http://{urls.in_url(self.http.host)}:{self.http.port}"
 
     @property
     def policy_folder(self) -> Path | None:
-        """Where the rules are; ``None`` for the built-in ones."""
-        beside = (file.parent / "policy" for file in config_files() if file.is_file())
-        return self.policy or next((folder for folder in beside if folder.is_dir()), None)
-
-
-def config_files() -> list[Path]:
-    """The files that are read, the stronger first. ``LOANER_CONFIG`` names one in place of both."""
-    if named := os.environ.get("LOANER_CONFIG"):
-        return [Path(named)]
-    return [Path("loaner.toml"), Path(platformdirs.user_config_dir("loaner")) / "config.toml"]
+        """Where the rules are: as set, or beside the operator's own file; ``None`` for the built-in ones."""
+        if self.policy or self._file is None:
+            return self.policy
+        beside = self._file.parent / "policy"
+        return beside if beside.is_dir() else None

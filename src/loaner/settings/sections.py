@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated, Literal
-from urllib.parse import urlsplit
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from loaner.errors import SettingsInvalid
+from loaner.settings import urls
 from loaner.settings.references import Reference
 
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_OUT_LOUD = ". Whoever may read all that travels can set http.dangerously_plain_http = true"
+Issuer = Annotated[str, AfterValidator(urls.issuer)]
 
 
 class _Section(BaseModel):
@@ -34,7 +44,7 @@ class ConnectorSettings(_Section):
 class IdentitySettings(_Section):
     """The OIDC issuer whose access tokens the HTTP door accepts and where people sign in."""
 
-    issuer: str
+    issuer: Issuer
     audience: str | None = None
     """The ``aud`` a token must carry exactly; the public URL of ``/mcp`` when not set."""
     client_id: str = "loaner-web"
@@ -50,7 +60,7 @@ class IdentitySettings(_Section):
 class WorkloadSettings(_Section):
     """A job that proves itself by its own OIDC token, and what it is here."""
 
-    issuer: str
+    issuer: Issuer
     audience: str
     """The one ``aud`` of its tokens."""
     claims: dict[str, str] = Field(min_length=1)
@@ -80,17 +90,50 @@ class TaskIssuerSettings(_Section):
     """It speaks for the person: what it signs is agreed to, and nobody is asked."""
     algorithms: tuple[Literal["RS256", "PS256", "ES256", "EdDSA"], ...] = ("RS256", "ES256", "EdDSA")
 
+    @model_validator(mode="after")
+    def _keys_come_safely(self) -> Self:
+        """Where its key is given, the issuer is only a name, and nothing is fetched from it."""
+        if self.public_key is None:
+            try:
+                urls.issuer(self.issuer)
+            except ValueError as wrong:
+                raise ValueError(f"issuer {wrong}; or give its public_key") from None
+        return self
+
 
 class HttpSettings(_Section):
-    host: str = "127.0.0.1"
+    dangerously_plain_http: bool = False
+    """Serve other machines over http: whoever is on the way reads access tokens and sessions, and uses them."""
+    host: Annotated[str, AfterValidator(urls.bindable)] = "127.0.0.1"
+    """What to listen on. Anything but loopback needs an https ``public_url``."""
     port: int = Field(default=8787, ge=0, le=65535)
-    public_url: str | None = None
-    """How people and agents reach it, when not ``http://host:port``."""
-    allowed_hosts: tuple[str, ...] = ()
-    allowed_origins: tuple[str, ...] = ()
+    public_url: Annotated[str, AfterValidator(urls.origin)] | None = Field(default=None, validate_default=True)
+    """How people and agents reach it, when not ``http://host:port``: https, except on loopback."""
+    allowed_hosts: tuple[Annotated[str, AfterValidator(urls.authority)], ...] = ()
+    allowed_origins: tuple[Annotated[str, AfterValidator(urls.foreign_origin)], ...] = ()
     stateless: bool = False
     """No sessions, so that any of several servers behind a balancer answers any request of the earlier era too.
     Consent is then asked for in words only, since no server may ask a client of that era anything."""
+
+    @field_validator("public_url")
+    @classmethod
+    def _not_in_the_clear(cls, public_url: str | None, others: ValidationInfo) -> str | None:
+        host, plain = others.data.get("host"), others.data.get("dangerously_plain_http")
+        if host is None or plain is None:
+            return public_url  # what is wrong with those is told already
+        if public_url is None and urls.is_wildcard(host):
+            raise ValueError(
+                f"must say how people and agents reach loaner (https://…), since http.host is {host}: "
+                "that is only an address to listen on"
+            )
+        if not plain and not urls.is_loopback(host) and not (public_url or "").startswith("https:"):
+            raise ValueError(
+                f"must begin with https://, since http.host ({host}) can be reached from other machines: put a proxy "
+                f"with TLS before it{_OUT_LOUD}"
+            )
+        if public_url and not plain and not urls.is_private(public_url):
+            raise ValueError(f"must begin with https:// (http only on loopback){_OUT_LOUD}")
+        return public_url
 
 
 class ToolSettings(_Section):
@@ -141,7 +184,9 @@ class VaultSettings(_Section):
     def url(self) -> str:
         """Raises :class:`SettingsInvalid` where the token would travel in the clear."""
         address = self.address or os.environ.get("VAULT_ADDR") or ""
-        parts = urlsplit(address)
-        if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
-            raise SettingsInvalid("Vault's address must be an https:// URL.", do="Set VAULT_ADDR or vault.address.")
-        return address.rstrip("/")
+        try:
+            return urls.private_base_url(address)
+        except ValueError as wrong:
+            raise SettingsInvalid(
+                f"Vault's address {wrong}.", do="Set vault.address or VAULT_ADDR to its https:// URL."
+            ) from None

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import stat
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
 
 from loaner.errors import SettingsInvalid, StoreUnusable
 
@@ -123,6 +125,14 @@ def _driver() -> ModuleType:
     return newer  # type: ignore[no-any-return]
 
 
+def sqlite_through(connect: Callable[[ModuleType], Any]) -> Engine:
+    """SQLite by connections that the caller makes anew for each look."""
+    driver = _driver()
+    return create_engine(
+        "sqlite://", creator=lambda: connect(driver), module=driver, poolclass=NullPool, hide_parameters=True
+    )
+
+
 def _sqlite(url: URL) -> Engine:
     if not url.database or url.database == ":memory:":
         raise SettingsInvalid("a store in memory forgets what has to be given back.", do="Use sqlite:///path")
@@ -173,16 +183,19 @@ def _journal(driver: ModuleType, cursor: Any, wanted: str) -> str:
     raise AssertionError  # the last turn answers or raises
 
 
+def refuse_read_by_others(file: Path) -> None:
+    """Raises :class:`SettingsInvalid`."""
+    mode = stat.S_IMODE(file.stat().st_mode)
+    if mode & 0o077:
+        raise SettingsInvalid(f"{file} can be read by others (mode {mode:04o}).", do=f"Run: chmod 600 {file}")
+
+
 def _private(file: Path) -> None:
     """Only its owner may read who called what. SQLite gives its journals the mode of the file."""
     try:
         os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     except FileExistsError:
-        mode = stat.S_IMODE(file.stat().st_mode)
-        if mode & 0o077:
-            raise SettingsInvalid(
-                f"{file} can be read by others (mode {mode:04o}).", do=f"Run: chmod 600 {file}"
-            ) from None
+        refuse_read_by_others(file)
     except OSError as failure:
         raise StoreUnusable(
             "loaner's store cannot be opened.",

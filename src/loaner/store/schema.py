@@ -31,6 +31,16 @@ def bring_up_to_date(engine: Engine) -> None:
             command.upgrade(config, "head")
 
 
+def must_be_newest(connection: Connection) -> None:
+    """For who only looks, and so migrates nothing. Raises :class:`StoreUnusable`."""
+    if not _is_newest(connection):
+        raise StoreUnusable(
+            f"the store is of an earlier loaner (its tables are of revision {current(connection)}, not {HEAD}), and "
+            "a verb that only looks changes nothing.",
+            do="Start the server once: it brings the store up to date.",
+        )
+
+
 def current(connection: Connection) -> str | None:
     """The revision of this store; ``None`` for an empty one."""
     if not inspect(connection).has_table("alembic_version"):

@@ -1,0 +1,122 @@
+"""Where settings come from: flags, then ``LOANER_*``, then one file of the operator's own, then defaults.
+
+That file is the one that ``--config`` or ``LOANER_CONFIG`` names, else the user's own. Never one that happens to lie in
+the working directory: a host starts a stdio server in whatever project is open, and whoever wrote that project would
+configure loaner. What a project may say is in ``project``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import tomllib
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+from pydantic_settings import EnvSettingsSource
+from pydantic_settings.exceptions import SettingsError
+
+from loaner.errors import SettingsInvalid
+from loaner.settings.anchored import Loc, Source
+from loaner.settings.model import Settings
+from loaner.settings.paths import absolute
+
+NAMED_BY = "LOANER_CONFIG"
+"""The variable that names the settings file; ``--config`` sets it for one run and what that starts."""
+
+
+def settings_file() -> Path:
+    """The one file that may say everything, whether it exists or not. Raises :class:`SettingsInvalid`."""
+    named = os.environ.get(NAMED_BY)
+    if named is None:
+        folder = absolute(platformdirs.user_config_dir("loaner"), setting="XDG_CONFIG_HOME", base=None)
+        return folder / "config.toml"
+    file = absolute(named, setting=NAMED_BY, base=None)
+    if not file.is_file():
+        raise SettingsInvalid("--config or LOANER_CONFIG names a file that does not exist.", do=f"Looked for: {file}")
+    return file
+
+
+def in_file(file: Path) -> Source:
+    """What the operator's file says. Raises :class:`SettingsInvalid`, with the file's name."""
+    return Source(_read(file), base=file.parent, named=lambda loc: f"{'.'.join(loc)} in {file}")
+
+
+def in_environment() -> Source:
+    """What ``LOANER_*`` variables say. They outlive the folder in which they were set, so no path is relative to it."""
+    try:
+        values = EnvSettingsSource(Settings)()
+    except SettingsError as failure:
+        raise SettingsInvalid(
+            f"{_no_json(str(failure))} cannot be read as JSON.",
+            do='Write a list as ["one", "two"] and a table as JSON, or use the settings file.',
+        ) from None
+    return Source(values, base=None, named=_variable)
+
+
+def in_flags(flags: Mapping[str, Any]) -> Source:
+    """What was typed. A path is relative to the folder in which it was."""
+    with suppress(FileNotFoundError):  # the folder is gone; only a relative path would need it
+        return Source(flags, base=Path.cwd(), named=lambda loc: "--" + loc[-1].replace("_", "-"))
+    return Source(flags, base=None, named=lambda loc: "--" + loc[-1].replace("_", "-"))
+
+
+def merged(weaker: Mapping[str, Any], stronger: Mapping[str, Any]) -> dict[str, Any]:
+    """Both, table by table; where both say something, the stronger."""
+    both = dict(weaker)
+    for key, value in stronger.items():
+        below = both.get(key)
+        both[key] = merged(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+    return both
+
+
+def parsed(content: bytes, file: Path) -> dict[str, Any]:
+    """A settings file's content. Raises :class:`SettingsInvalid`."""
+    try:
+        return tomllib.loads(content.decode())
+    except tomllib.TOMLDecodeError as failure:
+        raise SettingsInvalid(f"{file} cannot be read: it is not TOML: {failure}") from None
+    except UnicodeDecodeError:
+        raise SettingsInvalid(f"{file} cannot be read: it is not text in UTF-8.") from None
+
+
+def refuse_written_by_others(file: Path, mode: int) -> None:
+    """Whoever may write a settings file says everything. Raises :class:`SettingsInvalid`."""
+    if os.name == "posix" and mode & stat.S_IWOTH:
+        raise SettingsInvalid(
+            f"{file} can be written by everybody (mode {stat.S_IMODE(mode):04o}).",
+            do=f"Look at what it says, then: chmod o-w {file}",
+        )
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        with file.open("rb") as opened:
+            refuse_written_by_others(file, os.fstat(opened.fileno()).st_mode)
+            content = opened.read()
+    except OSError as failure:
+        raise SettingsInvalid(f"{file} cannot be read: {failure.strerror}.") from None
+    return parsed(content, file)
+
+
+def _no_json(failure: str) -> str:
+    """The variables that a failure may be about; its text names only the table."""
+    table = next((name for name in Settings.model_fields if f'"{name}"' in failure), "")
+    ours = [name for name in os.environ if name.upper().split("__")[0] == f"LOANER_{table.upper()}"]
+    return " or ".join(name for name in ours if not _is_json(os.environ[name])) or "A LOANER_ variable"
+
+
+def _is_json(written: str) -> bool:
+    try:
+        json.loads(written)
+    except ValueError:
+        return False
+    return True
+
+
+def _variable(loc: Loc) -> str:
+    return "LOANER_" + "__".join(loc).upper()
