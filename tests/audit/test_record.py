@@ -37,7 +37,7 @@ OPEN = {
     ),
     *("tool", "effect"),
     *("provider", "connector", "needed_permissions", "granted_permissions", "excess_permissions"),
-    *("decision", "rule", "reason", "policy_version", "grant_id", "approval_id", "proven_by"),
+    *("decision", "rule", "reason", "policy_version", "grant_id", "approval_id", "proven_by", "whole_text_opened"),
     *("loan_id", "loan_style", "rung", "minted_at", "expires_at", "lived_ms"),
     *("returned_how", "returned_at", "returned_confirmed", "request", "used", "status", "answered_at"),
     *("outcome", "code"),

@@ -27,7 +27,7 @@ async def test_what_was_granted_in_development_is_not_there_in_production(local:
 
 @pytest.mark.parametrize("who", [THERE, caller(agent="another")])
 def test_a_connector_serves_only_the_environments_and_agents_that_it_is_attached_to(who: object) -> None:
-    attached = [replace(one, environments=("development",), agents=("claude-code",)) for one in CONNECTORS]
+    attached = [replace(one, environments=("development",), agents=("reported:claude-code",)) for one in CONNECTORS]
     assert Connectors(attached).choose("slack", HERE).name == "slack-dev"
     with pytest.raises(PolicyDenied, match="connector-attached"):
         Connectors(attached).choose("slack", who)  # type: ignore[arg-type]

@@ -25,6 +25,7 @@ def plain(text: str, longest: int = LONGEST) -> str:
     Saying it twice changes nothing, so a draft can be journalled and read back any number of times.
     """
     if len(text) > longest * 16:
-        text = text[: longest * 16]  # bounds the work; what is cut here would be cut below
+        text = text[: longest * 8] + text[-longest * 8 :]  # bounds the work; what is cut here would be cut below
     shown = marked(_KEY.sub(lambda found: f"[key {fingerprint(found[0])[:8]}]", text))
-    return shown if len(shown) <= longest else shown[: longest - 1] + "…"
+    end = longest // 3  # what matters may stand at either end
+    return shown if len(shown) <= longest else f"{shown[: longest - end - 1]}…{shown[-end:]}"

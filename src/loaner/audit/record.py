@@ -154,6 +154,8 @@ class Draft:
     grant_id: Open[str | None] = None
     approval_id: Open[str | None] = None
     proven_by: Open[str | None] = None
+    whole_text_opened: Open[bool | None] = None
+    """In a record of a yes: whether each text that its page could not show whole was opened before."""
     loan_id: Open[str | None] = None
     loan_style: Open[str | None] = None
     rung: Open[str | None] = None

@@ -14,7 +14,7 @@ from loaner.caller import Caller, Subject
 from loaner.catalog import BoundCall, Catalog
 from loaner.clock import Now
 from loaner.connectors import Connectors
-from loaner.consent import approvals, asking, codes, pending, tasks, turns
+from loaner.consent import approvals, asking, codes, pending, tasks, texts, turns
 from loaner.consent.approvals import Call
 from loaner.consent.calls import call_for, call_of
 from loaner.consent.connecting import Connecting
@@ -186,6 +186,14 @@ class Consents:
             return None
         await self._advanced(handle)
         return await self.store.read(lambda c: pending.get(c, handle))
+
+    async def opened(self, asked: Pending) -> set[int]:
+        """Which of its texts this person has opened whole."""
+        return await self.store.read(lambda c: texts.opened(c, asked.handle))
+
+    async def note_opened(self, asked: Pending, place: int) -> None:
+        at = self.now()
+        await self.store.write(lambda c: texts.note_opened(c, asked.handle, place, at))
 
     async def by_code(self, code: str, subject: Subject) -> Pending | None:
         at = self.now()

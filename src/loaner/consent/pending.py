@@ -22,7 +22,7 @@ from loaner.caller import Agent, Caller, Subject
 from loaner.consent import codes
 from loaner.fences import Party
 from loaner.store import Sealed, tags
-from loaner.store.tables import consents
+from loaner.store.tables import consents, openings
 
 State = Literal["pending", "linking", "approved", "denied", "expired", "failed"]
 Remember = Literal["once", "hour"]
@@ -233,6 +233,7 @@ def sweep(connection: Connection, at: datetime) -> int:
     ended = {"state": "expired", "decided_at": at, "sealed": None, "state_hash": None}
     closed = tags.change(connection, consents, overdue, **ended)
     connection.execute(delete(consents).where(consents.c.expires_at < at - KEPT_FOR))
+    connection.execute(delete(openings).where(openings.c.at < at - KEPT_FOR))
     return closed
 
 

@@ -21,6 +21,7 @@ from loaner.consent.exchange import ExchangeFailed
 from loaner.consent.grants import DifferentAccount, Grants
 from loaner.consent.pending import Pending, Remember
 from loaner.consent.tasks import Holder
+from loaner.consent.texts import all_opened
 from loaner.consent.waiting import Bell
 from loaner.errors import StoreUnusable
 from loaner.failpoints import reached
@@ -223,6 +224,7 @@ class Settling:
             "resource": asked.shown.get("resource"),
             "arguments_digest": asked.digest,
         }
+        whole = all_opened(connection, asked) if kind == "approval_given" else None
         self.note(
             connection,
             kind,
@@ -235,6 +237,7 @@ class Settling:
             policy_version=asked.policy_version,
             proven_by=proven_by,
             outcome="ok",
+            whole_text_opened=whole,
             **{name: value for name, value in known.items() if value},
             **said,
         )

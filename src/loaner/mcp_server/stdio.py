@@ -56,4 +56,6 @@ def _shown(text: str, what: str) -> str:
         )
     if what == "name" and is_reserved(text.strip()):
         raise InvalidArguments("this client calls itself loaner, which is us.", do="Give it a name of its own.")
+    if what == "name" and len(text) > _MAX_NAME:  # cut, two names would be one
+        raise InvalidArguments(f"the name in this client's clientInfo is longer than {_MAX_NAME} characters.")
     return text[:_MAX_NAME].strip()

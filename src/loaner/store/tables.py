@@ -150,6 +150,14 @@ consents = Table(
     Index("consents_state", "state_hash"),
 )
 
+openings = Table(
+    "openings",  # long texts that a person opened whole before answering
+    metadata,
+    Column("handle", String(64), primary_key=True),
+    Column("place", Integer, primary_key=True),
+    Column("at", Moment, nullable=False),
+)
+
 pauses = Table(
     "pauses",
     metadata,

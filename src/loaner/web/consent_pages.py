@@ -7,12 +7,14 @@ from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
 
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from loaner.characters import marked
 from loaner.consent import Pending, codes
 from loaner.consent.pending import Remember
 from loaner.consent.settling import HOUR_USES
+from loaner.consent.texts import texts_of
 from loaner.errors import PolicyDenied
 from loaner.web import pages, throttle, words
 from loaner.web.guard import Guard, Refused, Visit, form_targets
@@ -32,6 +34,7 @@ class ConsentPages:
             guard.page("/device", self.take_code, method="POST"),
             guard.page("/consent/{handle}", self.show),
             guard.page("/consent/{handle}", self.decide, method="POST"),
+            guard.page("/consent/{handle}/whole/{place}", self.whole),
             guard.page("/callback/{provider}", self.back),
         ]
 
@@ -59,6 +62,16 @@ class ConsentPages:
         if asked is not None and "task" in asked.shown:
             return pages.see_other(f"/task/{asked.handle}")
         return nobody() if asked is None else await self._page(visit, asked)
+
+    async def whole(self, visit: Visit) -> Response:
+        """One text of a question, whole, as plain text. That it was opened is noted, for the record of the answer."""
+        asked, place = await self._question(visit), visit.path["place"]
+        found = {str(text.place): text for text in texts_of(asked)}.get(place) if asked else None
+        if asked is None or found is None:
+            return nobody()
+        if "prefetch" not in visit.request.headers.get("sec-purpose", ""):  # a browser that looks ahead reads nothing
+            await self.site.consents.note_opened(asked, found.place)
+        return PlainTextResponse(marked(found.value, prose=True))
 
     async def decide(self, visit: Visit) -> Response:
         asked = await self._question(visit)
@@ -111,6 +124,8 @@ class ConsentPages:
             title=words.title(asked),
             code=self.site.consents.code_of(asked),
             provider_code=self.site.consents.provider_code_of(asked) if state == "provider" else None,
+            texts=texts_of(asked),
+            opened=await self.site.consents.opened(asked),
             lines=words.limits(asked, provider),
             wider=words.wider(asked),
             most=HOUR_USES,

@@ -14,9 +14,6 @@ from loaner.characters import marked, pieces
 from loaner.consent.codes import ALPHABET
 from loaner.web import words
 
-LONGEST = 20_000
-"""Characters of a single value that stand on the question's own page; the whole is one link away."""
-
 
 class Page(HTMLResponse):
     """A rendered page. ``form_action`` lists where its forms may lead."""
@@ -32,24 +29,8 @@ def seen(text: object) -> Markup:
 
 
 def written(text: object) -> Markup:
-    """A text that is written somewhere, with its line breaks; of a long one its beginning and its end."""
-    given = str(text)
-    begin, left_out, end = excerpt(given)
-    parts = [_spans(begin, prose=True)]
-    if left_out:
-        parts += [
-            Markup('<span class="hidden-char">{} more characters</span>').format(left_out),
-            _spans(end, prose=True),
-        ]
-    return Markup("<bdi>{}</bdi>").format(Markup("").join(parts))
-
-
-def excerpt(text: str) -> tuple[str, int, str]:
-    """The beginning, how many characters are left out, and the end."""
-    if len(text) <= LONGEST:
-        return text, 0, ""
-    half = LONGEST // 2
-    return text[:half], len(text) - 2 * half, text[-half:]
+    """A text that is written somewhere, with its line breaks."""
+    return Markup("<bdi>{}</bdi>").format(_spans(str(text), prose=True))
 
 
 def _spans(text: str, *, prose: bool = False) -> Markup:

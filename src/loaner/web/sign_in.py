@@ -20,7 +20,7 @@ from loaner.web.sessions import Session, Sessions, clear_cookie, set_cookie
 from loaner.web.site import Site
 
 log = structlog.get_logger(__name__)
-_OURS = re.compile(r"/(?:activity|device|passkeys|(?:consent|task)/[A-Za-z0-9_-]{1,64})?")
+_OURS = re.compile(r"/(?:activity|device|passkeys|(?:consent|task)/[A-Za-z0-9_-]{1,64}(?:/whole/[0-9]{1,3})?)?")
 """Where signing in may lead back to: pages of ours, and only those (no open redirect)."""
 
 

@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from loaner.consent import Pending
 from loaner.consent.envelope import ANYTHING, Envelope
+from loaner.consent.texts import texts_of
 from loaner.web import pages, words
 from loaner.web.consent_pages import nobody, said_no, who
 from loaner.web.guard import Guard, Refused, Visit
@@ -80,6 +81,8 @@ class TaskPages:
             title=words.title(asked),
             code=self.site.consents.code_of(asked),
             envelope=envelope,
+            texts={text.label: text for text in texts_of(asked)},
+            opened=await self.site.consents.opened(asked),
             anything=ANYTHING,
             running=running[0] if running else None,
             now=now,

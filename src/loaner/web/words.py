@@ -38,7 +38,7 @@ class Line:
 def agent_name(asked: Pending) -> str:
     """The name to read in a sentence."""
     name = asked.asked_by.name
-    short = name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"
+    short = name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 21]}…{name[-20:]}"
     return _NAMES.get(name, short or "An unnamed agent")
 
 
