@@ -87,9 +87,14 @@ def _everything(settings: Settings) -> Catalog:
 
 def _shown(everything: Catalog, settings: Settings) -> Catalog:
     tools = settings.tools
-    return everything.selected(
+    shown = everything.selected(
         toolsets=tools.toolsets, tools=tools.only, exclude=tools.exclude, read_only=tools.read_only
     )
+    if settings.project is None:
+        return shown
+    says = settings.project.says
+    toolsets = says.toolsets or (() if says.tools else ("all",))
+    return shown.within(everything.selected(toolsets=toolsets, tools=says.tools))
 
 
 @asynccontextmanager
@@ -111,7 +116,7 @@ async def open_loaner(
     everything = _everything(settings)
     catalog = _shown(everything, settings)
     # Read before the store is opened: a policy that cannot be ruled by leaves nothing running.
-    host_task = _host_task(settings)
+    task = host_task(settings)
     policy = read_policy(settings.policy_folder, everything.operations, read_only=settings.tools.read_only)
     for one in policy.warnings if serving else ():
         log.warning("a rule can never match", where=one.where, rule=one.rule, problem=one.problem)
@@ -127,7 +132,7 @@ async def open_loaner(
         ) as task_tokens,
         anyio.create_task_group() as background,
     ):
-        loaner = _assemble(settings, opened, transport, catalog, connectors, policy, host_task, task_tokens, now)
+        loaner = _assemble(settings, opened, transport, catalog, connectors, policy, task, task_tokens, now)
         if serving:
             await background.start(loaner.returns.run)
             await background.start(loaner.stopper.run)
@@ -153,15 +158,19 @@ async def _store(settings: Settings) -> AsyncIterator[Store]:
         yield store
 
 
-def _host_task(settings: Settings) -> Proposal | None:
-    if settings.task is None:
+def host_task(settings: Settings) -> Proposal | None:
+    """The task that is demanded: the operator's, else that of the project. A project replaces none."""
+    project = settings.project
+    task = settings.task or (project.file.parent / project.says.task if project and project.says.task else None)
+    if task is None:
         return None
     try:
-        return Proposal.of(tomllib.loads(settings.task.read_text(encoding="utf-8")))
+        content = settings.task.read_bytes() if settings.task else project.task if project else None
+        return Proposal.of(tomllib.loads((content or b"").decode()))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as failure:
-        raise SettingsInvalid(f"the task {settings.task} cannot be read: {type(failure).__name__}.") from None
+        raise SettingsInvalid(f"the task {task} cannot be read: {type(failure).__name__}.") from None
     except InvalidArguments as failure:
-        raise SettingsInvalid(f"the task {settings.task} is none: {failure.cause}") from None
+        raise SettingsInvalid(f"the task {task} is invalid: {failure.cause}") from None
 
 
 def _assemble(

@@ -79,9 +79,10 @@ class Terminal:
 class Process:
     """``loaner …`` as a process of its own."""
 
-    def __init__(self, arguments: tuple[str, ...], environment: dict[str, str]) -> None:
+    def __init__(self, arguments: tuple[str, ...], environment: dict[str, str], *, cwd: Path | None = None) -> None:
         self._running = subprocess.Popen(
-            [sys.executable, "-W", "error::ResourceWarning", "-m", "loaner", *arguments],
+            [sys.executable, "-P", "-W", "error::ResourceWarning", "-m", "loaner", *arguments],
+            cwd=cwd,
             env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

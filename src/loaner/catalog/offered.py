@@ -78,6 +78,12 @@ class Catalog:
             self.names,
         )
 
+    def within(self, others: Catalog) -> Catalog:
+        """Those of these tools that are among ``others`` too."""
+        return Catalog(
+            self.providers, (operation for operation in self._operations.values() if operation.tool in others)
+        )
+
     @property
     def toolsets(self) -> list[str]:
         """Every name that chooses several tools."""

@@ -27,6 +27,7 @@ from loaner.cli import (
     serve,
     status,
     tools,
+    trust,
 )
 from loaner.cli._say import say
 from loaner.errors import Exit, LoanerError, UsageError
@@ -45,6 +46,7 @@ app.command("explain")(explain.explain)
 app.command("tools")(tools.tools)
 app.command("scopes")(scopes.scopes)
 app.command("status")(status.status)
+app.command("trust")(trust.trust)
 app.command("loans")(loans.loans)
 app.command("revoke")(revoke.revoke)
 app.command("resume")(resume.resume)

@@ -11,7 +11,7 @@ from loaner import connectors as registered
 from loaner.assembly import Loaner, open_loaner
 from loaner.caller import Agent, Caller, local_subject
 from loaner.cli import _sandboxed, _servers
-from loaner.settings import Settings, load
+from loaner.settings import Settings, load, with_project
 from loaner.store.looking import NoStore, looked_at, nothing_yet
 
 
@@ -37,6 +37,7 @@ async def loaner_for_a_verb() -> AsyncIterator[Loaner]:
 async def loaner_to_look_at() -> AsyncIterator[tuple[Loaner, Path | None]]:
     """One that writes nothing and needs no secret; and where its store would be, if there is none yet."""
     settings, sandboxed = settings_for_a_verb()
+    settings = with_project(settings)
     connectors = _sandboxed.connectors() if sandboxed else registered.without_secrets(settings.connectors)
     missing = None
     async with AsyncExitStack() as stack:

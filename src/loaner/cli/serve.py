@@ -51,7 +51,7 @@ def serve(
         ),
     )
     with contextlib.suppress(KeyboardInterrupt):
-        anyio.run(_serve, settings, http)
+        anyio.run(_serve, reading.with_project(settings), http)
 
 
 def _said(**flags: Any) -> dict[str, Any]:

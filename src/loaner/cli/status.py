@@ -24,6 +24,8 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="One JSON object
     say(f"environment {told['environment']}, {told['tools']} tools, {len(told['servers'])} servers running")
     files = ", ".join(told["settings"]["files"]) or f"no file (looked for {told['settings']['looked_for']})"
     say(f"settings from {files}; rules {told['settings']['policy'] or 'built in'}; home {told['settings']['home']}")
+    if told["settings"]["project"]:
+        say(f"narrowed by the project's {told['settings']['project']}, which is trusted")
     if told["no_store_at"]:
         say(f"there is no store yet at {told['no_store_at']}: no server has run with this LOANER_HOME")
     _section("stopped", [_fence(row) for row in told["stopped"]], "nothing")
@@ -74,6 +76,7 @@ def _settings(settings: Settings) -> dict[str, Any]:
         "looked_for": str(settings.looked_for),
         "policy": str(settings.policy_folder) if settings.policy_folder else None,
         "home": str(settings.home),
+        "project": str(settings.project.file) if settings.project else None,
     }
 
 

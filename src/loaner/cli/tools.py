@@ -18,8 +18,8 @@ def tools(
     from loaner import settings as reading
     from loaner.assembly import read_catalog
 
-    settings = reading.load(**({"tools": {"toolsets": toolsets.split(",")}} if toolsets else {}))
-    catalog = read_catalog(settings)
+    chosen = {"tools": {"toolsets": toolsets.split(",")}} if toolsets else {}
+    catalog = read_catalog(reading.with_project(reading.load(**chosen)))
     for operation in catalog.operations:
         if as_json:
             row = {"tool": operation.tool, "effect": operation.effect, "toolset": operation.toolset}

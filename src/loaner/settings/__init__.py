@@ -1,7 +1,7 @@
 """What the operator decided. Each table is in ``sections``; where the values come from is in ``loading``."""
 
 from loaner.settings.connector import Connector
-from loaner.settings.loading import load
+from loaner.settings.loading import load, with_project
 from loaner.settings.model import Settings
 from loaner.settings.references import resolve
 from loaner.settings.sections import (
@@ -30,4 +30,5 @@ __all__ = [
     "WorkloadSettings",
     "load",
     "resolve",
+    "with_project",
 ]

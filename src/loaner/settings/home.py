@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import stat
-import sys
 from pathlib import Path
 
 from loaner.errors import SettingsInvalid
+from loaner.settings.notes import note
 
 
 def look_at(home: Path) -> None:
@@ -42,7 +42,7 @@ def made(home: Path) -> Path:
         mode = stat.S_IMODE(home.stat().st_mode)
         if os.name == "posix" and mode & 0o077:
             home.chmod(mode & ~0o077)
-            sys.stderr.write(f"loaner: {home} was open to others (mode {mode:04o}); it is closed now.\n")
+            note(f"{home} was open to others (mode {mode:04o}); it is closed now.")
     except OSError as failure:
         raise SettingsInvalid(
             f"the folder {home} cannot be used: {failure.strerror}.", do="Set LOANER_HOME to one that can."

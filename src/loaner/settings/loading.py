@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from loaner.errors import SettingsInvalid
 from loaner.settings import home, sources
 from loaner.settings.model import Settings
+from loaner.settings.project import trusted_here
 from loaner.settings.told import problem_told, refuse_unknown_variables
 
 
@@ -31,3 +32,12 @@ def load(**flags: Any) -> Settings:
     settings.came_from(file, read=read)
     home.look_at(settings.home)
     return settings
+
+
+def with_project(settings: Settings) -> Settings:
+    """The same, narrowed by the ``loaner.toml`` of the working directory, if a person has trusted it.
+
+    For the verbs that serve or show tools; raises :class:`SettingsInvalid`.
+    """
+    project = trusted_here(settings.home, next(iter(settings.files), None))
+    return settings.narrowed(project) if project else settings

@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from loaner.settings import urls
 from loaner.settings.anchored import Anchor
 from loaner.settings.paths import absolute
+from loaner.settings.project import Project
 from loaner.settings.references import KeyReference, Reference, resolve
 from loaner.settings.sections import (
     BudgetSettings,
@@ -85,6 +86,7 @@ class Settings(BaseSettings):
 
     _file: Path | None = PrivateAttr(None)
     _read: bool = PrivateAttr(False)
+    _project: Project | None = PrivateAttr(None)
 
     @classmethod
     def settings_customise_sources(
@@ -100,6 +102,23 @@ class Settings(BaseSettings):
     def came_from(self, file: Path, *, read: bool) -> None:
         """Keep which file of the operator's own was looked for, and whether it was there."""
         self._file, self._read = file, read
+
+    def narrowed(self, project: Project) -> Settings:
+        """The same, with what a project takes away. Which tools it leaves is looked at where the tools are known."""
+        tools = self.tools.model_copy(
+            update={
+                "exclude": (*self.tools.exclude, *project.says.exclude_tools),
+                "read_only": self.tools.read_only or project.says.read_only,
+            }
+        )
+        narrower = self.model_copy(update={"tools": tools})
+        narrower._project = project  # noqa: SLF001 - a copy of itself
+        return narrower
+
+    @property
+    def project(self) -> Project | None:
+        """The trusted project whose file narrows these settings."""
+        return self._project
 
     @property
     def files(self) -> tuple[Path, ...]:

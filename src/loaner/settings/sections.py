@@ -137,8 +137,10 @@ class HttpSettings(_Section):
 
 
 class ToolSettings(_Section):
-    toolsets: tuple[str, ...] = ("default",)
+    toolsets: tuple[str, ...] = ()
+    """What is shown; ``default`` where neither this nor ``only`` is set."""
     only: tuple[str, ...] = ()
+    """Exactly these tools; beside ``toolsets``, those in either."""
     exclude: tuple[str, ...] = ()
     read_only: bool = False
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import stat
-import tomllib
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -24,6 +23,7 @@ from loaner.errors import SettingsInvalid
 from loaner.settings.anchored import Loc, Source
 from loaner.settings.model import Settings
 from loaner.settings.paths import absolute
+from loaner.settings.toml import parsed
 
 NAMED_BY = "LOANER_CONFIG"
 """The variable that names the settings file; ``--config`` sets it for one run and what that starts."""
@@ -72,16 +72,6 @@ def merged(weaker: Mapping[str, Any], stronger: Mapping[str, Any]) -> dict[str, 
         below = both.get(key)
         both[key] = merged(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
     return both
-
-
-def parsed(content: bytes, file: Path) -> dict[str, Any]:
-    """A settings file's content. Raises :class:`SettingsInvalid`."""
-    try:
-        return tomllib.loads(content.decode())
-    except tomllib.TOMLDecodeError as failure:
-        raise SettingsInvalid(f"{file} cannot be read: it is not TOML: {failure}") from None
-    except UnicodeDecodeError:
-        raise SettingsInvalid(f"{file} cannot be read: it is not text in UTF-8.") from None
 
 
 def refuse_written_by_others(file: Path, mode: int) -> None:
