@@ -223,3 +223,48 @@ async def test_a_key_of_which_no_loan_can_be_made_is_given_back(linked: Town, mo
     await linked.settled()
     assert len(minted(linked)) == before + 1
     assert (alive(linked), await linked.open_loans()) == (0, [])
+
+
+OTHER = {
+    "every repository": {"repository_selection": "all"},
+    "a selection that cannot be read": {"repository_selection": 7},
+    "another account": {"account": {"login": "other-org"}},
+    "an account that cannot be read": {"account": ["acme"]},
+    "another repository": {"repositories": [{"full_name": "acme/secrets"}]},
+    "one more repository": {"repositories": [{"full_name": "acme/web"}, {"full_name": "acme/secrets"}]},
+    "no repository": {"repositories": []},
+    "repositories that cannot be read": {"repositories": "acme/web"},
+}
+
+
+@pytest.mark.parametrize("what", OTHER)
+async def test_a_credential_for_something_else_than_was_asked_goes_back_unused(
+    linked: Town, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """MUST 31: permissions are not all that can be wider."""
+    answered(
+        linked,
+        monkeypatch,
+        "/token/scoped",
+        lambda one: replace(one, body={**one.body, "installation": {**one.body["installation"], **OTHER[what]}}),
+    )
+    assert (await refused(linked))["code"] == "scope_not_grantable"
+    await linked.settled()
+    (lent,) = [entry for entry in linked.ledger(kind="scoped") if entry["resources"] == ["acme/web"]]
+    assert (lent["uses"], lent["revoked_at"] is not None) == ([], True)
+    assert await linked.open_loans() == []
+    (told,) = await linked.records(code="scope_not_grantable")
+    assert told["returned_confirmed"]
+
+
+@pytest.mark.parametrize("said", [{}, {"account": {"login": "Acme"}}, {"repositories": [{"full_name": "Acme/Web"}]}])
+async def test_what_is_said_in_the_providers_own_spelling_or_not_at_all_is_no_reason_to_refuse(
+    linked: Town, monkeypatch: pytest.MonkeyPatch, said: dict[str, Any]
+) -> None:
+    answered(
+        linked,
+        monkeypatch,
+        "/token/scoped",
+        lambda one: replace(one, body={**one.body, "installation": {**one.body["installation"], **said}}),
+    )
+    assert await works(linked)

@@ -266,6 +266,7 @@ class Lender:
             minted_at=self.now(),
             expires_at=minted.expires_at,
             within=minted.within,
+            beyond=minted.beyond,
         )
 
     async def _write_outcome(self, loan_id: str, record: OpenRecord) -> None:
@@ -296,3 +297,5 @@ def _refuse_other_width(loan: Loan, ask: Ask) -> None:
         raise ScopeNotGrantable(f"{title} gave less than {told}.")
     if loan.style != "held" and loan.excess - ask.provider.always:
         raise ScopeNotGrantable(f"{title} gave more than {told}; it was given back unused.")
+    if loan.beyond:
+        raise ScopeNotGrantable(f"{title} gave a credential for {loan.beyond} instead of {told}; it went back unused.")

@@ -36,6 +36,8 @@ class Minted:
     expires_at: datetime | None
     within: str = ""
     """What it was narrowed to: a repository such as ``acme/web``, or the account ``acme``."""
+    beyond: str = ""
+    """What else than was asked the provider says that it reaches, in words."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,8 @@ class Loan:
     expires_at: datetime | None
     within: str = ""
     """What it was narrowed to; empty where the provider cannot narrow."""
+    beyond: str = ""
+    """What else than was asked the provider says that it reaches: then it is not used."""
 
     @property
     def fingerprint(self) -> str:

@@ -24,6 +24,7 @@ from loaner.lending.loan import Ask, Minted, NotReturned
 from loaner.provider_call import Answer, ProviderTransport, Unanswered, replication
 from loaner.provider_call.verdict import signing_in
 from loaner.provider_call.waiting import is_limit, is_used_up, retry_after
+from loaner.scope import Scope
 from loaner.secret import Secret
 from loaner.settings import Connector
 
@@ -60,7 +61,7 @@ class TokenScoped:
         if answer.status >= HTTPStatus.MULTIPLE_CHOICES:
             raise _refused(answer, ask, str(body["target"]))
         within = scope.resource_name if scope.resource_kind == "repository" else str(body["target"])
-        return _minted(answer.body, within)
+        return _minted(answer.body, within, scope, str(body["target"]))
 
     async def _not_found(self, ask: Ask, target: str) -> LoanerError:
         """404 has two meanings, a token that is dead and a target that is out of reach: the check tells them apart."""
@@ -164,11 +165,39 @@ def _account_names(body: object) -> list[str]:
     return [name for name in names if isinstance(name, str) and name]
 
 
-def _minted(body: object, within: str) -> Minted:
+def _minted(body: object, within: str, scope: Scope, target: str) -> Minted:
     """The token before all else: whatever is wrong with the rest of the answer, it is live, and has to go back."""
     if not isinstance(body, dict) or not isinstance(body.get("token"), str) or not body["token"]:
         raise Unanswered(sent=True, why="a mint without a readable token")  # it said yes, so one may exist
-    return Minted(Secret(body["token"]), _given(body.get("installation")), _moment(body.get("expires_at")), within)
+    installation = body.get("installation")
+    return Minted(
+        Secret(body["token"]),
+        _given(installation),
+        _moment(body.get("expires_at")),
+        within,
+        beyond=_beyond(installation, body.get("repositories"), scope, target),
+    )
+
+
+def _beyond(installation: object, repositories: object, scope: Scope, target: str) -> str:
+    """What else than was asked it says that the credential reaches, in words; empty where it says nothing else."""
+    said = installation if isinstance(installation, dict) else {}
+    account, chosen = said.get("account"), said.get("repository_selection")
+    login = account.get("login") if isinstance(account, dict) else account
+    if login is not None and (not isinstance(login, str) or login.casefold() != target.casefold()):
+        return "another account"
+    if scope.resource_kind != "repository":
+        return ""
+    if chosen not in {None, "selected"}:
+        return "every repository of the account"
+    listed = repositories if repositories is not None else said.get("repositories")
+    if listed is None:
+        return ""
+    names = (
+        [one.get("full_name") if isinstance(one, dict) else None for one in listed] if isinstance(listed, list) else []
+    )
+    same = [isinstance(name, str) and name.casefold() == scope.resource_name.casefold() for name in names]
+    return "" if same == [True] else "other repositories"
 
 
 def _given(installation: object) -> frozenset[str]:
