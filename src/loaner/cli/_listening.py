@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
-import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any, Literal
 
 import anyio
 import uvicorn
 
+from loaner.cli._connections import MAX_HEAD, BoundedConnection, Connections
+from loaner.cli._edge import Edge
 from loaner.errors import SettingsInvalid
+from loaner.settings import LimitSettings
+from loaner.shutdown import Shutdown
 
-_PATIENCE = 5
-"""Seconds that requests under way get at shutdown; a held consent would take longer, and is asked again."""
+_QUEUE = 1024
+"""Connections that wait to be accepted: a burst must not cost another client a second try."""
+_AT_ONCE = 64
+"""Accepted, or failed to be, before asyncio looks at anything else."""
+_FINISH = 5.0
+"""Seconds that requests under way get at the end, where nobody says otherwise."""
+_TOLD = 5.0
+"""Seconds for what was cut to be told; a mint that is under way is waited for."""
+_FILES_WANTED = 8192
+_FILES_KEPT = 96 + _AT_ONCE
+"""Descriptors for the store, providers and logs: no number of connections may take them."""
 
 
 def at(host: str, port: int) -> socket.socket:
@@ -50,62 +63,128 @@ def _bound(host: str, port: int) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
-        listener.listen(256)
+        listener.listen(_QUEUE)
     except OSError:
         listener.close()
         raise
     return listener
 
 
-class _Quiet(uvicorn.Server):
-    """A server inside a larger program: it leaves the signals alone."""
+class _Server(uvicorn.Server):
+    """A server inside a larger program: it leaves the signals alone, and counts its connections."""
+
+    def __init__(self, config: uvicorn.Config, limits: LimitSettings) -> None:
+        super().__init__(config)
+        self.connections = Connections(limits)
+        self.server_state = self.connections
+        self.finished = anyio.Event()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
 
+    async def run_until_told(self, listener: socket.socket) -> None:
+        try:
+            await self.serve([listener])
+        finally:
+            self.finished.set()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for listener in sockets or ():
+            listener.listen(_QUEUE)  # asyncio has set it to what is accepted at once
+
+    async def on_tick(self, counter: int) -> bool:
+        if counter % 10 == 0:  # once a second
+            self.connections.close_overdue(asyncio.get_running_loop().time())
+        return await super().on_tick(counter)
+
+    async def finish(self, shutdown: Shutdown, seconds: float) -> None:
+        """End in the order that :mod:`loaner.shutdown` tells."""
+        for accepting in getattr(self, "servers", ()):
+            accepting.close()  # before anyone is told to connect anew
+        self.should_exit = True
+        shutdown.close()
+        with anyio.move_on_after(seconds):
+            await self._finished_or(shutdown.cutting)
+        shutdown.cut()
+        with anyio.move_on_after(_TOLD):
+            await self.finished.wait()
+        shutdown.end()
+        with anyio.move_on_after(1):
+            await self.finished.wait()
+        for connection in list(self.connections.connections):
+            connection.transport.abort()  # who does not read what it is told
+        with anyio.move_on_after(1):
+            await self.finished.wait()
+        self.force_exit = True
+
+    async def _finished_or(self, cutting: anyio.Event) -> None:
+        async with anyio.create_task_group() as tasks:
+
+            async def either(event: anyio.Event) -> None:
+                await event.wait()
+                tasks.cancel_scope.cancel()
+
+            tasks.start_soon(either, self.finished)
+            tasks.start_soon(either, cutting)
+
 
 @contextlib.asynccontextmanager
-async def served(app: Any, listener: socket.socket, *, lifespan: Literal["on", "off"] = "off") -> AsyncIterator[None]:
-    """Serve ``app`` while the block runs."""
+async def served(
+    app: Any,
+    listener: socket.socket,
+    *,
+    lifespan: Literal["on", "off"] = "off",
+    limits: LimitSettings | None = None,
+    shutdown: Shutdown | None = None,
+    finish_seconds: float = _FINISH,
+) -> AsyncIterator[None]:
+    """Serve ``app`` while the block runs; then let what is under way finish, where ``lifespan`` is on."""
+    shutdown = shutdown or Shutdown()
     config = uvicorn.Config(
-        app,
+        Edge(app, shutdown),
+        http=BoundedConnection,
         log_config=None,
         access_log=False,  # a URL may carry a one-time state
         lifespan=lifespan,
         ws="none",
         server_header=False,
         proxy_headers=False,  # who connects is what the socket says: anybody here may write such a header
-        timeout_graceful_shutdown=_PATIENCE,
+        backlog=_AT_ONCE,
+        h11_max_incomplete_event_size=MAX_HEAD,
     )
-    server = _Quiet(config)
+    server = _Server(config, _within_files(limits or LimitSettings()))
     with contextlib.closing(listener):
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(server.serve, [listener])
+            tasks.start_soon(server.run_until_told, listener)
             try:
                 yield
-            finally:
-                server.should_exit, server.force_exit = True, lifespan == "off"
+            except BaseException:
+                server.should_exit = server.force_exit = True
+                shutdown.end()
+                raise
+            if lifespan == "off":
+                server.should_exit = server.force_exit = True
+                shutdown.end()
+            else:
+                await server.finish(shutdown, finish_seconds)
 
 
-async def told_to_stop() -> None:
-    """Wait for SIGINT or SIGTERM. The program then ends by itself, with what was lent given back."""
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async for _ in signals:
-            return
+def _within_files(limits: LimitSettings) -> LimitSettings:
+    """No more connections than the system gives us descriptors for, after asking it for enough."""
+    if sys.platform == "win32":
+        return limits
+    import resource
 
-
-async def until_told_to_stop(work: Callable[[], Awaitable[None]]) -> None:
-    """Do ``work`` to its end, or until then."""
-    if sys.platform == "win32":  # no loop there tells of signals
-        await work()
-        return
-    async with anyio.create_task_group() as tasks:
-
-        async def stop() -> None:
-            await told_to_stop()
-            tasks.cancel_scope.cancel()
-
-        tasks.start_soon(stop)
-        await work()
-        tasks.cancel_scope.cancel()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES_WANTED if hard == resource.RLIM_INFINITY else min(_FILES_WANTED, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            soft = wanted
+    room = limits.connections if soft == resource.RLIM_INFINITY else max(8, soft - _FILES_KEPT)
+    most = min(limits.connections, room)
+    return limits.model_copy(
+        update={"connections": most, "connections_per_peer": min(limits.connections_per_peer, most)}
+    )

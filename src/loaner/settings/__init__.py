@@ -1,6 +1,7 @@
 """What the operator decided. Each table is in ``sections``; where the values come from is in ``loading``."""
 
 from loaner.settings.connector import Connector
+from loaner.settings.limits import LimitSettings, StoppingSettings
 from loaner.settings.loading import load, with_project
 from loaner.settings.model import Settings
 from loaner.settings.references import resolve
@@ -23,7 +24,9 @@ __all__ = [
     "ConsentSettings",
     "HttpSettings",
     "IdentitySettings",
+    "LimitSettings",
     "Settings",
+    "StoppingSettings",
     "TaskIssuerSettings",
     "ToolSettings",
     "VaultSettings",

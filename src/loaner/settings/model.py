@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from loaner.settings import urls
 from loaner.settings.anchored import Anchor
+from loaner.settings.limits import LimitSettings, StoppingSettings
 from loaner.settings.paths import absolute
 from loaner.settings.project import Project
 from loaner.settings.references import KeyReference, Reference, resolve
@@ -74,6 +75,8 @@ class Settings(BaseSettings):
     """The key that signs checkpoints of the records, to be shared by servers over one store; a file under ``home``
     when not set."""
     budget: BudgetSettings = BudgetSettings()
+    limits: LimitSettings = LimitSettings()
+    stopping: StoppingSettings = StoppingSettings()
     hosts: dict[str, dict[str, Annotated[str, AfterValidator(urls.private_base_url)]]] = Field(default_factory=dict)
     """Other base URLs for all hosts of a provider: a GitHub Enterprise Server."""
     connectors: dict[str, ConnectorSettings] = Field(default_factory=dict)
