@@ -75,10 +75,24 @@ def test_stdout_carries_the_protocol_and_nothing_else() -> None:
     assert errors.rstrip().endswith("served")
 
 
-def test_noise_on_stdin_is_survived() -> None:
-    noise = b"\xff\xfe\n{\n[]\n" + b"[" * 20_000 + b"\n\n"
-    heard, errors = converse(lines(*HELLO) + noise + lines(CALL), 2)
-    assert heard[-1]["id"] == 2
+def test_what_is_no_message_is_answered_and_logged_and_the_next_one_served() -> None:
+    """Each line with the code that JSON-RPC 2.0 §5.1 names, and its id where one can be read."""
+    noise = {
+        b"\xff\xfe": (-32700, None),
+        b"{": (-32700, None),
+        b"\xef\xbb\xbf{}": (-32700, None),
+        b"[]": (-32600, None),
+        b"[" * 20_000: (-32600, None),
+        b'{"jsonrpc":"2.0","id":7}': (-32600, 7),
+        b'{"jsonrpc":"1.0","id":"x","method":"ping"}': (-32600, "x"),
+        b'{"jsonrpc":"2.0","id":1.5,"method":"ping"}': (-32600, None),
+        b'{"jsonrpc":"2.0","id":null,"method":"ping"}': (-32600, None),
+    }
+    unanswered = b'\n{"jsonrpc":"2.0","id":9,"result":3}\n'
+    said = lines(*HELLO) + b"\n".join(noise) + b"\n" + unanswered + lines(CALL)
+    heard, errors = converse(said, 2 + len(noise))
+    assert [(told["error"]["code"], told["id"]) for told in heard if "error" in told] == list(noise.values())
+    assert [told["id"] for told in heard if "result" in told] == [1, 2]
     assert "Traceback" not in errors
 
 
@@ -90,3 +104,14 @@ async def test_a_client_whose_name_hides_something_is_refused_and_told_why() -> 
     told = answers[1]["result"]
     assert told["isError"]
     assert "U+3164" in told["content"][0]["text"]
+
+
+def test_a_message_of_very_many_fields_is_refused_before_it_is_parsed() -> None:
+    """MUST 63."""
+    many = json.dumps({"jsonrpc": "2.0", "id": 3, "method": "ping", "params": {str(n): 1 for n in range(20_000)}})
+    heard, _ = converse(lines(*HELLO) + many.encode() + b"\n" + lines(CALL), 3)
+    assert [told.get("error", {}).get("message") for told in heard] == [
+        None,
+        "Invalid Request: more than 10000 names and texts",
+        None,
+    ]

@@ -7,17 +7,30 @@ waits for a line cannot be interrupted, so a process that is told to stop would 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import stat
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any, Self
 
 import anyio
 from mcp.shared.message import SessionMessage
-from mcp_types import jsonrpc_message_adapter
+from mcp_types import (
+    INVALID_REQUEST,
+    JSONRPCError,
+    JSONRPCMessage,
+    JSONRPCNotification,
+    JSONRPCRequest,
+    JSONRPCResponse,
+)
 
+from loaner.mcp_server.frames import Malformed, message_of
+
+logger = logging.getLogger(__name__)
+AtEnd = Callable[[], Awaitable[None]]
 _LONGEST = 16 * 1024 * 1024
 """Bytes of one message."""
 
@@ -35,25 +48,69 @@ def _can_be_waited_for(fd: int) -> bool:
     return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or os.isatty(fd)
 
 
-class Reading:
-    """What the client says. A line that is no message is handed on as the exception that it caused."""
+class Open:
+    """The requests that have no answer yet."""
 
-    def __init__(self, lines: asyncio.StreamReader) -> None:
+    def __init__(self) -> None:
+        self._ids: set[str | int] = set()
+        self._none = anyio.Event()
+
+    def asked(self, message: JSONRPCMessage) -> None:
+        if isinstance(message, JSONRPCRequest):
+            self._ids.add(message.id)
+        elif isinstance(message, JSONRPCNotification) and message.method == "notifications/cancelled":
+            self._over((message.params or {}).get("requestId"))  # it will never be answered
+
+    def answered(self, message: JSONRPCMessage) -> None:
+        if isinstance(message, JSONRPCResponse | JSONRPCError):
+            self._over(message.id)
+
+    async def none_left(self) -> None:
+        while self._ids:
+            await self._none.wait()
+
+    def _over(self, request_id: object) -> None:
+        if isinstance(request_id, str | int):
+            self._ids.discard(request_id)
+        if not self._ids:
+            self._none.set()
+            self._none = anyio.Event()
+
+
+class Reading:
+    """What the client says. A line that is no message is answered here, logged, and handed on to nobody."""
+
+    def __init__(self, lines: asyncio.StreamReader, writing: Writing, at_end: AtEnd) -> None:
         self._lines = lines
+        self._writing = writing
+        self._at_end = at_end
 
     async def receive(self) -> SessionMessage | Exception:
-        try:
-            line = await self._lines.readline()
-        except ValueError as too_long:
-            return too_long
-        except OSError:
-            line = b""
-        if not line:
-            raise anyio.EndOfStream
-        try:
-            return SessionMessage(jsonrpc_message_adapter.validate_json(line, by_name=False))
-        except ValueError as noise:
-            return noise
+        while True:
+            try:
+                line = await self._lines.readline()
+            except ValueError:
+                await self._refuse(Malformed(INVALID_REQUEST, None, f"a line of more than {_LONGEST} bytes"))
+                continue
+            except OSError:
+                line = b""
+            if not line:
+                await self._at_end()
+                raise anyio.EndOfStream
+            if not line.strip():
+                continue
+            read = message_of(line)
+            if isinstance(read, Malformed):
+                await self._refuse(read)
+                continue
+            self._writing.open.asked(read)
+            return SessionMessage(read)
+
+    async def _refuse(self, line: Malformed) -> None:
+        logger.warning("stdin: no MCP message: %s", line.what)
+        if line.wants_answer:
+            with suppress(anyio.ClosedResourceError, anyio.BrokenResourceError):
+                await self._writing.line(line.answer())
 
     async def aclose(self) -> None:
         self._lines.feed_eof()
@@ -79,11 +136,18 @@ class Writing:
 
     def __init__(self, writer: asyncio.StreamWriter) -> None:
         self._writer = writer
+        self.open = Open()
 
     async def send(self, item: SessionMessage, /) -> None:
+        try:
+            await self.line(item.message.model_dump_json(by_alias=True, exclude_unset=True).encode())
+        finally:
+            self.open.answered(item.message)
+
+    async def line(self, message: bytes) -> None:
         if self._writer.is_closing():
             raise anyio.ClosedResourceError
-        self._writer.write(item.message.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n")
+        self._writer.write(message + b"\n")
         try:
             await self._writer.drain()
         except OSError:
@@ -100,8 +164,11 @@ class Writing:
 
 
 @asynccontextmanager
-async def opened() -> AsyncIterator[tuple[Reading, Writing]]:
-    """Both pipes, while the block runs. Meanwhile descriptor 0 is empty and 1 is stderr, for children too."""
+async def opened(at_end: Callable[[Open], Awaitable[None]]) -> AsyncIterator[tuple[Reading, Writing]]:
+    """Both pipes, while the block runs. Meanwhile descriptor 0 is empty and 1 is stderr, for children too.
+
+    ``at_end`` runs when the client has said its last, while it may still be told something.
+    """
     loop = asyncio.get_running_loop()
     with open(_own(0, os.O_RDONLY), "rb", 0) as source, open(_own(1, os.O_WRONLY), "wb", 0) as sink:  # noqa: ASYNC230 - no files
         lines = asyncio.StreamReader(_LONGEST)
@@ -115,7 +182,8 @@ async def opened() -> AsyncIterator[tuple[Reading, Writing]]:
             os.dup2(nothing.fileno(), 0)
         os.dup2(2, 1)
         try:
-            yield Reading(lines), Writing(writer)
+            writing = Writing(writer)
+            yield Reading(lines, writing, partial(at_end, writing.open)), writing
         finally:
             for fd, was in enumerate(kept):
                 os.dup2(was, fd)

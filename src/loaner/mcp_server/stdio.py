@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any, Final
 
+import anyio
 from mcp.server.context import ServerRequestContext
 from mcp.server.stdio import stdio_server
 
@@ -16,6 +17,8 @@ from loaner.mcp_server.served import CallerOf, Served
 from loaner.mcp_server.server import build
 
 _MAX_NAME: Final = 80
+_TOLD: Final = 5.0
+"""Seconds in which the calls that end with the server are answered."""
 
 
 def local_caller(environment: str) -> CallerOf:
@@ -33,15 +36,33 @@ def local_caller(environment: str) -> CallerOf:
     return caller_of
 
 
-async def serve_stdio(served: Served) -> None:
-    """Serve until the client closes stdin.
+async def serve_stdio(served: Served, told: anyio.Event | None = None) -> None:
+    """Serve until the client closes stdin, or somebody ``told`` us to stop: the same end, and the same answers.
 
     While serving, file descriptor 1 is stderr for everybody but the protocol, children included, so that a stray
     ``print`` cannot break a message.
     """
     server = build(served, local_caller(served.settings.environment))
-    async with pipes.opened() if pipes.usable() else stdio_server() as (read, write):
+
+    async def end(unanswered: pipes.Open | None = None) -> None:
+        served.shutdown.cut()
+        if unanswered:
+            with anyio.move_on_after(_TOLD):
+                await unanswered.none_left()
+
+    async with (
+        pipes.opened(end) if pipes.usable() else stdio_server() as (read, write),
+        anyio.create_task_group() as tasks,
+    ):
+
+        async def stop() -> None:
+            await (told or anyio.Event()).wait()
+            await end(write.open if isinstance(write, pipes.Writing) else None)
+            tasks.cancel_scope.cancel()
+
+        tasks.start_soon(stop)
         await server.run(read, write, server.create_initialization_options())
+        tasks.cancel_scope.cancel()
 
 
 def _shown(text: str, what: str) -> str:
