@@ -163,7 +163,9 @@ async def town(home: Path, **overrides: Any) -> AsyncIterator[Town]:
             app = create_app(loaner, web.routes(web.signed_in_site(loaner, settings.identity, keys)), keys=keys)
             server = Server(os.getpid(), loaner.base_url, f"{loaner.base_url}/mcp", running.base_url)
             with announced(home, server):
-                async with _listening.served(app, listener, lifespan="on"):
+                async with _listening.served(
+                    app, listener, lifespan="on", limits=settings.limits, shutdown=loaner.shutdown
+                ):
                     yield Town(home, running, loaner)
 
 

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import json
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import anyio
 import httpx2
-import uvicorn
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
+from loaner.cli import _listening
 from loaner.clock import utc_now
 from loaner.jwks import IssuerKeys
 from loaner.mcp_server.http import create_app
+from loaner.settings import LimitSettings
 from mcp_server.fakes import FakeLoaner, fake_loaner
 from mcp_server.issuing import ISSUER, Issuer, token
 
@@ -73,21 +72,21 @@ LIST = {
 
 
 @asynccontextmanager
-async def open_door(**http: Any) -> AsyncIterator[Door]:
+async def open_door(
+    *, limits: LimitSettings | None = None, finish_seconds: float = 1, **http: Any
+) -> AsyncIterator[Door]:
     async def page(_: Request) -> PlainTextResponse:
         return PlainTextResponse("a page")
 
     served, issuer = fake_loaner(**http), Issuer()
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        served.base_url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        keys = IssuerKeys(ISSUER, now=utc_now, transport=issuer.transport)
-        app = create_app(served, [Route("/page", page)], keys=keys)
-        config = uvicorn.Config(app, log_level="critical", access_log=False, lifespan="on", timeout_graceful_shutdown=1)
-        server = uvicorn.Server(config)
-        async with anyio.create_task_group() as group:
-            group.start_soon(server.serve, [listening])
-            while not server.started:
-                await anyio.lowlevel.checkpoint()
-            yield Door(served, issuer, served.base_url)
-            server.should_exit = True
+    if limits:
+        served.settings = served.settings.model_copy(update={"limits": limits})
+    listening = _listening.loopback(0)
+    served.base_url = _listening.url(listening)
+    keys = IssuerKeys(ISSUER, now=utc_now, transport=issuer.transport)
+    app = create_app(served, [Route("/page", page)], keys=keys)
+    limits, shutdown = served.settings.limits, served.shutdown
+    async with _listening.served(
+        app, listening, lifespan="on", limits=limits, shutdown=shutdown, finish_seconds=finish_seconds
+    ):
+        yield Door(served, issuer, served.base_url)

@@ -7,6 +7,8 @@ The names that count are exact: a pattern such as ``localhost:*`` also matches `
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlsplit
 
@@ -16,6 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from loaner.settings import HttpSettings
 
+logger = logging.getLogger(__name__)
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
@@ -57,7 +60,15 @@ class Gate:
     def _refusal(self, scope: Scope) -> PlainTextResponse | None:
         hosts = Headers(scope=scope).getlist("host")
         if len(hosts) != 1 or hosts[0] not in self._names.hosts:
-            return PlainTextResponse("This server does not answer for that host.", 421)
+            logger.warning(
+                "refused a request for the host %s. If people use that name: set http.public_url, or add it to "
+                "http.allowed_hosts.",
+                quoted(hosts),
+            )
+            return PlainTextResponse(
+                "This server does not answer for that host. Its operator finds the name, and the setting, in the log.",
+                421,
+            )
         query = parse_qsl(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
         if any(name.lower() == "access_token" for name, _ in query):
             # An address ends in logs, histories and Referer headers (RFC 6750 §2.3 and §5.3).
@@ -81,6 +92,15 @@ class OriginGate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         origins = Headers(scope=scope).getlist("origin")
         if origins and (len(origins) != 1 or origins[0] not in self._names.origins):
+            logger.warning(
+                "refused a request from the origin %s. If an agent runs on that page: add it to http.allowed_origins.",
+                quoted(origins),
+            )
             await PlainTextResponse("This origin is not allowed here.", 403)(scope, receive, send)
         else:
             await self._app(scope, receive, send)
+
+
+def quoted(values: Sequence[str]) -> str:
+    """For a log line: short, and nothing in it that a terminal or another line could be made of."""
+    return ", ".join(ascii(value[:80]) for value in values[:2]) or "(none)"

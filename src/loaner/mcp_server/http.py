@@ -23,6 +23,7 @@ from loaner.jwks import IssuerKeys
 from loaner.mcp_server.bearer import BearerDoor, caller_of
 from loaner.mcp_server.disconnect import CancelledByLeaving
 from loaner.mcp_server.gate import Gate, Names, OriginGate
+from loaner.mcp_server.health import Health, Readiness, issuer_known, store_writable
 from loaner.mcp_server.served import Served
 from loaner.mcp_server.server import build
 from loaner.settings import IdentitySettings
@@ -83,16 +84,24 @@ def create_app(served: Served, web_routes: Sequence[BaseRoute] = (), *, keys: Is
         async with keys, workloads, sessions.run():
             yield
 
-    return Starlette(
+    readiness = Readiness(
+        {"store": store_writable(served.store, served.now), "issuer": issuer_known(keys)}, served.shutdown
+    )
+    endpoint = OriginGate(door, names)
+    app = Starlette(
         routes=[
-            Route(PATH, OriginGate(door, names), middleware=for_browsers),
+            Route(PATH, endpoint, middleware=for_browsers),
+            Route(f"{PATH}/", endpoint, middleware=for_browsers),  # served, not redirected: see below
             Route(_WELL_KNOWN, metadata, middleware=for_browsers),
             Route(metadata_url.path or _WELL_KNOWN, metadata, middleware=for_browsers),
             *web_routes,
         ],
-        middleware=[Middleware(Gate, names=names)],
+        middleware=[Middleware(Health, readiness=readiness), Middleware(Gate, names=names)],
         lifespan=lifespan,
     )
+    # Starlette would redirect to an address made from the socket, which behind TLS is another one than clients use.
+    app.router.redirect_slashes = False
+    return app
 
 
 def _metadata(resource: str, identity: IdentitySettings) -> Callable[[Request], Awaitable[Response]]:

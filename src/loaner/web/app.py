@@ -66,4 +66,6 @@ def create_app(site: Site) -> Starlette:
         return with_headers(pages.error(HTTPStatus.METHOD_NOT_ALLOWED, "This page cannot be used that way."))
 
     handlers = {HTTPStatus.NOT_FOUND: not_found, HTTPStatus.METHOD_NOT_ALLOWED: not_allowed}
-    return Starlette(routes=list(routes(site)), exception_handlers=handlers)
+    app = Starlette(routes=list(routes(site)), exception_handlers=handlers)
+    app.router.redirect_slashes = False  # an address made from the socket is not the one that people use
+    return app

@@ -120,7 +120,8 @@ class Guard:
 
 def check_host(request: Request, hosts: frozenset[str]) -> None:
     """Exact: another name that leads here is DNS rebinding, or a mistake that would break the cookie."""
-    if request.headers.get("host", "").lower() not in hosts:
+    if (host := request.headers.get("host", "")).lower() not in hosts:
+        log.warning("page refused: unknown host", host=ascii(host[:80]), settings="http.public_url, http.allowed_hosts")
         raise Refused(HTTPStatus.MISDIRECTED_REQUEST, "This address is not one that loaner answers to.")
 
 
@@ -138,6 +139,7 @@ def check_origin(request: Request, origins: frozenset[str]) -> None:
     if fetched is not None:
         own = fetched == "same-origin" and (own or origin in {None, "null"})
     if not own:
+        log.warning("form refused: unknown origin", origin=ascii((origin or "")[:80]), settings="http.public_url")
         raise Refused(HTTPStatus.FORBIDDEN, "This form was sent by another site. Nothing was changed.")
 
 
