@@ -43,6 +43,7 @@ from loaner.policy import load as read_policy
 from loaner.provider_call import ProviderTransport
 from loaner.settings import Settings, resolve
 from loaner.settings.home import made
+from loaner.shutdown import Shutdown
 from loaner.store import Store, open_store
 from loaner.task_tokens import TaskTokens
 
@@ -71,6 +72,7 @@ class Loaner:
     policy: Policy
     journey: Journey
     task_tokens: TaskTokens
+    shutdown: Shutdown
     base_url: str
     """Where our own pages are reached; set once the listening port is known."""
 
@@ -186,7 +188,8 @@ def _assemble(
 ) -> Loaner:
     grants = Grants(store, now)
     styles: dict[str, Style] = {style.name: style for style in (Held(), TokenScoped(transport))}
-    audit = Audit(store, now)
+    shutdown = Shutdown()
+    audit = Audit(store, now, shutdown)
     budgets, drifts = Budgets(store, now, settings.budget), Drifts(store, now)
     returns = Returns(store, styles, catalog.providers, connectors, closing.close, settings.environment, now, budgets)
     running = Running(store)
@@ -238,6 +241,7 @@ def _assemble(
         policy=policy,
         journey=journey,
         task_tokens=task_tokens,
+        shutdown=shutdown,
         base_url=settings.public_url,
     )
     return loaner

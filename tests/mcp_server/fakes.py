@@ -14,6 +14,7 @@ from loaner.clock import utc_now
 from loaner.errors import ConsentNeeded, Invitation, UnknownTool
 from loaner.journey import ToolCall
 from loaner.settings import ConsentSettings, HttpSettings, IdentitySettings, Settings
+from loaner.shutdown import Shutdown
 from loaner.store import LocalKey, Sealed
 from loaner.task_tokens import TaskTokens
 
@@ -115,6 +116,7 @@ class FakeLoaner:
     task_tokens: TaskTokens = field(
         default_factory=lambda: TaskTokens((), people=ISSUER, audience=lambda: PUBLIC, now=utc_now)
     )
+    shutdown: Shutdown = field(default_factory=Shutdown)
     base_url: str = PUBLIC
 
 

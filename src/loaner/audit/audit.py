@@ -17,6 +17,7 @@ from loaner.audit.tree import Signed
 from loaner.caller import Caller
 from loaner.clock import Now
 from loaner.errors import LoanerError, RecordUnwritable, StoreUnusable
+from loaner.shutdown import Shutdown
 from loaner.store import Store
 
 _log = structlog.get_logger(__name__)
@@ -27,13 +28,14 @@ SIGN_EVERY = 60.0
 class Audit:
     """Opens and closes records, and finds them again."""
 
-    def __init__(self, store: Store, now: Now) -> None:
+    def __init__(self, store: Store, now: Now, shutdown: Shutdown | None = None) -> None:
         self._store = store
         self._now = now
+        self._shutdown = shutdown or Shutdown()
 
     @asynccontextmanager
     async def opened(self, call: Call, caller: Caller) -> AsyncIterator[Draft]:
-        """A draft for one call, closed on every way out of the block: success, error, cancellation.
+        """A draft for one call, closed on every way out of the block: success, error, cancellation, the server's end.
 
         Once ``draft.handed_over`` is set, the lender has journalled it and closes it together with the loan; then
         only what the draft says is completed here. Raises :class:`RecordUnwritable` when a call without a loan
@@ -42,7 +44,8 @@ class Audit:
         draft = Draft.begun(call, caller, self._now)
         with spans.around(draft):
             try:
-                yield draft
+                with self._shutdown.call(draft):  # what it cuts is told and recorded in the same words
+                    yield draft
             except BaseException as failure:
                 if draft.outcome != "ok":
                     draft.failed(failure)

@@ -177,6 +177,13 @@ class Draft:
     """The lender journals this draft and closes it together with the loan; :class:`~loaner.audit.Audit` then
     appends nothing."""
     now: Now = field(default=utc_now, repr=False, compare=False)
+    cut: LoanerError | None = field(default=None, repr=False, compare=False)
+    """Why loaner itself ended the call, from when it did: what is cancelled then failed for this reason."""
+
+    @property
+    def may_have_changed(self) -> bool:
+        """Whether something at the provider may be different now."""
+        return self.effect not in {None, "read"} and bool(self.used)
 
     @classmethod
     def begun(cls, call: Call, caller: Caller, now: Now) -> Draft:
@@ -248,6 +255,7 @@ class Draft:
     def failed(self, error: BaseException) -> None:
         """It did not, in our words. What is no :class:`LoanerError` leaves its kind only, never its text."""
         self.answered_at = iso(self.now())
+        error = error if isinstance(error, Exception) else self.cut or error
         if isinstance(error, LoanerError):
             self.outcome = next((outcome for kind, outcome in _OUTCOMES if isinstance(error, kind)), "failed")
             self.code = str(error.facts()["code"])

@@ -46,6 +46,11 @@ def _forget_the_dead(folder: Path) -> None:
                 file.unlink(missing_ok=True)
 
 
+def forget(home: Path, pid: int) -> None:
+    """Remove word of a server that ends without unwinding."""
+    (home / FOLDER / f"{pid}.json").unlink(missing_ok=True)
+
+
 def running(home: Path) -> list[Server]:
     """The servers that are running now, the newest first."""
     found = []

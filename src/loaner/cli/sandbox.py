@@ -34,7 +34,7 @@ def sandbox(
 
 async def _serve(port: int) -> None:
     from loaner import settings
-    from loaner.cli import _listening
+    from loaner.cli import _signals
     from loaner.sandbox.run import PortInUse, serving
     from loaner.settings.home import made
 
@@ -42,7 +42,7 @@ async def _serve(port: int) -> None:
     try:
         async with serving(port, home) as running:
             print(json.dumps({"base_url": running.base_url, **running.urls}), flush=True)
-            await _listening.told_to_stop()
+            await _signals.told_to_stop()
     except PortInUse as taken:
         raise SettingsInvalid(f"port {taken.port} is in use.", do="Choose another with --port (0 takes any).") from None
 

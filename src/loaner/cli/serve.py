@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,6 +15,7 @@ from loaner.errors import SettingsInvalid
 
 if TYPE_CHECKING:
     from loaner.assembly import Loaner
+    from loaner.cli._signals import Signals
     from loaner.settings import Settings
 
 
@@ -64,10 +66,12 @@ def _names(listed: str | None) -> Any:
 
 async def _serve(settings: Settings, http: bool) -> None:
     from loaner.assembly import open_loaner
-    from loaner.cli import _logging
+    from loaner.cli import _logging, _servers, _signals
 
     _logging.to_stderr()
     async with contextlib.AsyncExitStack() as stack:
+        signals = stack.enter_context(_signals.heard())
+        signals.at_once.append(lambda: _servers.forget(settings.home, os.getpid()))
         connectors = None
         embedded = settings.sandbox == "embedded"
         if settings.sandbox:
@@ -87,10 +91,11 @@ async def _serve(settings: Settings, http: bool) -> None:
         if embedded:
             # A new sandbox knows nothing of what an earlier one granted.
             await loaner.grants.forget_all(settings.environment, reason="the sandbox began anew")
-        await (_over_http(loaner) if http else _over_stdio(loaner))
+        signals.at_once.append(loaner.shutdown.cut)
+        await (_over_http(loaner, signals) if http else _over_stdio(loaner, signals))
 
 
-async def _over_stdio(loaner: Loaner) -> None:
+async def _over_stdio(loaner: Loaner, signals: Signals) -> None:
     """The protocol on stdin and stdout, the consent pages on loopback."""
     from loaner import web
     from loaner.cli import _listening
@@ -109,12 +114,14 @@ async def _over_stdio(loaner: Loaner) -> None:
             await stack.enter_async_context(keys)
         pages = web.create_app(web.local_site(loaner, keys))
         stack.enter_context(_announced(loaner, mcp_url=None))
-        await stack.enter_async_context(_listening.served(pages, listener))
-        await _listening.until_told_to_stop(lambda: serve_stdio(loaner))
+        await stack.enter_async_context(_listening.served(pages, listener, limits=settings.limits))
+        await serve_stdio(loaner, signals.told)
 
 
-async def _over_http(loaner: Loaner) -> None:
+async def _over_http(loaner: Loaner, signals: Signals) -> None:
     """The protocol at ``/mcp``, the pages and the well-known documents beside it."""
+    import anyio
+
     from loaner import web
     from loaner.cli import _listening
     from loaner.jwks import IssuerKeys
@@ -132,8 +139,19 @@ async def _over_http(loaner: Loaner) -> None:
     app = create_app(loaner, web.routes(web.signed_in_site(loaner, settings.identity, keys)), keys=keys)
     print(f"loaner: MCP at {loaner.base_url}/mcp, pages at {loaner.base_url}/", file=sys.stderr, flush=True)
     with _announced(loaner, mcp_url=f"{loaner.base_url}/mcp"):
-        async with _listening.served(app, listener, lifespan="on"):
-            await _listening.told_to_stop()
+        async with _listening.served(
+            app,
+            listener,
+            lifespan="on",
+            limits=settings.limits,
+            shutdown=loaner.shutdown,
+            finish_seconds=settings.stopping.finish_seconds,
+        ):
+            await signals.told.wait()
+            loaner.shutdown.begin()
+            if signals.first == signal.SIGTERM:  # a balancer takes a moment to see it; a terminal has none
+                with anyio.move_on_after(settings.stopping.drain_seconds):
+                    await signals.again.wait()
 
 
 def _announced(loaner: Loaner, *, mcp_url: str | None) -> contextlib.AbstractContextManager[None]:

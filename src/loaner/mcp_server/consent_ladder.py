@@ -19,6 +19,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import anyio
 from mcp.server.context import ServerRequestContext
 from mcp.shared.exceptions import MCPError, UrlElicitationRequiredError
 from mcp_types import (
@@ -36,6 +37,7 @@ from loaner.caller import Caller
 from loaner.characters import marked
 from loaner.errors import ConsentDenied, ConsentNeeded
 from loaner.mcp_server.served import Decisions
+from loaner.shutdown import Shutdown
 
 MAX_ROUNDS: Final = 8
 """Clients stop at ten; ours must have ended with words by then."""
@@ -72,6 +74,7 @@ class Waiting:
 class ConsentLadder:
     decisions: Decisions
     hold_seconds: float
+    shutdown: Shutdown
 
     async def climb(
         self, carry: Carry, ctx: ServerRequestContext[Any, Any], params: CallToolRequestParams, caller: Caller
@@ -108,7 +111,7 @@ class ConsentLadder:
         self, carry: Carry, ctx: ServerRequestContext[Any, Any], params: CallToolRequestParams, waiting: Waiting
     ) -> Outcome:
         rounds = waiting.rounds + 1
-        decided = await self.decisions.wait_for_decision(waiting.handle, self.hold_seconds)
+        decided = await self._decided(waiting.handle)
         if decided in _UNDECIDED and rounds < MAX_ROUNDS:
             return InputRequiredResult(request_state=Waiting(waiting.handle, rounds).told())
         try:
@@ -117,6 +120,21 @@ class ConsentLadder:
             if rounds >= MAX_ROUNDS or needed.invitation.handle == waiting.handle:
                 raise
             return self._ask(needed, ctx, params.name, rounds=rounds)  # the first expired; this is another
+
+    async def _decided(self, handle: str) -> str | None:
+        """The state once it is decided, when the time is up, or when this server ends: the client then repeats its
+        call at another one."""
+        decided: str | None = None
+        async with anyio.create_task_group() as tasks:
+
+            async def release() -> None:
+                await self.shutdown.releases_held()
+                tasks.cancel_scope.cancel()
+
+            tasks.start_soon(release)
+            decided = await self.decisions.wait_for_decision(handle, self.hold_seconds)
+            tasks.cancel_scope.cancel()
+        return decided or await self.decisions.wait_for_decision(handle, 0)
 
     def _ask(
         self, needed: ConsentNeeded, ctx: ServerRequestContext[Any, Any], tool: str, *, rounds: int

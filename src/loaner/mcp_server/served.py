@@ -14,6 +14,7 @@ from loaner.consent import Standing
 from loaner.consent.tasking import Tasks
 from loaner.journey import ToolCall
 from loaner.settings import Settings
+from loaner.shutdown import Shutdown
 from loaner.store import Store
 from loaner.task_tokens import TaskTokens
 
@@ -91,6 +92,8 @@ class Served(Protocol):
     def consents(self) -> Decisions: ...
     @property
     def audit(self) -> Audit: ...
+    @property
+    def shutdown(self) -> Shutdown: ...
     @property
     def base_url(self) -> str: ...
 

@@ -1,0 +1,142 @@
+"""The end of a hosted server: what is cut is told as what it is, and nothing stays alive."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import httpx2
+import pytest
+from anyio.abc import Process
+from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
+from mcp_types import CallToolResult, Implementation
+
+from journeys.town import error_of
+from loaner.sandbox.person import Person
+from loaner.sandbox.run import RunningSandbox, serving
+
+READ = ("github_get_repository", {"owner": "acme", "repo": "web"})
+WRITE = ("github_issue_create", {"owner": "acme", "repo": "web", "title": "Once"})
+SOON = 30
+
+
+@dataclass
+class Server:
+    home: Path
+    sandbox: RunningSandbox
+    process: Process
+    url: str = ""
+    heard: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def announced(self) -> Path:
+        return self.home / "servers" / f"{self.process.pid}.json"
+
+    def errors(self) -> str:
+        return (self.home / "stderr.log").read_text()
+
+    @asynccontextmanager
+    async def agent(self, mode: str, **client: Any) -> AsyncIterator[Client]:
+        wanted = {"user": "alice", "agent": "test-agent", "audience": f"{self.url}/mcp"}
+        async with httpx2.AsyncClient(trust_env=False) as http:
+            token = (await http.post(f"{self.sandbox.base_url}/idp/sandbox/token", json=wanted)).json()["access_token"]
+        async with (
+            httpx2.AsyncClient(headers={"authorization": f"Bearer {token}"}, trust_env=False, timeout=60) as http,
+            Client(
+                streamable_http_client(f"{self.url}/mcp", http_client=http),
+                mode=mode,
+                client_info=Implementation(name="test-agent", version="1"),
+                **client,
+            ) as agent,
+        ):
+            yield agent
+
+    async def approve(self, answer: CallToolResult) -> None:
+        url = error_of(answer)["url"]
+        person = Person("alice", self.sandbox.base_url)
+        await anyio.to_thread.run_sync(lambda: person.visit(url, loaner_url=self.url))
+
+    async def call(self, agent: Client, name: str, call: tuple[str, dict[str, Any]]) -> None:
+        self.heard[name] = await agent.call_tool(*call)
+
+    async def ends(self, number: signal.Signals) -> int:
+        self.process.send_signal(number)
+        with anyio.fail_after(SOON):
+            return await self.process.wait()
+
+    async def hanging(self, count: int) -> None:
+        """Until so many calls are with their provider, which says nothing."""
+        with anyio.fail_after(SOON):
+            while len(self.sandbox.sandbox.faults._taken) < count:  # noqa: ASYNC110 - the sandbox has no event for it
+                await anyio.sleep(0.02)
+
+
+@asynccontextmanager
+async def hosted(home: Path, **environment: str) -> AsyncIterator[Server]:
+    async with serving(home=home) as sandbox:
+        sandbox.sandbox.switches.github_device_interval = 1
+        command = [sys.executable, "-m", "loaner", "serve", "--http", "--port=0", f"--sandbox={sandbox.base_url}"]
+        told = {"LOANER_HOME": str(home), "LOANER_STOPPING__DRAIN_SECONDS": "0"}
+        told["LOANER_STOPPING__FINISH_SECONDS"] = "0.3"
+        with (home / "stderr.log").open("wb") as errors:
+            async with await anyio.open_process(command, env=os.environ | told | environment, stderr=errors) as process:
+                server = Server(home, sandbox, process)
+                try:
+                    with anyio.fail_after(SOON):
+                        while not server.announced.exists():  # noqa: ASYNC110 - written by another process
+                            await anyio.sleep(0.05)
+                    server.url = json.loads(server.announced.read_text())["base_url"]
+                    yield server
+                finally:
+                    sandbox.sandbox.faults.clear()
+                    if process.returncode is None:
+                        process.kill()
+
+
+def records(home: Path) -> dict[str, str]:
+    """What the records say of the calls: code by tool, the last of each."""
+    import sqlite3
+
+    with sqlite3.connect(home / "loaner.db") as store:
+        bodies = [json.loads(row[0]) for row in store.execute("select body from records order by seq")]
+    return {body["tool"]: body.get("code") for body in bodies if body["kind"] == "call"}
+
+
+@pytest.mark.parametrize(("mode", "stateless"), [("auto", ""), ("legacy", ""), ("legacy", "true")])
+async def test_what_a_stop_cuts_is_told_as_a_result_and_recorded_in_the_same_words(
+    tmp_path: Path, mode: str, stateless: str
+) -> None:
+    """A write that was sent may have happened; a read changed nothing; nobody gets a bare 500."""
+    more = {"LOANER_HTTP__STATELESS": stateless} if stateless else {}
+    async with hosted(tmp_path, **more) as server:
+        async with server.agent(mode) as agent, server.agent(mode) as other:
+            for call in (READ, WRITE):
+                await server.approve(await agent.call_tool(*call))
+            before = len(list(server.sandbox.sandbox.ledger))
+            server.sandbox.sandbox.faults.add("github", "hang", path="/repos/acme/web/issues")
+            server.sandbox.sandbox.faults.add("github", "hang", path="/repos/acme/web")
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(server.call, agent, "write", WRITE)
+                tasks.start_soon(server.call, other, "read", READ)
+                await server.hanging(2)
+                assert await server.ends(signal.SIGTERM) == 0
+        assert error_of(server.heard["write"])["code"] == "outcome_unknown"
+        assert error_of(server.heard["read"])["code"] == "provider_unavailable"
+        lent = list(server.sandbox.sandbox.ledger)[before:]
+        assert lent, "both had a credential"
+        assert all(token.revoked_at for token in lent)
+        told = records(tmp_path)
+        assert (told[WRITE[0]], told[READ[0]]) == ("outcome_unknown", "provider_unavailable")
+        assert not server.announced.exists()
+        assert "Traceback" not in server.errors()
+        assert "internal" not in server.errors()
