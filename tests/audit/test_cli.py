@@ -91,7 +91,7 @@ def test_the_tail_is_one_line_a_record_and_acts_on_no_terminal(loaner):
     assert "issues:write on acme/web" in lines[0]
     assert "alice via claude-code (reported)" in lines[0]
     assert "\x1b[31mred" not in said.out
-    assert "\\u001b[31mred" in said.out
+    assert "U+001B[31mred" in said.out
 
 
 def test_the_tail_for_scripts_is_the_export(loaner):
@@ -210,7 +210,7 @@ def test_a_proof_is_checked_with_the_public_key_alone(loaner, tmp_path: Path, mo
 
 def test_a_spreadsheet_runs_nothing_of_a_record(loaner):
     rows = list(csv.DictReader(io.StringIO(loaner("export", "--format", "csv").out, newline="")))
-    assert [row["agent"] for row in rows] == ["claude-code", "\\u001b[31mred", "'=cmd()"]
+    assert [row["agent"] for row in rows] == ["claude-code", "U+001B[31mred", "'=cmd()"]
     assert set(rows[0]) == {"seq", "at", "more", "hash", *FIELDS}
     assert rows[0]["limits"] == "resource:acme/web:by-provider"
     assert (rows[0]["needed_permissions"], rows[0]["agent_verified"], rows[0]["more"]) == ("issues:write", "no", "")

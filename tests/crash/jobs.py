@@ -145,7 +145,7 @@ async def books(loaner: Loaner, *, after: int | None = None) -> dict[str, Any]:
         "size": records[-1].seq if records else after or 0,
         "records": [record.body for record in records],
         "held": await _held(loaner),
-        "loans": await loans._listed(loaner),
+        "loans": await loans.listed(loaner.store),
     }
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from loaner.cli._say import say
+
+if TYPE_CHECKING:
+    from loaner.store import Store
 
 
 def loans(as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False) -> None:
@@ -29,11 +32,15 @@ def loans(as_json: Annotated[bool, typer.Option("--json", help="One JSON object 
 
 async def _open_loans() -> list[dict[str, Any]]:
     from loaner.cli._open import opened_store
-    from loaner.clock import iso
-    from loaner.lending.journal import open_loans
 
     with opened_store() as store:
-        found = await store.read(open_loans)
+        return await listed(store)
+
+
+async def listed(store: Store) -> list[dict[str, Any]]:
+    """Each open loan, as ``--json`` tells it."""
+    from loaner.clock import iso
+    from loaner.lending.journal import open_loans
 
     return [
         {
@@ -49,5 +56,5 @@ async def _open_loans() -> list[dict[str, Any]]:
             "attempts": loan.attempts,
             "last_error": loan.last_error,
         }
-        for loan in found
+        for loan in await store.read(open_loans)
     ]
