@@ -43,6 +43,7 @@ from loaner.policy import load as read_policy
 from loaner.provider_call import ProviderTransport
 from loaner.settings import Settings, resolve
 from loaner.settings.home import made
+from loaner.settings.paths import refuse_written_by_others
 from loaner.shutdown import Shutdown
 from loaner.store import Store, open_store
 from loaner.task_tokens import TaskTokens
@@ -84,6 +85,9 @@ def read_catalog(settings: Settings) -> Catalog:
 
 def _everything(settings: Settings) -> Catalog:
     extra = [settings.extra_connectors] if settings.extra_connectors else []
+    for folder in extra:
+        for file in (folder, *folder.rglob("*.*")):  # they say where credentials go
+            refuse_written_by_others(file)
     return catalogs.load(bases=settings.hosts or None, every_base=settings.sandbox is not None, extra=extra)
 
 

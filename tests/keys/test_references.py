@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import sys
 from pathlib import Path
 
 import pytest
@@ -81,3 +82,25 @@ def test_a_key_file_of_half_a_key_stops_the_start(tmp_path: Path) -> None:
     (tmp_path / "key").write_bytes(b"")
     with pytest.raises(SettingsInvalid, match="32 random bytes"):
         FileKey(tmp_path / "key")
+
+
+def test_a_key_in_vault_without_its_client_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "hvac", None)
+    monkeypatch.delitem(sys.modules, "loaner.keys.vault", raising=False)
+    with pytest.raises(SettingsInvalid, match="key: the key is in Vault") as refused:
+        key_holder(Settings(key="vault:transit/keys/loaner"))
+    assert "pip install 'loaner[vault]'" in refused.value.do
+
+
+def test_a_key_that_is_there_is_looked_at_and_nothing_is_written(tmp_path: Path) -> None:
+    made = key_holder(Settings(home=tmp_path))
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path, *tmp_path.iterdir())}
+    again = key_holder(Settings(home=tmp_path))
+    assert again.derive("x") == made.derive("x")
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path, *tmp_path.iterdir())} == before
+
+
+def test_who_only_looks_makes_no_key(tmp_path: Path) -> None:
+    with pytest.raises(SettingsInvalid, match="cannot be read"):
+        key_holder(Settings(home=tmp_path), look=True)
+    assert list(tmp_path.iterdir()) == []

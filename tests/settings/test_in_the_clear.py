@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from loaner.settings import load
+from loaner.mcp_server.gate import Names
+from loaner.settings import HttpSettings, load
 from settings.place import Place
 
 
@@ -143,3 +144,7 @@ def test_other_names_have_normal_form_too(setting: str, value: str, normal: str,
 )
 def test_other_names_are_exact(setting: str, value: str, place: Place) -> None:
     assert f"http.{setting}.0: must" in place.refusal(http={setting: [value]})
+
+
+def test_a_port_that_clients_leave_out_is_left_out_of_our_names() -> None:
+    assert Names.of("http://127.0.0.1", HttpSettings()).hosts == {"127.0.0.1", "localhost", "[::1]"}

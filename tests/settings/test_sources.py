@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from loaner.cli._app import run
+from loaner.errors import SettingsInvalid
 from loaner.settings import load
 from settings.place import Place
 
@@ -103,14 +105,40 @@ def _ignores_relative() -> bool:
     return Path(platformdirs.user_config_dir("loaner")).is_absolute()
 
 
-def test_a_file_that_everybody_may_write_is_refused(place: Place) -> None:
-    place.write("").chmod(0o666)
-    assert f"{place.own} can be written by everybody" in place.refusal()
+@pytest.mark.parametrize("what", ["a folder", "a link to nowhere"])
+def test_settings_that_are_lost_do_not_pass_for_none(what: str, place: Place) -> None:
+    place.own.parent.mkdir(parents=True)
+    if what == "a folder":
+        place.own.mkdir()
+    else:
+        place.own.symlink_to("nowhere.toml")
+    with pytest.raises(SettingsInvalid, match=f"{place.own} cannot be read"):
+        load()
 
 
-def test_a_folder_in_the_place_of_the_file_is_no_file(place: Place) -> None:
-    place.own.mkdir(parents=True)
-    assert load().files == ()
+@pytest.mark.parametrize("what", ["config.toml", ".", "policy", "policy/mine.cedar"])
+def test_what_everybody_may_write_decides_nothing(what: str, place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    place.write("")
+    place.write(PERMIT_ALL, place.own.parent / "policy" / "mine.cedar")
+    assert run(["policy", "check"]) == 0
+    (place.own.parent / what).chmod(0o777)
+    capsys.readouterr()
+    assert run(["policy", "check"]) == 2
+    assert f"{place.own.parent / what} can be written by everybody (mode 0777)" in capsys.readouterr().err
+
+
+def test_status_names_the_file_and_the_rules(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["status"]) == 0
+    assert f"settings from no file (looked for {place.own}); rules built in" in capsys.readouterr().out
+    place.write("")
+    place.write(PERMIT_ALL, place.own.parent / "policy" / "mine.cedar")
+    assert run(["status", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)["settings"]
+    assert (told["files"], told["policy"]) == ([str(place.own)], str(place.own.parent / "policy"))
+    assert run(["status"]) == 0
+    assert (
+        f"settings from {place.own}; rules {place.own.parent / 'policy'}; home {place.home}" in capsys.readouterr().out
+    )
 
 
 @pytest.mark.parametrize(
@@ -123,8 +151,6 @@ def test_a_folder_in_the_place_of_the_file_is_no_file(place: Place) -> None:
 def test_a_file_that_cannot_be_read_is_named(written: str, told: str, place: Place) -> None:
     place.write("")
     place.own.write_bytes(written.encode(errors="surrogateescape"))
-    from loaner.errors import SettingsInvalid
-
     with pytest.raises(SettingsInvalid, match=told):
         load()
 

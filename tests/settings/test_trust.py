@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -126,11 +128,27 @@ def test_a_trusted_one_that_changed_says_nothing_any_more(
     assert f"{file}, or its task, changed since it was trusted" in capsys.readouterr().err
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
-def test_one_that_cannot_be_read_is_named(place: Place, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    file.chmod(0)
+def unreadable(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To root too, who reads whatever its mode says."""
+    opened = os.open
+
+    def refused(at: Any, *how: Any, **more: Any) -> int:
+        if str(at) == str(path):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return opened(at, *how, **more)
+
+    monkeypatch.setattr(os, "open", refused)
+
+
+def test_one_that_cannot_be_read_is_named_where_it_is_trusted(
+    place: Place, file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trusted(file)
+    unreadable(file, monkeypatch)
     assert run(["trust", str(file)]) == 2
-    assert f"{file} cannot be read" in capsys.readouterr().err
+    assert f"{file} cannot be read: Permission denied" in capsys.readouterr().err
+    with pytest.raises(SettingsInvalid, match=f"{file} cannot be read"):
+        with_project(load())
 
 
 def test_what_is_hashed_is_what_is_used(place: Place, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

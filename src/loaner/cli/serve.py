@@ -126,6 +126,8 @@ async def _over_http(loaner: Loaner, signals: Signals) -> None:
     from loaner.cli import _listening
     from loaner.jwks import IssuerKeys
     from loaner.mcp_server.http import create_app
+    from loaner.settings import urls
+    from loaner.settings.notes import note
 
     settings = loaner.settings
     if settings.identity is None:
@@ -134,7 +136,10 @@ async def _over_http(loaner: Loaner, signals: Signals) -> None:
             do="Set [identity] issuer in the settings file, or try: loaner serve --http --sandbox",
         )
     listener = _listening.at(settings.http.host, settings.http.port)
-    loaner.base_url = (settings.http.public_url or web.local_url(_listening.url(listener), settings)).rstrip("/")
+    here = urls.origin(web.local_url(_listening.url(listener), settings)) if not settings.http.public_url else ""
+    loaner.base_url = settings.http.public_url or here
+    if not urls.is_private(loaner.base_url):
+        note(f"{loaner.base_url} is plain http: whoever is on the way can read and use access tokens and sessions")
     keys = IssuerKeys(settings.identity.issuer, now=loaner.now)
     app = create_app(loaner, web.routes(web.signed_in_site(loaner, settings.identity, keys)), keys=keys)
     print(f"loaner: MCP at {loaner.base_url}/mcp, pages at {loaner.base_url}/", file=sys.stderr, flush=True)

@@ -33,8 +33,9 @@ class Names:
     def of(cls, base_url: str, http: HttpSettings) -> Names:
         own = urlsplit(base_url)
         hosts = {own.netloc, *http.allowed_hosts}
-        if own.scheme == "http" and own.port and own.hostname in {"127.0.0.1", "localhost", "::1"}:
-            hosts |= {f"{name}:{own.port}" for name in _LOOPBACK}  # one server by its three local names
+        if own.scheme == "http" and own.hostname in {"127.0.0.1", "localhost", "::1"}:
+            port = f":{own.port}" if own.port else ""  # clients leave the default one out
+            hosts |= {f"{name}{port}" for name in _LOOPBACK}  # one server by its three local names
         origins = {f"{own.scheme}://{own.netloc}", *http.allowed_origins}
         return cls(frozenset(hosts), frozenset(origins))
 

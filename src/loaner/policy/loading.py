@@ -13,6 +13,7 @@ from loaner.policy.literals import unreachable
 from loaner.policy.protected import protected
 from loaner.policy.rules import read
 from loaner.policy.schema import schema_of
+from loaner.settings.paths import refuse_written_by_others
 
 
 def load(folder: Path | None, operations: Iterable[Operation], *, read_only: bool = False) -> CedarPolicy:
@@ -37,6 +38,8 @@ def texts_of(folder: Path | None) -> dict[str, str]:
     found = sorted(folder.glob("*.cedar")) if folder.is_dir() else []
     if not found:
         raise PolicyInvalid("there is no *.cedar file in this folder.", where=str(folder))
+    for one in found:
+        refuse_written_by_others(one)
     try:
         return {str(file): file.read_text(encoding="utf-8") for file in found}
     except (OSError, UnicodeDecodeError) as failure:

@@ -21,7 +21,7 @@ def load(**flags: Any) -> Settings:
     file = sources.settings_file()
     values: dict[str, Any] = {}
     said = {key: value for key, value in flags.items() if value is not None}
-    read = file.is_file()
+    read = sources.is_there(file)
     for source in ([sources.in_file(file)] if read else []) + [sources.in_environment(), sources.in_flags(said)]:
         values = sources.merged(values, source.anchored(Settings))
     try:

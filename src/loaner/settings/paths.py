@@ -5,7 +5,9 @@ loaner happens to be started in.
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 from pathlib import Path
 
 from loaner.errors import SettingsInvalid
@@ -49,3 +51,23 @@ def absolute(written: str, *, setting: str, base: Path | None) -> Path:
             "Write the whole path, or begin with ~/",
         )
     return base / path
+
+
+def refuse_written_by_others(path: Path) -> None:
+    """Whoever may write settings or rules decides everything: the file itself, and what stands in its folder.
+
+    Raises :class:`SettingsInvalid`.
+    """
+    if os.name != "posix":
+        return
+    for one in (path, path.parent):
+        try:
+            mode = one.stat().st_mode
+        except OSError:
+            continue  # reading it says what is wrong
+        sticky = stat.S_ISDIR(mode) and mode & stat.S_ISVTX  # as /tmp: others may add, but not replace
+        if mode & stat.S_IWOTH and not sticky:
+            raise SettingsInvalid(
+                f"{one} can be written by everybody (mode {stat.S_IMODE(mode):04o}).",
+                do=f"Look at what is in it, then: chmod o-w {one}",
+            )

@@ -15,7 +15,7 @@ from loaner.secret import Secret
 from loaner.settings.anchored import Anchor
 from loaner.settings.paths import absolute
 
-_KINDS = re.compile(r"(env|file|keyring):.+")
+_KINDS = re.compile(r"(env|file):.+|keyring:[^/]+/.+")
 _IN_VAULT = re.compile(r"vault:.+/keys/.+")
 _LONGEST = 64 * 1024
 

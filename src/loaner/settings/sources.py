@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import stat
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -22,7 +21,7 @@ from pydantic_settings.exceptions import SettingsError
 from loaner.errors import SettingsInvalid
 from loaner.settings.anchored import Loc, Source
 from loaner.settings.model import Settings
-from loaner.settings.paths import absolute
+from loaner.settings.paths import absolute, refuse_written_by_others
 from loaner.settings.toml import parsed
 
 NAMED_BY = "LOANER_CONFIG"
@@ -36,9 +35,20 @@ def settings_file() -> Path:
         folder = absolute(platformdirs.user_config_dir("loaner"), setting="XDG_CONFIG_HOME", base=None)
         return folder / "config.toml"
     file = absolute(named, setting=NAMED_BY, base=None)
-    if not file.is_file():
+    if not is_there(file):
         raise SettingsInvalid("--config or LOANER_CONFIG names a file that does not exist.", do=f"Looked for: {file}")
     return file
+
+
+def is_there(file: Path) -> bool:
+    """Is something there to be read? A dangling link is: settings that are lost must not pass for none."""
+    try:
+        file.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as failure:
+        raise SettingsInvalid(f"{file} cannot be read: {failure.strerror}.") from None
+    return True
 
 
 def in_file(file: Path) -> Source:
@@ -74,19 +84,10 @@ def merged(weaker: Mapping[str, Any], stronger: Mapping[str, Any]) -> dict[str, 
     return both
 
 
-def refuse_written_by_others(file: Path, mode: int) -> None:
-    """Whoever may write a settings file says everything. Raises :class:`SettingsInvalid`."""
-    if os.name == "posix" and mode & stat.S_IWOTH:
-        raise SettingsInvalid(
-            f"{file} can be written by everybody (mode {stat.S_IMODE(mode):04o}).",
-            do=f"Look at what it says, then: chmod o-w {file}",
-        )
-
-
 def _read(file: Path) -> dict[str, Any]:
     try:
         with file.open("rb") as opened:
-            refuse_written_by_others(file, os.fstat(opened.fileno()).st_mode)
+            refuse_written_by_others(file)
             content = opened.read()
     except OSError as failure:
         raise SettingsInvalid(f"{file} cannot be read: {failure.strerror}.") from None
