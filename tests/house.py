@@ -24,7 +24,6 @@ from loaner.catalog import Catalog
 from loaner.clock import Now
 from loaner.connectors import Connectors
 from loaner.consent import Consent, Consents, Grants
-from loaner.consent.grants import Grant
 from loaner.errors import ConsentNeeded, LoanerError
 from loaner.jwks import IssuerKeys
 from loaner.policy import CedarPolicy
@@ -188,12 +187,7 @@ def _consents(store: Store, transport: ProviderTransport, everything: Catalog, n
         base_url=lambda: OURS,
         policy_version=policy().version,
         note=event.note,
-        end_unused=_later,
     )
-
-
-async def _later(_: Grant) -> None:
-    """No server runs here that would end it; it stays listed."""
 
 
 @cache

@@ -23,8 +23,7 @@ MAY_REVEAL = {
     "secret.py": "compares two of them",
     "store/sealing.py": "puts it under the seal",
     "settings/model.py": "reads the store's URL, with its password, from its reference",
-    "assembly.py": "makes the signer of checkpoints from its key",
-    "cli/_verifying.py": "the same, for the verbs that sign and verify",
+    "audit/signing.py": "makes the signer of checkpoints from its key",
     "keys/references.py": "reads the sealing key from its reference",
     "keys/vault.py": "reads Vault's token from its reference",
     "consent/codes.py": "shows a pending consent's own code to the person it was made for",
@@ -33,7 +32,6 @@ MAY_REVEAL = {
     "lending/token_scoped.py": "names the token to narrow or revoke in a request's body",
     "lending/revoking.py": "names the grant to end in a request's body",
     "provider_call/token_endpoint.py": "sends a refresh token and the client's secret; packs the answer for the seal",
-    "provider_call/echoes.py": "looks for them in what comes back, to take them out",
     "provider_call/transport.py": "puts the loan, or the client's own secret, into the Authorization header",
 }
 

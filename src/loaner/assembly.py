@@ -6,15 +6,15 @@ import tomllib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 
 import anyio
 import structlog
 
 from loaner import catalog as catalogs
 from loaner import connectors as registered
-from loaner.audit import Audit, closing, event
+from loaner.audit import Audit, closing, event, signing
 from loaner.audit.drift import Drifts
-from loaner.audit.note import Signer
 from loaner.caller import LOCAL
 from loaner.catalog import Catalog
 from loaner.clock import Now, utc_now
@@ -41,7 +41,7 @@ from loaner.lending.token_scoped import TokenScoped
 from loaner.policy import Policy
 from loaner.policy import load as read_policy
 from loaner.provider_call import ProviderTransport
-from loaner.settings import Settings, resolve
+from loaner.settings import Settings
 from loaner.settings.home import made
 from loaner.settings.paths import refuse_written_by_others
 from loaner.shutdown import Shutdown
@@ -126,6 +126,9 @@ async def open_loaner(
     policy = read_policy(settings.policy_folder, everything.operations, read_only=settings.tools.read_only)
     for one in policy.warnings if serving else ():
         log.warning("a rule can never match", where=one.where, rule=one.rule, problem=one.problem)
+    signer = partial(signing.signer_of, settings)
+    if settings.checkpoint_key:
+        signer()  # one that cannot be used stops the start
     connectors = connectors or registered.from_settings(settings.connectors, catalog.providers)
     async with (
         nullcontext(store) if store else _store(settings) as opened,
@@ -143,13 +146,11 @@ async def open_loaner(
             await background.start(loaner.returns.run)
             await background.start(loaner.stopper.run)
             background.start_soon(loaner.lender.refresher.unwritten.run)
-            background.start_soon(loaner.consents.unwritten.run)
             background.start_soon(loaner.idle.run)
             background.start_soon(loaner.drifts.run)
             # Servers over one store sign with one key; where it is not known that they share it, an operator signs.
-            if settings.checkpoint_key:
-                key = resolve(settings.checkpoint_key, setting="checkpoint_key").reveal()
-                background.start_soon(loaner.audit.keep_signing, Signer.parse(key, where="checkpoint_key"))
+            if signing.is_shared(settings):
+                background.start_soon(loaner.audit.keep_signing, signer)
             await background.start(loaner.consents.run)
             background.start_soon(loaner.consents.tasks.watch)
         try:
@@ -199,7 +200,6 @@ def _assemble(
     returns = Returns(store, styles, catalog.providers, connectors, closing.close, settings.environment, now, budgets)
     running = Running(store)
     revoker = Revoker(grants, catalog.providers, connectors, transport, now, budgets)
-    stopper = Stopper(store, revoker, returns, running, end_yeses=end_covered, note=event.note, now=now)
     loaner: Loaner
     consents = Consents(
         store=store,
@@ -213,7 +213,6 @@ def _assemble(
         policy_version=policy.version,
         host_task=host_task,
         note=event.note,
-        end_unused=stopper.end_unused,
     )
     sharing = Sharing(budgets, returns, running, consents.tasks.lasting, now)
     lender = Lender(store, styles, Refresher(grants, transport, now, budgets), returns, now, budgets, running, sharing)
@@ -232,7 +231,7 @@ def _assemble(
         consents=consents,
         lender=lender,
         returns=returns,
-        stopper=stopper,
+        stopper=Stopper(store, revoker, returns, running, end_yeses=end_covered, note=event.note, now=now),
         idle=Idle(
             store,
             lender.refresher,

@@ -105,6 +105,7 @@ class SuppliedTask:
     issuer: str
     wanted: Mapping[str, Any]
     """As an agent would propose it."""
+    issued: datetime
     ends: datetime
     agreed: bool
     """Its issuer speaks for the person, who is not asked."""

@@ -32,6 +32,8 @@ POINTS = (
 )
 """In the order of a call's life: ``before`` and ``answered`` surround a request to a provider; ``written`` is durable;
 ``audit.appended`` and ``consent.kept`` are inside a transaction that has not committed."""
+RESTORING = ("restore.built", "restore.decided", "restore.moved", "restore.replaced")
+"""A restore of the store is no call: its steps are renames of whole files."""
 
 _armed: str | None = None
 _passes = 0
@@ -49,7 +51,7 @@ def arm(point: str, *, passes: int = 0) -> None:
     Raises :class:`ValueError` for a point that does not exist: a test that waits for it would prove nothing.
     """
     global _armed, _passes
-    if point not in POINTS:
+    if point not in (*POINTS, *RESTORING):
         raise ValueError(f"no such failpoint: {point}")
     _armed, _passes = point, passes
 

@@ -130,6 +130,7 @@ class TaskTokens:
             id=hashlib.sha256(f"{issuer.issuer}\x1f{name}".encode()).hexdigest(),
             issuer=issuer.issuer,
             wanted=_wanted(claims, here, minutes=-(-(expires - issued) // 60)),
+            issued=datetime.fromtimestamp(issued, UTC),
             ends=datetime.fromtimestamp(expires, UTC),
             agreed=issuer.agrees,
         )

@@ -148,25 +148,38 @@ def text_of(answer: CallToolResult) -> str:
 @contextlib.asynccontextmanager
 async def town(home: Path, **overrides: Any) -> AsyncIterator[Town]:
     """Build a town. ``overrides`` are settings."""
+    async with providers(home) as running, standing(home, running, **overrides) as built:
+        yield built
+
+
+@contextlib.asynccontextmanager
+async def providers(home: Path) -> AsyncIterator[RunningSandbox]:
+    """The providers of a town alone, which outlive a server that is stopped and started."""
     async with serving(home=home) as running:
         running.sandbox.switches.github_device_interval = 1  # a person's five seconds are a test suite's minutes
-        settings = settings_module.load(home=with_store(home), **overrides)
-        settings = _sandboxed.on_sandbox(settings, running.base_url)
-        listener = _listening.loopback(0)
-        settings = settings.model_copy(
-            update={"http": settings.http.model_copy(update={"port": listener.getsockname()[1]})}
-        )
-        async with open_loaner(settings, connectors=_sandboxed.connectors(), now=running.sandbox.clock) as loaner:
-            loaner.base_url = _listening.url(listener)
-            assert settings.identity
-            keys = IssuerKeys(settings.identity.issuer, now=loaner.now)
-            app = create_app(loaner, web.routes(web.signed_in_site(loaner, settings.identity, keys)), keys=keys)
-            server = Server(os.getpid(), loaner.base_url, f"{loaner.base_url}/mcp", running.base_url)
-            with announced(home, server):
-                async with _listening.served(
-                    app, listener, lifespan="on", limits=settings.limits, shutdown=loaner.shutdown
-                ):
-                    yield Town(home, running, loaner)
+        yield running
+
+
+@contextlib.asynccontextmanager
+async def standing(home: Path, running: RunningSandbox, **overrides: Any) -> AsyncIterator[Town]:
+    """A server of ``home`` before these providers."""
+    settings = settings_module.load(home=with_store(home), **overrides)
+    settings = _sandboxed.on_sandbox(settings, running.base_url)
+    listener = _listening.loopback(0)
+    settings = settings.model_copy(
+        update={"http": settings.http.model_copy(update={"port": listener.getsockname()[1]})}
+    )
+    async with open_loaner(settings, connectors=_sandboxed.connectors(), now=running.sandbox.clock) as loaner:
+        loaner.base_url = _listening.url(listener)
+        assert settings.identity
+        keys = IssuerKeys(settings.identity.issuer, now=loaner.now)
+        app = create_app(loaner, web.routes(web.signed_in_site(loaner, settings.identity, keys)), keys=keys)
+        server = Server(os.getpid(), loaner.base_url, f"{loaner.base_url}/mcp", running.base_url)
+        with announced(home, server):
+            async with _listening.served(
+                app, listener, lifespan="on", limits=settings.limits, shutdown=loaner.shutdown
+            ):
+                yield Town(home, running, loaner)
 
 
 @contextlib.asynccontextmanager

@@ -77,7 +77,7 @@ async def test_only_its_owner_can_read_the_store(tmp_path: Path) -> None:
 async def test_an_engine_that_may_damage_a_write_ahead_log_gets_none(
     version: tuple[int, ...], journal: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine._driver(), "sqlite_version_info", version)
+    monkeypatch.setattr(engine.sqlite(), "sqlite_version_info", version)
     async with open_store(f"sqlite:///{tmp_path}/s.db", KEY) as store:
         await store.write(put("a"))
         assert await store.read(lambda c: c.exec_driver_sql("PRAGMA journal_mode").scalar()) == journal
@@ -91,7 +91,7 @@ async def test_an_engine_that_may_damage_the_log_of_a_newer_one_refuses(
     async with open_store(url, KEY) as newer:
         await newer.write(put("a"))
         with monkeypatch.context() as older:
-            older.setattr(engine._driver(), "sqlite_version_info", (3, 45, 1))
+            older.setattr(engine.sqlite(), "sqlite_version_info", (3, 45, 1))
             with pytest.raises(StoreUnusable):
                 async with open_store(url, KEY):
                     pass

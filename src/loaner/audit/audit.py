@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -80,12 +80,19 @@ class Audit:
         at = self._now()
         return await self._store.write(lambda connection: tree.sign(connection, signer, at))
 
-    async def keep_signing(self, signer: Signer) -> None:
-        """Sign what has come every :data:`SIGN_EVERY` seconds, beside the calls. Runs until it is cancelled."""
+    async def keep_signing(self, signer: Callable[[], Signer]) -> None:
+        """Sign what has come every :data:`SIGN_EVERY` seconds, beside the calls. Runs until it is cancelled.
+
+        Each checkpoint goes to the log too: a copy that is kept where the store is not shows that records were cut off.
+        """
+        size = 0
         while True:
             await anyio.sleep(SIGN_EVERY)
             try:
-                await self.checkpoint(signer)
+                signed = await self.checkpoint(signer())
+                if signed.size != size:
+                    size = signed.size
+                    _log.info("checkpoint", size=size, note=signed.note)
             except LoanerError as failure:
                 # Never signed over; `loaner audit verify` tells where. The calls go on, and the operator is told.
                 _log.error("checkpoint_not_signed", reason=failure.log or failure.cause)

@@ -15,7 +15,17 @@ from loaner.audit.chain import append
 from loaner.audit.record import FIELDS, cleaned
 
 KINDS = frozenset(
-    {"revoke", "resume", "grant_linked", "grant_ended", "approval_given", "passkey_made", "passkey_removed"}
+    {
+        "revoke",
+        "resume",
+        "grant_linked",
+        "grant_ended",
+        "approval_given",
+        "passkey_made",
+        "passkey_removed",
+        "restore",
+        "prune",
+    }
 )
 
 

@@ -33,12 +33,23 @@ class Frontier:
     _roots: list[bytes] = field(default_factory=list)
 
     def add(self, data: bytes) -> None:
-        carried, size = leaf(data), self.size
-        while size & 1:
-            carried = node(self._roots.pop(), carried)
-            size >>= 1
-        self._roots.append(carried)
+        self._put(leaf(data), self.size)
         self.size += 1
+
+    @classmethod
+    def over_tiles(cls, tiles: Iterable[bytes]) -> Frontier:
+        """After whole tiles of which only the roots are left."""
+        frontier = cls()
+        for root in tiles:
+            frontier._put(root, frontier.size // TILE)
+            frontier.size += TILE
+        return frontier
+
+    def _put(self, carried: bytes, before: int) -> None:
+        while before & 1:
+            carried = node(self._roots.pop(), carried)
+            before >>= 1
+        self._roots.append(carried)
 
     @property
     def root(self) -> bytes:

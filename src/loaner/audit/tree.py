@@ -7,9 +7,10 @@ from datetime import datetime
 
 from sqlalchemy import Connection, func, insert, select
 
-from loaner.audit.chain import GENESIS, link
+from loaner.audit import pruned
+from loaner.audit.chain import link
 from loaner.audit.checkpoint import Checkpoint
-from loaner.audit.merkle import TILE, Tree, root_of
+from loaner.audit.merkle import TILE, Frontier, Tree, root_of
 from loaner.audit.note import Signer
 from loaner.errors import RecordsAltered
 from loaner.store.tables import checkpoints, records, tiles
@@ -37,6 +38,12 @@ def stored(connection: Connection) -> Tree:
 def size(connection: Connection) -> int:
     """How many records there are."""
     return int(connection.execute(select(func.coalesce(func.max(records.c.seq), 0))).scalar_one())
+
+
+def before(connection: Connection, through: int) -> Frontier:
+    """The tree over the first ``through`` records, which are whole tiles, from the tiles' roots alone."""
+    rows = select(tiles.c.root).where(tiles.c.number < through // TILE).order_by(tiles.c.number)
+    return Frontier.over_tiles(bytes.fromhex(root) for root in connection.execute(rows).scalars())
 
 
 def extend(connection: Connection) -> bool:
@@ -73,12 +80,13 @@ def latest(connection: Connection) -> Signed | None:
 
 def _leaves(connection: Connection, low: int, high: int) -> list[bytes]:
     """The hashes of records ``low + 1`` to ``high``, each link checked, the first one's to its predecessor too."""
+    floor = pruned.floor(connection)
+    if low < floor.through:
+        raise RecordsAltered(f"record {low + 1} was pruned.", do="It stands in the export that was made then.")
+    expected = low if low > floor.through else low + 1
     wanted = select(records.c.seq, records.c.prev_hash, records.c.hash, records.c.body)
-    rows = connection.execute(wanted.where(records.c.seq.between(low, high)).order_by(records.c.seq)).all()
-    before, expected = GENESIS, low + 1
-    if low:
-        expected = low
-        before = rows[0].prev_hash if rows else GENESIS
+    rows = connection.execute(wanted.where(records.c.seq.between(expected, high)).order_by(records.c.seq)).all()
+    before = floor.head if low == floor.through or not rows else rows[0].prev_hash
     for row in rows:
         if (row.seq, row.prev_hash, row.hash) != (expected, before, link(before, expected, row.body)):
             break

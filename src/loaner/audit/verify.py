@@ -7,7 +7,7 @@ a whole other history with good hashes: only a checkpoint that was kept elsewher
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from loaner.audit.chain import GENESIS, Filed, Record, link
 from loaner.audit.merkle import EMPTY, Frontier
@@ -23,6 +23,14 @@ class Held:
 
     size: int
     root: bytes
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where reading begins: at the first record, or after those that were pruned."""
+
+    head: str = GENESIS
+    frontier: Frontier = field(default_factory=Frontier)
 
 
 @dataclass(frozen=True)
@@ -44,9 +52,10 @@ class Verdict:
         return self.ok
 
 
-def verify(rows: Iterable[Record], held: Sequence[Held] = ()) -> Verdict:
+def verify(rows: Iterable[Record], held: Sequence[Held] = (), start: Start | None = None) -> Verdict:
     """Read all records once, in order, in constant memory, and compare with each checkpoint on the way."""
-    frontier, head = Frontier(), GENESIS
+    start = start or Start()
+    frontier, head = start.frontier, start.head
     waiting = sorted(held, key=lambda one: one.size)
     agreed = 0
     rows = iter(rows)
@@ -75,7 +84,8 @@ def verify(rows: Iterable[Record], held: Sequence[Held] = ()) -> Verdict:
 
 def _wrong(record: Record, seq: int, head: str) -> str | None:
     if record.seq != seq:
-        return f"record {record.seq} stands where record {seq} belongs"
+        before = ": put the exports before it in front of it (cat)" if seq == 1 else ""
+        return f"record {record.seq} stands where record {seq} belongs{before}"
     if record.prev_hash != head:
         return "it does not follow the record before it"
     try:

@@ -14,12 +14,15 @@ from loaner import __version__
 from loaner.cli import (
     _config,
     audit,
+    backup,
     connector,
     demo,
     explain,
     keys,
     loans,
     policy,
+    prune,
+    restore,
     resume,
     revoke,
     sandbox,
@@ -50,6 +53,9 @@ app.command("trust")(trust.trust)
 app.command("loans")(loans.loans)
 app.command("revoke")(revoke.revoke)
 app.command("resume")(resume.resume)
+app.command("backup")(backup.backup)
+app.command("restore")(restore.restore)
+app.command("prune")(prune.prune)
 app.add_typer(audit.app, name="audit")
 app.add_typer(connector.app, name="connector")
 app.add_typer(keys.app, name="keys")

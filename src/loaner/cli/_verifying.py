@@ -5,18 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from loaner.audit import export, proof
 from loaner.audit.checkpoint import Checkpoint
-from loaner.audit.note import NotSigned, Signer, Verifier
-from loaner.audit.read import every
+from loaner.audit.note import NotSigned, Verifier
+from loaner.audit.signing import verifier_of
+from loaner.audit.stored import verify_stored
 from loaner.audit.verify import Held, Verdict, verify
 from loaner.cli._open import opened_store
+from loaner.clock import iso
 from loaner.errors import RecordsAltered, UsageError
-from loaner.settings import Settings, load, resolve
+from loaner.settings import load
 from loaner.store import Store
-from loaner.store.tables import checkpoints
+from loaner.store.restored import restored_at
 
 
 @dataclass(frozen=True)
@@ -31,11 +33,15 @@ class Finding:
     why: str | None = None
     proven: int | None = None
     """The one record of a proof."""
+    pruned: int = 0
+    """How many records before these stand in an export only."""
 
     def facts(self) -> dict[str, object]:
         facts: dict[str, object] = {"ok": self.ok, "records": self.count, "head": self.head, "checkpoint": self.held}
         if self.proven is not None:
             facts["proven"] = self.proven
+        if self.pruned:
+            facts["pruned"] = self.pruned
         return facts if self.ok else facts | {"first_bad": self.first_bad, "why": self.why}
 
     def told(self) -> str:
@@ -45,7 +51,8 @@ class Finding:
         if self.proven is not None:
             return f"✓ record {self.proven} is among the {self.held:,} of its checkpoint   hash {self.head[:8]}…"
         covered = f"   signed up to {self.held:,}" if self.held else "   no checkpoint held against it"
-        return f"✓ {self.count:,} records, chain intact   head {self.head[:8]}…{covered}"
+        gone = f"   records 1 to {self.pruned:,} were pruned" if self.pruned else ""
+        return f"✓ {self.count:,} records, chain intact   head {self.head[:8]}…{covered}{gone}"
 
     def must_be_ok(self) -> None:
         """Raises :class:`RecordsAltered`."""
@@ -53,22 +60,10 @@ class Finding:
             raise RecordsAltered(self.told().removeprefix("✗ "), do="Nothing was signed. See: loaner audit verify")
 
 
-def signer_of(settings: Settings) -> Signer:
-    """The key that signs checkpoints; made the first time where it is a file of this loaner's own."""
-    if settings.checkpoint_key:
-        return Signer.parse(resolve(settings.checkpoint_key, setting="checkpoint_key").reveal(), where="checkpoint_key")
-    return Signer.from_file(key_file(settings))
-
-
-def key_file(settings: Settings) -> Path:
-    """Where the key that signs checkpoints is kept."""
-    return settings.home / "checkpoint.key"
-
-
 def verdict(file: Path | None, kept: list[Path], vkey: str | None) -> Finding:
     """Verify the store, an export or a proof. Raises :class:`UsageError` when it cannot even be begun."""
     settings = load()
-    verifier = _verifier(settings, vkey)
+    verifier = _named(vkey) if vkey is not None else verifier_of(settings)
     held = [_held(path, verifier) for path in kept]
     if file is None:
         with opened_store(settings) as store:
@@ -87,17 +82,18 @@ def verdict(file: Path | None, kept: list[Path], vkey: str | None) -> Finding:
 def store_verdict(store: Store, verifier: Verifier | None, held: list[Held] | None = None) -> Finding:
     """Verify the store, against the checkpoints that it holds itself too, where this loaner's key is there to tell."""
 
-    def work(connection: Connection) -> Finding:
-        notes = connection.execute(select(checkpoints.c.note).order_by(checkpoints.c.size)).scalars().all()
-        everything = list(held or ())
-        for note in notes if verifier else ():
-            try:
-                everything.append(_opened(note, verifier))
-            except NotSigned as refused:
-                return Finding(False, 0, "", None, None, f"a checkpoint in the store is {refused}")
-        return _found(verify(every(connection), everything), everything)
+    found = store.read_now(lambda connection: verify_stored(connection, verifier, held or ()))
+    told = found.verdict
+    why = told.why
+    if why and (since := store.read_now(_restored)):
+        why += f" (the store was restored from a backup on {since})"
+    pruned = found.floor.through
+    return Finding(told.ok, told.count, told.head, found.held, told.first_bad, why, pruned=pruned)
 
-    return store.read_now(work)
+
+def _restored(connection: Connection) -> str | None:
+    """A checkpoint of the time between a backup and its restore cannot fit any more, and that is why."""
+    return iso(restored_at(connection))
 
 
 def _found(verdict: Verdict, held: list[Held]) -> Finding:
@@ -116,17 +112,11 @@ def _of_proof(text: bytes, verifier: Verifier | None) -> Finding:
     return Finding(True, 1, proven.record.hash, proven.checkpoint.size, proven=proven.record.seq)
 
 
-def _verifier(settings: Settings, vkey: str | None) -> Verifier | None:
-    if vkey is not None:
-        try:
-            return Verifier.parse(vkey)
-        except ValueError:
-            raise UsageError(
-                "--vkey is not a public key.", do="It is what `loaner audit checkpoint` printed."
-            ) from None
-    if settings.checkpoint_key is None and not key_file(settings).exists():
-        return None
-    return signer_of(settings).verifier
+def _named(vkey: str) -> Verifier:
+    try:
+        return Verifier.parse(vkey)
+    except ValueError:
+        raise UsageError("--vkey is not a public key.", do="It is what `loaner audit checkpoint` printed.") from None
 
 
 def _held(path: Path, verifier: Verifier | None) -> Held:

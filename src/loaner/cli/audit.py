@@ -127,13 +127,14 @@ def checkpoint(as_json: AsJson = False) -> None:
     """Verify all records, sign a checkpoint over them, and print it. Keep it where loaner's host cannot write."""
     import anyio
 
+    from loaner.audit.signing import signer_of
     from loaner.cli import _verifying
     from loaner.cli._open import opened_store
     from loaner.settings import load
 
     settings = load()
     with opened_store(settings) as store:
-        signer = _verifying.signer_of(settings)
+        signer = signer_of(settings)
         _verifying.store_verdict(store, signer.verifier).must_be_ok()
     signed = anyio.run(_signed, settings, signer)
     if as_json:

@@ -22,7 +22,7 @@ from loaner.consent.grants import Grant, Grants
 from loaner.consent.linking import Linking
 from loaner.consent.pending import Pending, Remember, State
 from loaner.consent.proposal import Proposal
-from loaner.consent.settling import EndUnused, Note, Settling
+from loaner.consent.settling import Note, Settling
 from loaner.consent.standing import Consent, Standing
 from loaner.consent.tasking import Tasks
 from loaner.consent.tasks import Task
@@ -51,7 +51,6 @@ class Consents:
         base_url: Callable[[], str],
         policy_version: str,
         note: Note,
-        end_unused: EndUnused,
         host_task: Proposal | None = None,
     ) -> None:
         self.store = store
@@ -61,8 +60,7 @@ class Consents:
         self.base_url = base_url
         self.policy_version = policy_version
         self._bell = Bell()
-        self._settling = Settling(store, grants, transport, now, self._bell, note, end_unused)
-        self.unwritten = self._settling.unwritten
+        self._settling = Settling(store, grants, transport, now, self._bell, note)
         self.tasks = Tasks(
             store, catalog, connectors, settings.consent, now, base_url, policy_version, self._settling, host_task
         )

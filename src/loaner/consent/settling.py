@@ -18,11 +18,10 @@ from loaner.consent.calls import call_of
 from loaner.consent.device import Body
 from loaner.consent.envelope import Envelope
 from loaner.consent.exchange import ExchangeFailed
-from loaner.consent.grants import DifferentAccount, Grant, Grants
+from loaner.consent.grants import DifferentAccount, Grants
 from loaner.consent.pending import Pending, Remember
 from loaner.consent.tasks import Holder
 from loaner.consent.texts import all_opened
-from loaner.consent.unwritten import Unwritten
 from loaner.consent.waiting import Bell
 from loaner.errors import StoreUnusable
 from loaner.failpoints import reached
@@ -48,24 +47,11 @@ class Note(Protocol):
     def __call__(self, connection: Connection, kind: str, *, subject: str, at: datetime, **said: Any) -> object: ...
 
 
-class EndUnused(Protocol):
-    """Ends, at its provider, a grant that nobody is going to use."""
-
-    async def __call__(self, grant: Grant) -> None: ...
-
-
 class Settling:
     """Ends questions; the only place that turns one into ``approved``."""
 
     def __init__(
-        self,
-        store: Store,
-        grants: Grants,
-        transport: ProviderTransport,
-        now: Now,
-        bell: Bell,
-        note: Note,
-        end_unused: EndUnused,
+        self, store: Store, grants: Grants, transport: ProviderTransport, now: Now, bell: Bell, note: Note
     ) -> None:
         self.store = store
         self.grants = grants
@@ -73,8 +59,6 @@ class Settling:
         self.now = now
         self.bell = bell
         self.note = note
-        self.end_unused = end_unused
-        self.unwritten = Unwritten(store)
 
     async def tokens(self, asked: Pending, provider: Provider, connector: Connector, answer: Body) -> None:
         """Keep what the provider granted, if it is what was asked and from the right account; else say why not."""
@@ -85,7 +69,6 @@ class Settling:
             await self.no_pair(asked.handle)
             await self.fail(asked.handle, f"{provider.title} gave no access. Nothing was connected.")
             return
-        account: tuple[str, str] | None = None
         try:
             account = await exchange.account(self.transport, provider, granted.access)
             problem = await self._misfit(asked, provider, granted)
@@ -98,40 +81,13 @@ class Settling:
         except TooLate as failure:
             problem = str(failure)
         except StoreUnusable:
-            # It cannot be kept now, so it is ended as soon as the store can list it; the question stays open.
-            await self._set_aside(asked, provider, connector, granted, account, "loaner could not store it")
+            # It cannot be kept, so it is not left alive either; the question stays open.
+            await exchange.discard(self.transport, provider, connector, granted.access)
             raise
         if problem:
-            await self._set_aside(asked, provider, connector, granted, account, "what was granted was not connected")
+            if await exchange.discard(self.transport, provider, connector, granted.access):
+                await self.no_pair(asked.handle, how="ended unused")
             await self.fail(asked.handle, problem)
-
-    async def _set_aside(
-        self,
-        asked: Pending,
-        provider: Provider,
-        connector: Connector,
-        granted: TokenSet,
-        account: tuple[str, str] | None,
-        reason: str,
-    ) -> None:
-        """Nobody will use it: list it with its tokens, and end it. Raises :class:`StoreUnusable` when that is later."""
-        at = self.now()
-
-        def work(connection: Connection) -> Grant:
-            pairs.close(connection, pairs.id_of(asked.handle), state="returned", how="to be ended unused", at=at)
-            return self.grants.set_aside(
-                connection,
-                subject=asked.subject,
-                connector=connector,
-                provider=provider,
-                environment=asked.environment,
-                account=account,
-                tokens=granted,
-                reason=reason,
-                at=at,
-            )
-
-        await self.end_unused(await self.unwritten.write(f"{asked.handle} {secrets.token_hex(4)}", work))
 
     async def no_pair(self, handle: str, *, how: str = "nothing was issued") -> None:
         """What the provider was asked for does not exist, or not any more."""

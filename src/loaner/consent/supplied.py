@@ -12,6 +12,7 @@ from loaner.consent import pending, tasks
 from loaner.consent.envelope import Envelope
 from loaner.consent.tasks import Holder, Task
 from loaner.errors import PolicyDenied
+from loaner.store.restored import restored_at
 from loaner.store.tables import tasks as rows
 
 
@@ -26,7 +27,7 @@ def find(
     """The running task that this token is, or ``None`` where nobody agreed to it yet.
 
     Raises :class:`PolicyDenied` where its name is another's, and where it is over: a token that is still valid does not
-    bring back what a person ended.
+    bring back what a person ended, or what a restore of the store has forgotten.
     """
     mine = id_of(supplied, envelope, caller)
     known = set(
@@ -38,6 +39,13 @@ def find(
     if known - {mine} or (asked is not None and asked.digest != envelope.need):
         raise PolicyDenied("another task came under the same name (jti).", rule="task-token")
     running = next((one for one in tasks.held(connection, holder, at) if one.id == mine), None)
+    since = restored_at(connection)
+    if since is not None and supplied.issued <= since:  # how much of it was used before is not known any more
+        raise PolicyDenied(
+            "the task that came with this call was signed before loaner's store was restored.",
+            rule="task-ended",
+            do="Its host has to send another.",
+        )
     if known and running is None:
         raise PolicyDenied(
             "the task that came with this call is over.", rule="task-ended", do="Its host has to send another."

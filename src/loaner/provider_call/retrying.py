@@ -5,7 +5,7 @@ A write is sent once, whatever happens to it. Everything happens inside the one 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import stamina
 
@@ -30,7 +30,6 @@ async def send_patiently(
     transport: ProviderTransport,
     *,
     within: str = "",
-    known: Sequence[Secret | None] = (),
     admits: Admits | None = None,
     on_answer: Callable[[Answer], None] | None = None,
     on_attempt: Callable[[], object] | None = None,
@@ -46,14 +45,7 @@ async def send_patiently(
             if on_attempt:
                 on_attempt()
             return await send(
-                bound,
-                credential,
-                transport,
-                within=within,
-                known=known,
-                admits=admits,
-                on_answer=on_answer,
-                young=young,
+                bound, credential, transport, within=within, admits=admits, on_answer=on_answer, young=young
             )
     raise AssertionError("the last attempt either answers or raises")
 

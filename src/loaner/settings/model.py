@@ -21,6 +21,7 @@ from loaner.settings.sections import (
     ConsentSettings,
     HttpSettings,
     IdentitySettings,
+    RetentionSettings,
     TaskIssuerSettings,
     ToolSettings,
     VaultSettings,
@@ -77,6 +78,7 @@ class Settings(BaseSettings):
     budget: BudgetSettings = BudgetSettings()
     limits: LimitSettings = LimitSettings()
     stopping: StoppingSettings = StoppingSettings()
+    retention: RetentionSettings = RetentionSettings()
     hosts: dict[str, dict[str, Annotated[str, AfterValidator(urls.private_base_url)]]] = Field(default_factory=dict)
     """Other base URLs for all hosts of a provider: a GitHub Enterprise Server."""
     connectors: dict[str, ConnectorSettings] = Field(default_factory=dict)

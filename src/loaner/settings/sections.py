@@ -175,6 +175,15 @@ class BudgetSettings(_Section):
     """How long after its mint a shared loan may be taken by another call."""
 
 
+class RetentionSettings(_Section):
+    """What ``loaner prune`` takes out of the store. Nothing is taken out by itself."""
+
+    closed_days: int | None = Field(default=None, ge=1)
+    """Closed loans and answered consent requests are kept for so many days; for ever when not set."""
+    records_days: int | None = Field(default=None, ge=1)
+    """Records are kept for so many days, and then stand in an export only; for ever when not set."""
+
+
 class VaultSettings(_Section):
     """The HashiCorp Vault that holds the sealing key, where ``key`` names one of its keys."""
 

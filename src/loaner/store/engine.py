@@ -7,6 +7,7 @@ to think about what another process may write in between.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 import time
@@ -21,6 +22,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from loaner.errors import SettingsInvalid, StoreUnusable
+from loaner.store import in_use
 
 # Engines from 3.7.0 to 3.51.2 can corrupt a WAL file that several connections write and checkpoint
 # (sqlite.org/wal.html, "the WAL-reset bug"). Several stdio servers share one file, so older engines
@@ -114,7 +116,7 @@ def _postgresql(url: URL) -> Engine:
     return engine
 
 
-def _driver() -> ModuleType:
+def sqlite() -> ModuleType:
     """SQLite's own engine, the newer of the two that may be there."""
     try:
         import pysqlite3.dbapi2 as newer
@@ -127,7 +129,7 @@ def _driver() -> ModuleType:
 
 def sqlite_through(connect: Callable[[ModuleType], Any]) -> Engine:
     """SQLite by connections that the caller makes anew for each look."""
-    driver = _driver()
+    driver = sqlite()
     return create_engine(
         "sqlite://", creator=lambda: connect(driver), module=driver, poolclass=NullPool, hide_parameters=True
     )
@@ -136,8 +138,21 @@ def sqlite_through(connect: Callable[[ModuleType], Any]) -> Engine:
 def _sqlite(url: URL) -> Engine:
     if not url.database or url.database == ":memory:":
         raise SettingsInvalid("a store in memory forgets what has to be given back.", do="Use sqlite:///path")
-    _private(Path(url.database))
-    driver = _driver()
+    release = in_use.shared(Path(url.database))  # before the file is made: a restore may be about to put it there
+    try:
+        engine = of_file(Path(url.database))
+    except BaseException:
+        release()
+        raise
+    event.listen(engine, "engine_disposed", lambda _: release())
+    return engine
+
+
+def of_file(file: Path) -> Engine:
+    """An engine on one SQLite file that nobody else knows of: a backup, or a store that is being restored."""
+    _private(file)
+    driver = sqlite()
+    url = URL.create("sqlite", database=str(file))
     # Every write is done by the one writer thread; readers run in worker threads with connections of their own.
     engine = create_engine(url, module=driver, hide_parameters=True, connect_args={"check_same_thread": False})
     journal = "WAL" if driver.sqlite_version_info >= SAFE_WAL else "DELETE"
@@ -166,6 +181,15 @@ def _sqlite(url: URL) -> Engine:
         connection.exec_driver_sql("BEGIN" if deferred else "BEGIN IMMEDIATE")
 
     return engine
+
+
+def settle(file: Path) -> None:
+    """Leave one file without a log beside it, and durable. Nobody may have it open. Raises :class:`StoreUnusable`."""
+    with contextlib.closing(sqlite().connect(str(file))) as connection:
+        if connection.execute("PRAGMA journal_mode = DELETE").fetchone()[0] != "delete":
+            raise StoreUnusable("another program has the file open.")
+    with file.open("rb+") as written:
+        os.fsync(written.fileno())
 
 
 def _journal(driver: ModuleType, cursor: Any, wanted: str) -> str:

@@ -21,7 +21,7 @@ from sqlalchemy.pool import StaticPool
 
 from loaner.errors import StoreUnusable
 from loaner.store import engine as engines
-from loaner.store import schema
+from loaner.store import in_use, schema
 from loaner.store.sealing import Unsealable
 from loaner.store.store import Store, unusable
 from loaner.store.tables import metadata
@@ -91,6 +91,7 @@ def _engine(url: str) -> Engine:
     if parsed is None or not parsed.database:
         return engines.create(url)  # a server's, where each look is a read-only transaction
     file = Path(parsed.database)
+    in_use.refuse_half(file)
     if not file.exists():
         raise NoStore(file)
     engines.refuse_read_by_others(file)
