@@ -80,4 +80,5 @@ def _connector(name: str, settings: ConnectorSettings, secret: Secret | None) ->
         client_secret=secret,
         environments=settings.environments,
         agents=settings.agents,
+        shared_accounts=settings.shared_accounts,
     )

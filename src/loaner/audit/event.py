@@ -19,6 +19,7 @@ KINDS = frozenset(
         "revoke",
         "resume",
         "grant_linked",
+        "account_refused",
         "grant_ended",
         "approval_given",
         "passkey_made",

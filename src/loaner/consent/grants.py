@@ -6,13 +6,14 @@ different account over it is refused, never done silently (the attack of consent
 
 from __future__ import annotations
 
+import hashlib
 import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, Row, bindparam, case, select, true, update
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, case, select, text, true, update
 
 from loaner.caller import Caller
 from loaner.catalog.provider import Provider
@@ -35,6 +36,20 @@ class DifferentAccount(LoanerError):
     """Another account at the provider than the one this person linked before."""
 
     code = "different_account"
+
+
+class SomebodyElses(DifferentAccount):
+    """An account that another person has connected here: a device code that was mailed links it to whoever asked."""
+
+    code = "account_of_another"
+
+    def __init__(self, title: str, account_name: str, owner: str) -> None:
+        super().__init__(
+            f"the account {account_name} at {title} is another person's here, who connected it before.",
+            do="Sign in there with your own account. Whoever owns that one was told.",
+        )
+        self.owner = owner
+        """``Subject.key`` of whoever connected it."""
 
 
 class GrantUnreadable(GrantBroken):
@@ -140,6 +155,7 @@ class Grants:
         at: datetime,
     ) -> Grant:
         """Store a new grant, inside the caller's transaction. Raises :class:`DifferentAccount`."""
+        _one_at_a_time(connection, f"{provider.name} {account_id}")
         linked = connection.execute(
             select(grants.c.account_id, grants.c.account_name).where(
                 grants.c.subject == subject,
@@ -153,6 +169,8 @@ class Grants:
                 f"you signed in to {provider.title} as {account_name}, but {linked.account_name} is connected here.",
                 do=f"Sign in as {linked.account_name}, or disconnect that account first.",
             )
+        if not connector.shared_accounts and (owner := _owner(connection, provider, account_id, subject)):
+            raise SomebodyElses(provider.title, account_name, owner)
         grant_id = secrets.token_hex(16)
         lifetime = tokens.expires_in if tokens.expires_in is not None else None
         refresh_lifetime = tokens.refresh_expires_in
@@ -227,6 +245,24 @@ class Grants:
         """Stop using a grant whose stored tokens do not open, and keep them as they are."""
         mine = (grants.c.id == grant_id) & (grants.c.state == "active")
         connection.execute(update(grants).where(mine).values(state="disabled", reason=reason))
+
+
+def _owner(connection: Connection, provider: Provider, account_id: str, subject: str) -> str | None:
+    """Who else has this account here, in whatever environment and through whichever connector."""
+    others = select(grants.c.subject).where(
+        grants.c.provider == provider.name,
+        grants.c.account_id == account_id,
+        grants.c.subject != subject,
+        grants.c.state.in_(("active", "disabled", "revoking")),
+    )
+    return connection.execute(others).scalars().first()
+
+
+def _one_at_a_time(connection: Connection, account: str) -> None:
+    """Two people who link the same account at once see each other. SQLite has one writer anyway."""
+    if connection.dialect.name == "postgresql":
+        lock = int.from_bytes(hashlib.sha256(account.encode()).digest()[:8], signed=True)
+        connection.execute(text("SELECT pg_advisory_xact_lock(:account)"), {"account": lock})
 
 
 def _active(connection: Connection, grant_id: str) -> Row[tuple[object, ...]]:

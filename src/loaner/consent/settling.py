@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -18,7 +19,7 @@ from loaner.consent.calls import call_of
 from loaner.consent.device import Body
 from loaner.consent.envelope import Envelope
 from loaner.consent.exchange import ExchangeFailed
-from loaner.consent.grants import DifferentAccount, Grants
+from loaner.consent.grants import DifferentAccount, Grants, SomebodyElses
 from loaner.consent.pending import Pending, Remember
 from loaner.consent.tasks import Holder
 from loaner.consent.texts import all_opened
@@ -77,6 +78,8 @@ class Settling:
         except ExchangeFailed:
             problem = f"{provider.title} did not say whose account this is, so nothing was connected."
         except DifferentAccount as failure:
+            if isinstance(failure, SomebodyElses):
+                await self._told_to_both(asked, failure)
             problem = f"{failure.cause[0].upper()}{failure.cause[1:]} {failure.do}"
         except TooLate as failure:
             problem = str(failure)
@@ -88,6 +91,17 @@ class Settling:
             if await exchange.discard(self.transport, provider, connector, granted.access):
                 await self.no_pair(asked.handle, how="ended unused")
             await self.fail(asked.handle, problem)
+
+    async def _told_to_both(self, asked: Pending, failure: SomebodyElses) -> None:
+        """In the records of whoever tried, and of whoever has the account: they may have typed a code that was sent."""
+
+        def work(connection: Connection) -> None:
+            at, proof = self.now(), asked.proven_by or "none"
+            for subject in (asked.subject, failure.owner):
+                whose = replace(asked, subject=subject)
+                self._note(connection, "account_refused", whose, at, proof, code=failure.code, outcome="denied")
+
+        await self.store.write(work)
 
     async def no_pair(self, handle: str, *, how: str = "nothing was issued") -> None:
         """What the provider was asked for does not exist, or not any more."""
@@ -236,10 +250,9 @@ class Settling:
             reason=f"asked for {asked.tool}",  # the call has a record of its own, which is found by its tool
             policy_version=asked.policy_version,
             proven_by=proven_by,
-            outcome="ok",
             whole_text_opened=whole,
             **{name: value for name, value in known.items() if value},
-            **said,
+            **{"outcome": "ok", **said},
         )
 
     async def _misfit(self, asked: Pending, provider: Provider, granted: TokenSet) -> str | None:

@@ -17,6 +17,8 @@ class Connector:
     client_secret: Secret | None
     environments: tuple[str, ...] = ()
     agents: tuple[str, ...] = ()
+    shared_accounts: bool = False
+    """Several people may connect the same account: a bot's."""
 
     def serves(self, environment: str, *, agent: str, kind: str, verified: bool) -> bool:
         """A bare name is a verified one: what a client says of itself opens nothing unless ``reported:`` is written."""
