@@ -27,6 +27,7 @@ from loaner.lending.account import Account
 from loaner.lending.budget import Budgets
 from loaner.lending.costs import costs
 from loaner.lending.loan import Loan
+from loaner.meant import Meant, with_permissions
 from loaner.policy import Policy, Ruling
 from loaner.provider_call import Answer, ProviderTransport, Reply, Young, send_patiently
 from loaner.scope import Scope, derive
@@ -82,7 +83,7 @@ class Journey:
             arguments = self.cursors.opened(operation.tool, call.arguments, caller)
             bound = operation.bind(arguments)  # checked; one exact request
             record.asked(operation, bound)
-            scope = derive(bound)  # the least that will do
+            scope = self._derived(bound)  # the least that will do
             record.needed(scope)
             task = await self.consents.tasks.inside(caller, bound, scope)  # what was agreed beforehand, if it was
             ruling = self.policy.rule(caller, bound, scope, self.now(), task=task)  # Allowed | Ask | Refused(reason)
@@ -93,6 +94,18 @@ class Journey:
             record.consented(consent)
             record.task = consent.task
             account = Account.of(operation.provider, consent.grant)
+            meant = Meant(
+                self.consents,
+                lambda one: self.policy.rule(caller, bound, one, self.now(), task=task),
+                caller,
+                bound,
+                scope,
+                ruling,
+                connector,
+                task,
+                record,
+                consent,
+            )
             undone = False
             need = Need(call.id, caller, connector, consent.grant.id, account, consent.task)
             try:
@@ -109,9 +122,11 @@ class Journey:
                         admits=self._admitting(bound, scope, caller, ruling, task),
                         on_attempt=(attempting := partial(self._attempting, bound, account, record)),
                         young=self._young(loan, bound, attempting),
+                        meeting=meant.meeting(named=scope.provider in self.policy.protected),  # ruled on once more
                         on_answer=self._listening(bound, scope, account),
                     )
                     record.answered(reply)
+                    await meant.reached(reply.reached)
                     return self.cursors.signed(operation.tool, reply, caller)
             except ScopeNotGrantable as refused:
                 raise await self._stepping_up(refused, bound, caller, connector) from None
@@ -119,7 +134,12 @@ class Journey:
                 undone = refused.undone
                 raise
             finally:
-                await self._unspend(consent, record, undone=undone)
+                await self._unspend(meant.consent, record, undone=undone)
+
+    def _derived(self, bound: BoundCall) -> Scope:
+        """The scope; with what it takes to find out the canonical name, where the rules go by names."""
+        scope = derive(bound)
+        return with_permissions(bound, scope) if scope.provider in self.policy.protected else scope
 
     async def _stepping_up(
         self, refused: ScopeNotGrantable, bound: BoundCall, caller: Caller, connector: Connector
@@ -129,7 +149,7 @@ class Journey:
             return refused
         name, value = refused.step
         wider = bound.operation.bind({**bound.arguments, name: value})
-        scope = derive(wider)
+        scope = self._derived(wider)
         task = await self.consents.tasks.inside(caller, wider, scope)
         ruling = self.policy.rule(caller, wider, scope, self.now(), task=task)
         try:
@@ -185,7 +205,7 @@ class Journey:
     async def explain(self, call: ToolCall, caller: Caller) -> Explanation:
         """Say what :meth:`carry` would do, from the same steps."""
         bound = self.catalog[call.tool].bind(call.arguments)
-        scope = derive(bound)
+        scope = self._derived(bound)
         provider = bound.operation.provider
         ruling = self.policy.rule(caller, bound, scope, self.now())
         try:

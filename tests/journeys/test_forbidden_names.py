@@ -143,3 +143,46 @@ async def test_a_search_of_linear_leaves_out_the_forbidden_team(acme: Town) -> N
 async def test_what_holds_nothing_that_has_a_name_is_answered(acme: Town) -> None:
     assert (await said(acme, "github_get_me"))["login"] == "alice"
     assert (await said(acme, "linear_list_users"))["users"]
+
+
+def otherwise_named(acme: Town) -> dict[str, tuple[str, dict[str, Any]]]:
+    """Calls whose names only the provider can read."""
+    slack: Any = acme.running.sandbox.inside["slack"]
+    linear: Any = acme.running.sandbox.inside["linear"]
+    random = next(one.id for one in slack.state.conversations.values() if one.name == "random")
+    moved = linear.world.issue("OPS-2")
+    moved.previous_identifiers = ["ENG-99"]
+    return {
+        "a channel's id": ("slack_read_channel", {"channel": random}),
+        "the same, to be written to": ("slack_send_message", {"channel": random, "text": "hi"}),
+        "an issue's id": ("linear_get_issue", {"id": moved.id}),
+        "an old identifier": ("linear_get_issue", {"id": "eng-99"}),
+        "the same, to be changed": ("linear_update_issue", {"id": "ENG-99", "title": "x"}),
+        "a team's id": ("linear_list_issues", {"teamId": moved.team.id.upper()}),
+    }
+
+
+@pytest.mark.parametrize("which", [0, 1, 2, 3, 4, 5])
+async def test_no_id_and_no_old_identifier_passes_a_forbid(acme: Town, which: int) -> None:
+    """MUST 32: what only the provider knows is asked for first, and the rules hold for the answer."""
+    tool, arguments = list(otherwise_named(acme).values())[which]
+    answer = await asked(acme, tool, **arguments)
+    assert error_of(answer)["code"] == "policy_denied"
+    linear: Any = acme.running.sandbox.inside["linear"]
+    assert linear.world.issue("OPS-2").title == "Write the runbook for failover"
+    used = {use["path"].rpartition("/")[2] for one in acme.ledger(provider="slack") for use in one["uses"]}
+    assert not used & {"chat.postMessage", "conversations.history"}
+    assert (await acme.records(tool=tool))[-1]["resource"] in {"channel:#random", "issue:OPS-2", "team:OPS"}
+
+
+async def test_what_no_rule_forbids_is_served_by_its_id(acme: Town) -> None:
+    linear: Any = acme.running.sandbox.inside["linear"]
+    issue = linear.world.issue("ENG-1")
+    assert (await said(acme, "linear_get_issue", id=issue.id))["identifier"] == "ENG-1"
+    assert (await said(acme, "linear_list_issues", teamId=issue.team.id))["issues"]
+    slack: Any = acme.running.sandbox.inside["slack"]
+    releases = next(one.id for one in slack.state.conversations.values() if one.name == "releases")
+    assert (await said(acme, "slack_read_channel", channel=releases))["messages"]
+    assert {record["resource"] for record in await acme.records(tool="slack_read_channel", outcome="ok")} == {
+        "channel:#releases"
+    }

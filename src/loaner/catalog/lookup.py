@@ -37,5 +37,11 @@ class Lookup(Described):
     def wanted(self, value: str) -> str:
         return value.removeprefix(self.strip)
 
+    @property
+    def usual(self) -> frozenset[str]:
+        """What it needs where the call does not say more: the narrowest case."""
+        cases = self.scope.cases()
+        return cases[0].permissions if cases else frozenset()
+
     def permissions_for(self, arguments: Mapping[str, Any]) -> frozenset[str]:
         return self.scope.permissions_for(arguments)

@@ -47,6 +47,9 @@ class Param(Described):
     """Name of one of the provider's ``lookups``, for values that have to be resolved to an id first."""
     refuses: Refuses | None = None
     """What a text may not hold, where its provider would fetch it to show a preview."""
+    check: str | None = None
+    """Name of a lookup, where the provider takes the name itself: it tells whether an approval's name still means the
+    same thing, with a grant that may ask."""
     min: int | None = None
     max: int | None = None
     min_length: int = 1

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from loaner.catalog.described import Described
 from loaner.catalog.form import Form
+from loaner.catalog.identify import Identify
 from loaner.catalog.lookup import Lookup
 from loaner.catalog.rate import ProviderRate
 from loaner.catalog.wider import Wider
@@ -206,6 +207,8 @@ class Provider(Described):
     """The provider's error words and what they mean."""
     forms: dict[str, Form] = Field(default_factory=dict)
     lookups: dict[str, Lookup] = Field(default_factory=dict)
+    identify: dict[str, Identify] = Field(default_factory=dict)
+    """By kind of resource: how its canonical name is found out, where another one reaches it as well."""
     wider: tuple[Wider, ...] = ()
     unfurls: tuple[str, ...] = ()
     """Fields that, when false, keep it from fetching links of a text that is posted."""
@@ -254,6 +257,12 @@ class Provider(Described):
     def excess(self, granted: frozenset[str], needed: frozenset[str]) -> frozenset[str]:
         """What of ``granted`` goes beyond ``needed``: what the credential could have done besides the call."""
         return frozenset(granted - self._spread(needed))
+
+    def identifies(self, resource: str) -> Identify | None:
+        """How to find out the canonical name of a resource; ``None`` where it has that already."""
+        kind, named, name = resource.partition(":")
+        identify = self.identify.get(kind) if named else None
+        return identify if identify and identify.is_for(name) else None
 
     def wider_than(self, resource: str) -> str:
         """What the resource says by its name that it is a part of; empty if nothing."""

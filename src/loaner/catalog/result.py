@@ -141,6 +141,8 @@ class Result(Described):
     """Constants, for answers that hold nothing worth keeping."""
     already: tuple[str, ...] = ()
     """The provider's error words which mean that things were already as wanted."""
+    reached: str | None = None
+    """Dotted path in the answer to the id of the resource that the call reached, where it was called by a name."""
     unnamed: bool = False
     """Nothing in it is of a resource that a rule could name: people, or the account itself."""
     whole: str | None = None

@@ -101,13 +101,19 @@ def _params(written: Written, provider: Provider) -> Iterator[Problem]:
             yield loc, f"{provider.name} has no form {param.form!r}"
         elif param.default is not None and (wrong := param.problem(param.default, provider.forms)):
             yield loc, f"the default {wrong}"
-        if param.lookup and param.lookup not in provider.lookups:
-            yield loc, f"{provider.name} has no lookup {param.lookup!r}"
-        elif param.lookup:
-            lookup = provider.lookups[param.lookup]
-            needed = {value.param for value in lookup.step.placed()} | set(lookup.scope.named_params())
-            for missing in sorted(needed - {None, *written.params}, key=str):
-                yield loc, f"the lookup {param.lookup!r} needs a parameter {missing!r}"
+        yield from _lookups(written, provider, name, param)
+
+
+def _lookups(written: Written, provider: Provider, name: str, param: Param) -> Iterator[Problem]:
+    loc: Loc = ("params", name)
+    for named in (param.lookup, param.check):
+        if named and named not in provider.lookups:
+            yield loc, f"{provider.name} has no lookup {named!r}"
+    if param.lookup in provider.lookups:
+        lookup = provider.lookups[str(param.lookup)]
+        needed = {value.param for value in lookup.step.placed()} | set(lookup.scope.named_params())
+        for missing in sorted(needed - {None, *written.params}, key=str):
+            yield loc, f"the lookup {param.lookup!r} needs a parameter {missing!r}"
 
 
 def _scope(written: Written) -> Iterator[Problem]:

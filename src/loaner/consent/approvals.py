@@ -163,6 +163,18 @@ def consume(connection: Connection, call: Call, at: datetime) -> Approval | None
     return None
 
 
+def pin(connection: Connection, approval_id: str, ids: Mapping[str, str]) -> bool:
+    """Tie an approval to the things that its names mean today; ``False`` where one means another than before."""
+    found = rows_of(connection, approvals.c.id == approval_id)
+    if found and ANYTHING in found[0].resources:
+        return True
+    if not found or any(found[0].ids.get(name, known) != known for name, known in ids.items()):
+        return False
+    if all(name in found[0].ids for name in ids):
+        return True
+    return tags.change(connection, approvals, approvals.c.id == approval_id, ids={**found[0].ids, **ids}) == 1
+
+
 def give_back_use(connection: Connection, approval_id: str) -> None:
     """Undo one :func:`consume`, for a call that provably never reached the provider."""
     mine = and_(approvals.c.id == approval_id, approvals.c.ended_at.is_(None), approvals.c.uses_left.is_not(None))

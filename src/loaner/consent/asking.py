@@ -47,7 +47,7 @@ def shown(bound: BoundCall, scope: Scope, *, exact: bool) -> dict[str, Any]:
         "permissions": sorted(scope.permissions),
         "alternatives": [sorted(one) for one in scope.alternatives],
         "resource": scope.resource,
-        "ids": {},
+        "ids": dict(scope.ids),
         "limits": [{"what": one.what, "value": one.value, "by": one.enforced_by} for one in scope.limits],
         # A wider approval of something destructive would be a blank cheque.
         "may_remember": operation.effect == "write" and not exact,
@@ -61,7 +61,9 @@ def need_of(bound: BoundCall, scope: Scope, connector: Connector, *, wants_appro
 
     Calls that only lack a grant share one question however they differ; approvals are of exact arguments.
     """
-    what = [bound.operation.tool, bound.digest] if wants_approval else sorted(scope.permissions)
+    # An approval of a name that means another thing now is no answer to the question about that.
+    approval = [bound.operation.tool, bound.digest, *([sorted(scope.ids.items())] if scope.ids else [])]
+    what = approval if wants_approval else sorted(scope.permissions)
     parts = [connector.name, scope.provider, wants_approval, what]
     return hashlib.sha256(json.dumps(parts, separators=(",", ":")).encode()).hexdigest()
 

@@ -33,6 +33,7 @@ def call_for(
         exact=exact,
         permissions=scope.permissions,
         alternatives=scope.alternatives,
+        ids=scope.ids,
         effect=bound.operation.effect,
         names=scope.names,
         arguments=bound.arguments,

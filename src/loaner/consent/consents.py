@@ -119,7 +119,9 @@ class Consents:
         if grant and approved and approved.uses_left is not None:  # else there is nothing to take, or to write
             approved = await self.store.write(lambda c: approvals.consume(c, call, self.now()))
         if grant and approved:
-            return Consent(grant, approved.id, ruling.rule, approved.proven_by, approved.task, approved.permissions)
+            return Consent(
+                grant, approved.id, ruling.rule, approved.proven_by, approved.task, approved.permissions, approved.ids
+            )
         outside = await self._outside(running, call) if asks and (grant or not approved) else ""
         if outside and self._refuses(running):
             raise PolicyDenied(
@@ -144,6 +146,10 @@ class Consents:
                 policy_version=self.policy_version,
             )
         )
+
+    async def pin(self, approval_id: str, ids: Mapping[str, str]) -> bool:
+        """Does an approval stand for the things of these ids? It does from now on, where it was of a name alone."""
+        return await self.store.write(lambda c: approvals.pin(c, approval_id, ids))
 
     async def give_back_use(self, approval_id: str) -> None:
         """For a call that provably never reached the provider: the person's yes is not used up by it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from loaner.consent.approvals import Approval
@@ -23,6 +24,8 @@ class Consent:
     """The task that the call was counted against."""
     shown: tuple[frozenset[str], ...] | None = None
     """The sets of permissions that the person agreed to; ``None`` where nobody had to be asked."""
+    ids: Mapping[str, str] = field(default_factory=dict)
+    """What the names of the approval stand for, as far as that is known."""
 
     def within(self, scope: Scope) -> Scope:
         """The scope without the alternatives that were not shown: no credential is made for one of those."""

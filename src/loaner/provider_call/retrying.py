@@ -12,6 +12,7 @@ import stamina
 from loaner.catalog import BoundCall
 from loaner.catalog.result import Admits
 from loaner.errors import ProviderUnavailable, RateLimited
+from loaner.provider_call.meeting import Meeting
 from loaner.provider_call.replication import Young
 from loaner.provider_call.sending import Reply, send
 from loaner.provider_call.transport import Answer, ProviderTransport
@@ -34,6 +35,7 @@ async def send_patiently(
     on_answer: Callable[[Answer], None] | None = None,
     on_attempt: Callable[[], object] | None = None,
     young: Young | None = None,
+    meeting: Meeting | None = None,
 ) -> Reply:
     """:func:`send`, and once or twice more where nothing can have changed. Raises what the last attempt raised."""
     reads = bound.operation.effect == "read" and bound.operation.idempotent
@@ -45,7 +47,14 @@ async def send_patiently(
             if on_attempt:
                 on_attempt()
             return await send(
-                bound, credential, transport, within=within, admits=admits, on_answer=on_answer, young=young
+                bound,
+                credential,
+                transport,
+                within=within,
+                admits=admits,
+                on_answer=on_answer,
+                young=young,
+                meeting=meeting,
             )
     raise AssertionError("the last attempt either answers or raises")
 

@@ -10,12 +10,14 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from loaner.catalog import BoundCall, cursor
+from loaner.catalog.identify import Identify
 from loaner.catalog.lookup import Lookup
 from loaner.catalog.request import Outgoing, build
 from loaner.catalog.result import Admits, Shaper, look
 from loaner.catalog.step import WITHIN, Step
 from loaner.errors import GrantBroken, NotFound, ProviderRejected, RateLimited
 from loaner.provider_call.failures import fail, unavailable
+from loaner.provider_call.meeting import Meeting
 from loaner.provider_call.replication import Young
 from loaner.provider_call.transport import LOOPBACK, Answer, ProviderTransport, Unanswered
 from loaner.provider_call.verdict import judge
@@ -32,6 +34,8 @@ class Reply:
     status: int
     """Of the last answer."""
     truncated: bool = False
+    reached: str = ""
+    """The provider's id of what the call reached, where the answer says it."""
 
 
 async def send(
@@ -43,17 +47,18 @@ async def send(
     admits: Admits | None = None,
     on_answer: Callable[[Answer], None] | None = None,
     young: Young | None = None,
+    meeting: Meeting | None = None,
 ) -> Reply:
     """Carry out one call under one credential, its requests one after another; nothing is retried here.
 
     ``within`` is what the credential was narrowed to: a search neither asks nor answers beyond it. ``admits`` says of
     each result whether the rules let this caller see it. ``young`` says when a refusal only means that the credential
-    is not known everywhere yet.
+    is not known everywhere yet. ``meeting`` is told what the call is about before anything but look-ups is sent.
 
     Raises the errors of :class:`loaner.errors.ProviderError` and :class:`loaner.errors.ScopeNotGrantable` or
     :class:`loaner.errors.GrantBroken` where the provider says so.
     """
-    sending = _Sending(bound, credential, transport, within, admits, on_answer, young)
+    sending = _Sending(bound, credential, transport, within, admits, on_answer, young, meeting)
     try:
         return await sending.run()
     except (GrantBroken, RateLimited) as refused:
@@ -70,6 +75,7 @@ class _Sending:
     admits: Admits | None
     on_answer: Callable[[Answer], None] | None
     young: Young | None
+    meeting: Meeting | None
     changed: bool = False
     """A step that changes something was carried out."""
     resolved: dict[str, Any] = field(default_factory=dict)
@@ -86,11 +92,51 @@ class _Sending:
             lookup = operation.provider.lookups[param.lookup] if param.lookup else None
             if lookup and lookup.needed(self.bound.arguments.get(name)):
                 self.resolved[name] = await self._found(lookup, self.bound.arguments[name])
+        if self.meeting:
+            await self._meet(self.meeting)
         status = 200
         for step in operation.steps:
             if step.when is None or step.when.holds(self.bound.arguments):
                 status = (await self._step(step)).status
         return self._shaped(status)
+
+    async def _meet(self, meeting: Meeting) -> None:
+        """Tell which resource it is that the call means; from here on, the request names it by its id."""
+        operation, arguments = self.bound.operation, self.bound.arguments
+        names = [name for name, param in operation.params.items() if param.role == "resource"]
+        resource, known = meeting.resource, next((self.resolved[name] for name in names if name in self.resolved), "")
+        if meeting.identify:
+            resource, known = await self._identified(meeting.identify, meeting, meeting.name)
+        elif not known and meeting.agreed:
+            known = await self._still(meeting)
+        if known:
+            await meeting.known(resource, known)
+            self.resolved |= {name: known for name in names if arguments.get(name) == meeting.name}
+
+    async def _identified(self, identify: Identify, meeting: Meeting, name: str) -> tuple[str, str]:
+        provider = self.bound.operation.provider
+        answer = await self._exchange(build(identify.step, provider, self.bound.sent, {"wanted": name}))
+        self._judge(identify.step, answer, changing=False)
+        found = identify.found(answer.body, meeting.kind)
+        if found is None:
+            raise NotFound(f"{provider.title} does not say what “{name}” is called.", do="Check the name.")
+        return found
+
+    async def _still(self, meeting: Meeting) -> str:
+        """What a name means that the provider takes as it is: what was agreed to, unless that is called otherwise now.
+
+        Where the grant may not ask for names, the call goes to what was agreed to, whatever that is called.
+        """
+        provider = self.bound.operation.provider
+        checks = (param.check for param in self.bound.operation.params.values() if param.role == "resource")
+        lookup = next((provider.lookups[check] for check in checks if check), None)
+        identify = provider.identify.get(meeting.kind)
+        if lookup is None or identify is None or not lookup.needed(meeting.name):
+            return ""
+        if not meeting.may(lookup.usual):
+            return meeting.agreed
+        resource, _ = await self._identified(identify, meeting, meeting.agreed)
+        return meeting.agreed if resource == meeting.resource else str(await self._found(lookup, meeting.name))
 
     async def _step(self, step: Step) -> Answer:
         changing = self.bound.operation.effect != "read" and step.changes
@@ -246,4 +292,5 @@ class _Sending:
             payload["continue_from"] = shaper.continue_from
         if shaper.left_out:
             payload["left_out"] = shaper.left_out
-        return Reply(payload, status, shaper.truncated)
+        reached = look(document, result.reached) if result.reached else ""
+        return Reply(payload, status, shaper.truncated, reached if isinstance(reached, str) else "")

@@ -1,0 +1,36 @@
+"""Asking the provider for the one name and the id of what a call is about: an id has a name, and issues move."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from loaner.catalog.described import Described
+from loaner.catalog.result import look
+from loaner.catalog.step import Step
+
+
+class Identify(Described):
+    """One request about one resource. The step may use ``{ taken = "wanted" }``, its name as the call gives it."""
+
+    matching: str = ".*"
+    """Names that may not be the canonical one; any other is."""
+    step: Step
+    name: str
+    """Dotted path in the answer to the canonical name, and to the id."""
+    id: str
+    prefix: str = ""
+    """Before the name, where the provider leaves it out: ``#``."""
+    lookup: str | None = None
+    """The look-up that takes the same permissions."""
+
+    def is_for(self, name: str) -> bool:
+        return re.fullmatch(self.matching, name) is not None
+
+    def found(self, body: Any, kind: str) -> tuple[str, str] | None:
+        """The resource and its id; ``None`` where the answer lacks either."""
+        said = look(body, "data") if self.step.graphql else body
+        name, known = look(said, self.name), look(said, self.id)
+        if not isinstance(name, str) or not isinstance(known, str) or not name or not known:
+            return None
+        return f"{kind}:{self.prefix}{name}", known

@@ -1,0 +1,95 @@
+"""What a call means at the provider: ruled on and agreed to again once that is known, before anything else is sent.
+
+A name can change hands, an id has a name, and an issue keeps its old identifiers. So between the look-ups of a call and
+its first other request, under the same credential, the resource is ruled on by its canonical name and id, and compared
+with the id that the approval stands for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from loaner.audit import Draft
+from loaner.caller import Caller
+from loaner.catalog import BoundCall
+from loaner.consent import Consent, Consents
+from loaner.errors import LoanerError
+from loaner.policy import Ask, Refused, Ruling
+from loaner.provider_call.meeting import Meeting
+from loaner.scope import Scope
+from loaner.settings import Connector
+
+Rule = Callable[[Scope], Ruling]
+
+
+def with_permissions(bound: BoundCall, scope: Scope) -> Scope:
+    """The scope of a call whose canonical name has to be asked for, with what that takes."""
+    provider = bound.operation.provider
+    identify = provider.identifies(scope.resource)
+    if identify is None or identify.lookup is None:
+        return scope
+    lookup = provider.lookups[identify.lookup]
+    says = set(lookup.scope.named_params()) <= set(bound.arguments)
+    return scope.instead(scope.permissions | (lookup.permissions_for(bound.arguments) if says else lookup.usual))
+
+
+@dataclass
+class Meant:
+    """One call on its way, and the consent that it goes out under."""
+
+    consents: Consents
+    rule: Rule
+    caller: Caller
+    bound: BoundCall
+    scope: Scope
+    ruling: Ruling
+    connector: Connector
+    task: str | None
+    record: Draft
+    consent: Consent
+
+    def meeting(self, *, named: bool) -> Meeting:
+        """What the sender does after its look-ups. ``named``: rules tell resources apart, so the name is asked for."""
+        provider = self.bound.operation.provider
+        grant = self.consent.grant
+        return Meeting(
+            self.scope.resource,
+            provider.identifies(self.scope.resource) if named else None,
+            self._known,
+            self.consent.ids.get(self.scope.resource, ""),
+            lambda permissions: provider.covers(grant.permissions, permissions),
+        )
+
+    async def reached(self, known: str) -> None:
+        """What a name turned out to mean: the approval stands for that from now on."""
+        if known and not self.scope.ids:
+            await self._stands_for({self.scope.resource: known})
+
+    async def _known(self, resource: str, known: str) -> None:
+        """Raises what :meth:`loaner.consent.Consents.obtain` raises; then nothing but look-ups was sent."""
+        wider = self.bound.operation.provider.wider_than(resource)
+        ids = {resource: known, self.scope.resource: known}
+        scope = replace(self.scope, resource=resource, wider=wider or self.scope.wider, ids=ids)
+        self.record.needed(scope)
+        ruling = self.rule(scope)
+        asks = isinstance(ruling, Ask) and not isinstance(self.ruling, Ask)
+        if not asks and not isinstance(ruling, Refused) and await self._stands_for({self.scope.resource: known}):
+            return
+        await self._again(scope, ruling)
+
+    async def _stands_for(self, ids: dict[str, str]) -> bool:
+        """Is the approval one of this very thing? One that was given before the id was known is, from now on."""
+        approval = self.consent.approval_id
+        return approval is None or await self.consents.pin(approval, ids)
+
+    async def _again(self, scope: Scope, ruling: Ruling) -> None:
+        try:
+            consent = await self.consents.obtain(self.caller, self.bound, scope, ruling, self.connector, task=self.task)
+        except LoanerError as refused:
+            refused.undone = True
+            raise
+        if self.consent.approval_id:
+            await self.consents.give_back_use(self.consent.approval_id)
+        self.consent = consent
+        self.record.consented(consent)

@@ -1,0 +1,30 @@
+"""What a call is about, as the provider knows it: told to whoever decides before anything else is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from loaner.catalog.identify import Identify
+
+
+@dataclass(frozen=True)
+class Meeting:
+    resource: str
+    """As the call was ruled on, with its kind."""
+    identify: Identify | None
+    """How to ask for its canonical name; ``None`` where nobody wants to know it."""
+    known: Callable[[str, str], Awaitable[None]]
+    """Takes the resource and its id. What it raises ends the call."""
+    agreed: str = ""
+    """The id that the approval stands for, where that is known."""
+    may: Callable[[frozenset[str]], bool] = lambda _: False
+    """Does the grant have these permissions?"""
+
+    @property
+    def kind(self) -> str:
+        return self.resource.partition(":")[0]
+
+    @property
+    def name(self) -> str:
+        return self.resource.partition(":")[2]
