@@ -9,6 +9,7 @@ import pytest
 
 from loaner import catalog
 from loaner.catalog import cursor
+from loaner.catalog.binding import check
 from loaner.errors import InvalidArguments, UnknownTool
 
 CATALOG = catalog.load()
@@ -225,3 +226,11 @@ def test_every_tool_describes_itself_completely() -> None:
         assert operation.input_schema["additionalProperties"] is False
         assert operation.output_schema["additionalProperties"] is False
         assert operation.provider.covers(operation.scope.permissions, operation.scope.permissions)
+
+
+def test_only_the_first_few_unknown_fields_are_told() -> None:
+    """MUST 63: what a thousand may have meant is not looked for."""
+    with pytest.raises(InvalidArguments) as refused:
+        check("a_tool", {}, {}, {f"name{n}": 1 for n in range(5000)})
+    assert refused.value.cause.count("unknown field") == 9
+    assert "4992 more unknown fields" in refused.value.cause

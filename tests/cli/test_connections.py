@@ -11,8 +11,9 @@ import anyio
 import pytest
 
 from loaner.cli import _listening
-from loaner.cli._connections import MAX_HEAD, peer_of
+from loaner.cli._connections import MAX_HEAD
 from loaner.cli._edge import MAX_TARGET
+from loaner.peers import peer_of
 from loaner.settings import LimitSettings
 
 ASK = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"

@@ -101,6 +101,10 @@ class FakeConsents:
         self.denied.append((*asked, proven_by))
 
 
+async def _forgotten(_: Any) -> None:
+    """A store that keeps nothing."""
+
+
 @dataclass
 class FakeLoaner:
     settings: Settings
@@ -111,7 +115,7 @@ class FakeLoaner:
             operations=[FakeOperation("github_get_me"), FakeOperation("slack_send_message")]
         )
     )
-    store: Any = field(default_factory=lambda: SimpleNamespace(sealed=Sealed(LocalKey(b"k" * 32))))
+    store: Any = field(default_factory=lambda: SimpleNamespace(sealed=Sealed(LocalKey(b"k" * 32)), write=_forgotten))
     now: Any = utc_now
     task_tokens: TaskTokens = field(
         default_factory=lambda: TaskTokens((), people=ISSUER, audience=lambda: PUBLIC, now=utc_now)

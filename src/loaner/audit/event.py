@@ -1,4 +1,5 @@
-"""Records of what is no call: a stop, its lifting, an account connected or let go, a yes that was given.
+"""Records of what is no call: a stop, its lifting, an account connected or let go, a yes that was given; how many calls
+were refused because one person made too many.
 
 They say what they say in the fields of a call's record, so every reader of records reads them too.
 """
@@ -26,6 +27,7 @@ KINDS = frozenset(
         "passkey_removed",
         "restore",
         "prune",
+        "calls_refused",
     }
 )
 

@@ -15,6 +15,8 @@ from loaner.errors import InvalidArguments
 
 NAME_SHOWN = 32
 """Longer than any name of ours, and shorter than any provider's key."""
+UNKNOWN_TOLD = 8
+"""Unknown fields of one call that are named in the refusal."""
 
 
 def check(
@@ -25,7 +27,7 @@ def check(
     Raises :class:`InvalidArguments` naming every problem. A refused value is repeated only where it is short and not
     content: it may be a secret that somebody pasted into the wrong place.
     """
-    problems = [_unknown(name, params) for name in given if name not in params]
+    problems = _unknowns([name for name in given if name not in params], params)
     checked: dict[str, Any] = {}
     for name, param in params.items():
         value = given.get(name)
@@ -46,8 +48,15 @@ def check(
     return MappingProxyType(checked)
 
 
+def _unknowns(names: list[Any], params: Mapping[str, Param]) -> list[str]:
+    """The first few: to look for what each of a thousand may have meant keeps everybody else waiting."""
+    told = [_unknown(name, params) for name in names[:UNKNOWN_TOLD]]
+    more = len(names) - len(told)
+    return [*told, *([f"{more} more unknown fields"] if more else [])]
+
+
 def _unknown(name: Any, params: Mapping[str, Param]) -> str:
-    shown = str(name)[:NAME_SHOWN] if not hides(str(name)) else "…"
+    shown = str(name)[:NAME_SHOWN] if not hides(str(name)[:NAME_SHOWN]) else "…"
     close = difflib.get_close_matches(shown, params, n=1)
     return f"unknown field “{shown}”" + (f", did you mean “{close[0]}”?" if close else "")
 

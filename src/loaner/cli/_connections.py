@@ -8,7 +8,6 @@ take. Sources: RFC 9112 §9.5 (closing), RFC 9110 §15.5.9 (408), RFC 6585 §5 (
 from __future__ import annotations
 
 import http
-from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any, Final
 
 import h11
@@ -16,13 +15,12 @@ import structlog
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
+from loaner.peers import peer_of
 from loaner.settings import LimitSettings
 
 log = structlog.get_logger(__name__)
 MAX_HEAD: Final = 64 * 1024
 """Bytes of a request's first line and headers."""
-_SUBNET: Final = 64
-"""Bits of an IPv6 address that name one peer: whoever has one address has all of its /64 (RFC 4291 §2.5.4)."""
 
 
 class Connections(ServerState):
@@ -149,15 +147,3 @@ class BoundedConnection(H11Protocol):
             overdue = self.cycle.more_body and late > limits.body_seconds
         if overdue:
             self.refuse(http.HTTPStatus.REQUEST_TIMEOUT)
-
-
-def peer_of(address: str) -> str:
-    """What counts as one peer: an IPv4 address, or the network of an IPv6 address."""
-    try:
-        parsed = ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    if isinstance(parsed, IPv6Address):
-        mapped = parsed.ipv4_mapped
-        return str(mapped) if mapped else str(ip_network((parsed, _SUBNET), strict=False))
-    return str(parsed)

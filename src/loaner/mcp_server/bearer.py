@@ -7,6 +7,7 @@ RFC 6750 §3 for the challenges, RFC 9728 §5.1 for ``resource_metadata`` in the
 from __future__ import annotations
 
 import logging
+from collections.abc import MutableMapping
 from typing import Any, Final
 
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
@@ -75,7 +76,12 @@ class BearerDoor:
 
 def caller_of(ctx: ServerRequestContext[Any, Any]) -> Caller:
     """The caller of this very request. Not of the session's first one: another person's token may have opened it."""
-    caller = ctx.request.scope.get(_CALLER) if ctx.request is not None else None
+    return caller_in(ctx.request.scope if ctx.request is not None else {})
+
+
+def caller_in(scope: MutableMapping[str, Any]) -> Caller:
+    """Whom the door let in with this request."""
+    caller = scope.get(_CALLER)
     if not isinstance(caller, Caller):
         raise NotAuthenticated("nobody is signed in.", log="a request reached the server past the door")
     return caller

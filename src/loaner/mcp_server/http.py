@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from mcp.server.auth.routes import build_resource_metadata_url
-from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, StreamableHTTPSessionManager
+from mcp.server.streamable_http_manager import StreamableHTTPASGIApp
 from mcp.server.transport_security import TransportSecuritySettings
 from pydantic import AnyHttpUrl
 from starlette.applications import Starlette
@@ -25,14 +25,15 @@ from loaner.mcp_server.disconnect import CancelledByLeaving
 from loaner.mcp_server.gate import Gate, Names, OriginGate
 from loaner.mcp_server.health import Health, Readiness, issuer_known, store_writable
 from loaner.mcp_server.served import Served
-from loaner.mcp_server.server import build
+from loaner.mcp_server.server import build, shares_of
+from loaner.mcp_server.sessions import SharedSessions
+from loaner.mcp_server.shares import ShareDoor
 from loaner.settings import IdentitySettings
 from loaner.workloads import PeopleAndWorkloads, WorkloadTokens
 
 PATH: Final = "/mcp"
 MAX_BODY: Final = 2 * 1024 * 1024
 """Bytes of one request; a file's contents travel in one."""
-MAX_SESSIONS: Final = 1_000
 _WELL_KNOWN: Final = "/.well-known/oauth-protected-resource"
 
 
@@ -50,12 +51,13 @@ def create_app(served: Served, web_routes: Sequence[BaseRoute] = (), *, keys: Is
     resource = f"{served.base_url}{PATH}"
     names = Names.of(served.base_url, served.settings.http)
     keys = keys or IssuerKeys(identity.issuer, now=served.now)
-    sessions = StreamableHTTPSessionManager(
-        build(served, caller_of),
+    limits, shares = served.settings.limits, shares_of(served)
+    sessions = SharedSessions(
+        build(served, caller_of, shares),
+        limits=limits,
         json_response=True,
         stateless=served.settings.http.stateless,
         max_request_body_size=MAX_BODY,
-        max_sessions=MAX_SESSIONS,
         security_settings=TransportSecuritySettings(
             allowed_hosts=sorted(names.hosts), allowed_origins=sorted(names.origins)
         ),
@@ -70,7 +72,7 @@ def create_app(served: Served, web_routes: Sequence[BaseRoute] = (), *, keys: Is
         keys={identity.issuer: keys},
     )
     door = BearerDoor(
-        CancelledByLeaving(StreamableHTTPASGIApp(sessions)),
+        ShareDoor(CancelledByLeaving(StreamableHTTPASGIApp(sessions)), shares, max_body=MAX_BODY),
         PeopleAndWorkloads(people, workloads) if served.settings.workloads else people,
         environment=served.settings.environment,
         required_scope=identity.required_scope,

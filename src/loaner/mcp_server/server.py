@@ -23,6 +23,7 @@ from mcp_types import (
 from pydantic import ValidationError
 
 import loaner
+from loaner.audit import event
 from loaner.errors import LoanerError, UnknownTool
 from loaner.journey import ToolCall
 from loaner.mcp_server import replies
@@ -31,6 +32,7 @@ from loaner.mcp_server.consent_ladder import ConsentLadder, Outcome
 from loaner.mcp_server.instructions import INSTRUCTIONS
 from loaner.mcp_server.own_tools import OWN, OwnTools
 from loaner.mcp_server.served import CallerOf, Carrier, Offered, Served
+from loaner.mcp_server.shares import Shares
 
 NAME: Final = "loaner"
 STATE_SECONDS: Final = 600
@@ -38,8 +40,9 @@ STATE_SECONDS: Final = 600
 _LIST_TTL_MS: Final = 300_000
 
 
-def build(served: Served, caller_of: CallerOf) -> Server[Any]:
+def build(served: Served, caller_of: CallerOf, shares: Shares | None = None) -> Server[Any]:
     """The server; ``caller_of`` is the door's own way of knowing who sent a request."""
+    shares = shares or shares_of(served)
     own = OwnTools(served)
     tools = [_tool(operation) for operation in (*served.catalog.operations, *OWN)]
     schemas: dict[str, Mapping[str, Any]] = {tool.name: tool.input_schema for tool in tools}
@@ -52,6 +55,7 @@ def build(served: Served, caller_of: CallerOf) -> Server[Any]:
         """Every way out ends in words of ours. Cancellation is no ``Exception`` and passes through."""
         try:
             caller = caller_of(ctx)
+            await shares.take_call(caller)
 
             async def carry() -> CallToolResult:
                 call = ToolCall(params.name, params.arguments or {}, brought_task(ctx, params))
@@ -90,6 +94,16 @@ def build(served: Served, caller_of: CallerOf) -> Server[Any]:
     )
     server.middleware.append(RequestStateBoundary(security, default_audience=f"{NAME} {served.base_url}"))
     return server
+
+
+def shares_of(served: Served) -> Shares:
+    async def note(subject: str, count: int) -> None:
+        at, reason = served.now(), f"{count} since the last such record"
+        await served.store.write(
+            lambda c: event.note(c, "calls_refused", subject=subject, at=at, code="rate_limited", reason=reason)
+        )
+
+    return Shares(served.settings.limits, note)
 
 
 async def _tell_no_secrets(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from loaner.peers import PerPeer
 from loaner.web import pages
 from loaner.web.activity import ActivityPages
 from loaner.web.consent_pages import ConsentPages
@@ -49,7 +50,7 @@ def routes(site: Site) -> list[Route]:
         *TaskPages(site).routes(guard),
         *HomePages(site).routes(guard),
         *ActivityPages(site).routes(guard),
-        *SignInPages(site, sessions).routes(guard),
+        *SignInPages(site, sessions, PerPeer(site.sign_ins_per_minute)).routes(guard),
         *(PasskeyPages(site, site.passkeys).routes(guard) if site.passkeys else ()),
         *(guard.open_page(path, static) for path in _STATIC),
         guard.open_page("/.well-known/loaner", about),

@@ -73,6 +73,7 @@ def _site(served: Loaner, identity: Identity) -> Site:
         allowed_hosts=frozenset(served.settings.http.allowed_hosts),
         sandbox=served.settings.sandbox,
         version=loaner.__version__,
+        sign_ins_per_minute=served.settings.limits.sign_ins_per_minute,
         passkeys=passkeys,
     )
 

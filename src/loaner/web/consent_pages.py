@@ -7,11 +7,12 @@ from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
 
+from sqlalchemy import Connection
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from loaner.characters import marked
-from loaner.consent import Pending, codes
+from loaner.consent import Pending, codes, pending
 from loaner.consent.pending import Remember
 from loaner.consent.settling import HOUR_USES
 from loaner.consent.texts import texts_of
@@ -42,19 +43,22 @@ class ConsentPages:
         return self._code_form(visit)
 
     async def take_code(self, visit: Visit) -> Response:
-        at, session = self.site.now(), visit.session.id
-        if not await self.site.store.write(lambda c: throttle.take_try(c, session, at)):
+        at, session, person = self.site.now(), visit.session.id, visit.subject
+        code = codes.typed(visit.form.get("user_code", ""))
+
+        def look(connection: Connection) -> Pending | None:
+            return pending.by_code(connection, code, person.key, at) if code else None
+
+        asked = await self.site.store.write(lambda c: throttle.tried(c, session, person, at, look))
+        if asked == "too many":
             return self._code_form(
                 visit,
                 "Too many wrong codes. Open the link that your agent shows, or try again in ten minutes.",
                 HTTPStatus.TOO_MANY_REQUESTS,
             )
-        code = codes.typed(visit.form.get("user_code", ""))
-        asked = await self.site.consents.by_code(code, visit.subject) if code else None
         if asked is None:
             # One answer for a wrong code, a malformed one, one that is over and one of somebody else.
             return self._code_form(visit, "No question with this code waits for you.", HTTPStatus.UNPROCESSABLE_ENTITY)
-        await self.site.store.write(lambda c: throttle.give_back_try(c, session))
         return pages.see_other(f"/consent/{asked.handle}")
 
     async def show(self, visit: Visit) -> Response:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import ColumnElement, Connection, delete, select, update
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -23,6 +23,8 @@ SIGNING_IN = timedelta(minutes=10)
 """How long a browser may take to come back from the issuer."""
 MOST_SIGNING_IN = 10_000
 """Nobody has to prove anything to begin a sign-in, so there is an end to how many are kept: then the oldest go."""
+MOST_OF_ONE = 100
+"""Sessions of one person. On a local loaner every visit without a cookie begins one."""
 
 
 @dataclass(frozen=True)
@@ -109,8 +111,10 @@ class Sessions:
         def begin(connection: Connection) -> None:
             connection.execute(overdue)
             connection.execute(ended)
-            if who is None:
-                _make_room(connection)
+            if session.subject is None:
+                _make_room(connection, web_sessions.c.subject.is_(None), MOST_SIGNING_IN)
+            else:
+                _make_room(connection, web_sessions.c.subject == session.subject.key, MOST_OF_ONE)
             connection.execute(web_sessions.insert().values(**values))
 
         await self.store.write(begin)
@@ -135,13 +139,12 @@ class Sessions:
         await self.store.write(lambda c: c.execute(ended) and None)
 
 
-def _make_room(connection: Connection) -> None:
-    """For one more sign-in."""
-    nobody = web_sessions.c.subject.is_(None)
-    newest = select(web_sessions.c.created_at).where(nobody).order_by(web_sessions.c.created_at.desc())
-    last = connection.execute(newest.offset(MOST_SIGNING_IN - 1).limit(1)).scalar()
+def _make_room(connection: Connection, whose: ColumnElement[bool], most: int) -> None:
+    """For one more of theirs: the oldest go."""
+    newest = select(web_sessions.c.created_at).where(whose).order_by(web_sessions.c.created_at.desc())
+    last = connection.execute(newest.offset(most - 1).limit(1)).scalar()
     if last is not None:
-        connection.execute(delete(web_sessions).where(nobody, web_sessions.c.created_at <= last))
+        connection.execute(delete(web_sessions).where(whose, web_sessions.c.created_at <= last))
 
 
 def cookie_name(base_url: str) -> str:

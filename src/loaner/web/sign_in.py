@@ -7,12 +7,14 @@ import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 from http import HTTPStatus
+from math import ceil
 
 import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from loaner.peers import PerPeer
 from loaner.web import pages
 from loaner.web.guard import Guard, Visit
 from loaner.web.identity import SignInFailed
@@ -28,6 +30,8 @@ _OURS = re.compile(r"/(?:activity|device|passkeys|(?:consent|task)/[A-Za-z0-9_-]
 class SignInPages:
     site: Site
     sessions: Sessions
+    starts: PerPeer
+    """Nobody has to prove anything to begin a sign-in, and each is a row."""
 
     def routes(self, guard: Guard) -> list[Route]:
         return [
@@ -38,6 +42,11 @@ class SignInPages:
 
     async def start(self, request: Request) -> Response:
         """Send the browser to the issuer. The state is one-time, and its hash is in this browser's session."""
+        if seconds := self.starts.take(request.client.host if request.client else ""):
+            log.warning("sign-in refused: too many of one peer", setting="limits.sign_ins_per_minute")
+            refusal = pages.error(HTTPStatus.TOO_MANY_REQUESTS, "Too many sign-ins were begun. Try again in a minute.")
+            refusal.headers["Retry-After"] = str(ceil(seconds))
+            return refusal
         to = request.query_params.get("to", "/")
         back_to = urlsafe_b64encode((to if _OURS.fullmatch(to) else "/").encode()).decode()
         state = f"{secrets.token_urlsafe(32)}.{back_to}"

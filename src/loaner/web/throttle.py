@@ -1,40 +1,54 @@
-"""How many wrong codes may be tried, per browser and in all.
+"""How many wrong codes may be tried: per browser, per person, and in all.
 
-A code has 20^8 values. At most 100 wrong ones in ten minutes, the life of a code, leave a guesser a chance below
-2^-25 for one waiting code, and below 2^-20 for 32 of them (RFC 8628 §5.1).
+A code has 20^8 values, and a person can only find their own. At most 10,000 wrong ones of everybody in ten minutes,
+the life of a code, leave a guesser a chance below 2^-21 for one waiting code (RFC 8628 §5.1). A right one is looked up
+before anything counts, so that nobody's wrong ones lock another person out.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Literal, TypeVar
 
 from sqlalchemy import Connection, delete, select, update
 
+from loaner.caller import Subject
 from loaner.store.tables import throttles, web_sessions
 
 PER_SESSION = 5
-IN_ALL = 100
+PER_PERSON = 100
+IN_ALL = 10_000
 WINDOW = timedelta(minutes=10)
 _KEY = "wrong codes"
+Found = TypeVar("Found")
 
 
-def take_try(connection: Connection, session: str, at: datetime) -> bool:
-    """Take one try before the code is looked at, so that many at the same moment cannot share one."""
-    mine = update(web_sessions).where(web_sessions.c.id_hash == session, web_sessions.c.wrong_codes < PER_SESSION)
-    if connection.execute(mine.values(wrong_codes=web_sessions.c.wrong_codes + 1)).rowcount != 1:
-        return False
-    connection.execute(delete(throttles).where(throttles.c.key == _KEY, throttles.c.window_ends <= at))
-    used = connection.execute(select(throttles.c.count).where(throttles.c.key == _KEY)).scalar()
-    if used is None:
-        connection.execute(throttles.insert().values(key=_KEY, count=1, window_ends=at + WINDOW))
-        return True
-    more = update(throttles).where(throttles.c.key == _KEY, throttles.c.count < IN_ALL)
-    return connection.execute(more.values(count=throttles.c.count + 1)).rowcount == 1
-
-
-def give_back_try(connection: Connection, session: str) -> None:
-    """The code was right."""
+def tried(
+    connection: Connection, session: str, person: Subject, at: datetime, look: Callable[[Connection], Found | None]
+) -> Found | Literal["too many"] | None:
+    """What ``look`` finds for a code. One transaction, so that many at the same moment cannot share one try; and it is
+    kept whatever the answer, so that no way out is free."""
     mine = update(web_sessions).where(web_sessions.c.id_hash == session)
+    few = mine.where(web_sessions.c.wrong_codes < PER_SESSION)
+    if connection.execute(few.values(wrong_codes=web_sessions.c.wrong_codes + 1)).rowcount != 1:
+        return "too many"
+    over = throttles.c.key.startswith(_KEY), throttles.c.window_ends <= at
+    connection.execute(delete(throttles).where(*over))
+    own = f"{_KEY} of {person.key}"
+    if not _counted(connection, own, PER_PERSON, at):
+        return "too many"
+    if (found := look(connection)) is None:
+        return None if _counted(connection, _KEY, IN_ALL, at) else "too many"
     connection.execute(mine.values(wrong_codes=web_sessions.c.wrong_codes - 1))
-    shared = update(throttles).where(throttles.c.key == _KEY)
-    connection.execute(shared.values(count=throttles.c.count - 1))
+    connection.execute(update(throttles).where(throttles.c.key == own).values(count=throttles.c.count - 1))
+    return found
+
+
+def _counted(connection: Connection, key: str, most: int, at: datetime) -> bool:
+    """One more, where there is room for it."""
+    if connection.execute(select(throttles.c.count).where(throttles.c.key == key)).scalar() is None:
+        connection.execute(throttles.insert().values(key=key, count=1, window_ends=at + WINDOW))
+        return True
+    more = update(throttles).where(throttles.c.key == key, throttles.c.count < most)
+    return connection.execute(more.values(count=throttles.c.count + 1)).rowcount == 1
