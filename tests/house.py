@@ -234,6 +234,7 @@ async def house(folder: Path, *, signs_in: bool = False, store_url: str | None =
             allowed_hosts=frozenset(),
             sandbox=PROVIDERS,
             version="0.1.0",
+            sign_ins_per_minute=100_000,  # a suite's people are one peer
             passkeys=Passkeys(store, now, lambda: OURS),
         )
         made.append(House(sandbox, store, everything, consents, web.create_app(site), providers_app, transport))

@@ -31,7 +31,7 @@ REQUIRED = {
     16: "A client that leaves cancels its call, and the key is given back all the same",
     17: "stdout over stdio carries the protocol and nothing else",
     18: "A user code has 34 bits and ten minutes, and is stored as a hash",
-    19: "Five wrong codes a browser, a hundred in all; one answer for every wrong one",
+    19: "Five wrong codes a browser, a hundred a person, ten thousand in all; one answer for every wrong one",
     20: "A device code is bound and redeemed once",
     21: "RFC 8628's words are obeyed as a client, `slow_down` for good; agents have a page and no endpoint to poll",
     22: "The browser's person is the one who was asked, and the provider's account the one expected",

@@ -53,9 +53,13 @@ class PerPeer:
         self._of: OrderedDict[str, Bucket] = OrderedDict()
 
     def take(self, address: str) -> float:
+        """One of this peer's; see :meth:`Bucket.take`."""
+        return self.bucket(address).take(1)
+
+    def bucket(self, address: str) -> Bucket:
         peer = peer_of(address)
         bucket = self._of.setdefault(peer, Bucket(self._most, self._most))
         self._of.move_to_end(peer)
         if len(self._of) > _REMEMBERED:
             self._of.popitem(last=False)
-        return bucket.take(1)
+        return bucket

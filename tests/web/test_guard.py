@@ -19,6 +19,7 @@ from starlette.routing import Route
 from house import BASES, OURS, POST, READ, Browser, House
 from loaner.cli import _listening
 from loaner.store.tables import approvals, consents, grants, web_sessions
+from loaner.web import sessions
 from loaner.web.sessions import Session, set_cookie
 
 GETS = ("/", "/activity", "/device", "/consent/{handle}", "/.well-known/loaner", "/static/loaner.css", "/nowhere")
@@ -254,6 +255,18 @@ async def test_new_sessions_give_no_endless_tries(local: House) -> None:
     await fresh.open("/device")
     await fresh.press("Continue", user_code=again_needed.invitation.user_code)
     assert fresh.state == "confirm"
+
+
+async def test_sessions_of_one_person_do_not_pile_up(local: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MUST 63: on a local loaner every visit without a cookie begins one."""
+    monkeypatch.setattr(sessions, "MOST_OF_ONE", 3)
+    for _ in range(8):
+        local.pass_time(seconds=1)
+        newest = local.browser()
+        await newest.open("/")
+    assert len(await local.rows(web_sessions)) == 3
+    await newest.open("/activity")
+    assert newest.page.url.endswith("/activity")
 
 
 async def test_right_codes_use_up_no_tries(local: House) -> None:

@@ -11,8 +11,9 @@ import jwt
 import pytest
 
 from house import BASES, ISSUER, OURS, POST, READ, Browser, House, caller, subject
+from loaner.peers import Bucket, PerPeer
 from loaner.store.tables import consents, grants, web_sessions
-from loaner.web import sessions
+from loaner.web import sessions, throttle
 
 PEOPLE = ("alice", "bob")
 
@@ -52,6 +53,35 @@ async def test_sign_ins_that_nobody_finishes_do_not_pile_up(
     assert len(begun) <= 3
     await alice.open("/")
     assert "/authorize" not in alice.page.url, "who is signed in stays so"
+
+
+async def test_one_persons_wrong_codes_lock_nobody_else_out(
+    shared_house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MUST 19, 63: nor do everybody's together; a right code is looked up first, and a wrong one always counts."""
+    monkeypatch.setattr(throttle, "PER_PERSON", 3)
+    monkeypatch.setattr(throttle, "IN_ALL", 4)
+    needed = await shared_house.asked(POST, caller(subject("alice")))
+
+    async def tries(who: str, code: str) -> int:
+        browser = await signed_in(shared_house, who)
+        await browser.open("/device")
+        return (await browser.press("Continue", user_code=code)).status_code
+
+    assert [await tries("bob", "BCDF-GHJK") for _ in range(5)] == [422, 422, 422, 429, 429]
+    assert [await tries("alice", "BCDF-GHJK") for _ in range(2)] == [422, 429]
+    assert await tries("alice", needed.invitation.user_code) == 200
+    assert await tries("alice", "BCDF-GHJK") == 429
+    assert await tries("alice", needed.invitation.user_code) == 429, "what was one too many for all counted for her"
+
+
+async def test_sign_ins_that_one_peer_begins_are_counted(shared_house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MUST 63: each is a row, and nobody has to prove anything to begin one."""
+    counted = PerPeer(2)
+    monkeypatch.setattr(PerPeer, "take", lambda _, address: Bucket.take(counted.bucket(address), 1))
+    answers = [await shared_house.browser().http.get(f"{OURS}/signin") for _ in range(4)]
+    assert [answer.status_code for answer in answers] == [200, 200, 429, 429], "sent on to the issuer, or not"
+    assert int(answers[2].headers["retry-after"]) > 0
 
 
 @pytest.mark.parametrize("asker", PEOPLE)

@@ -19,7 +19,7 @@ class LimitSettings(_Section):
     body_seconds: float = Field(default=30, gt=0)
     answer_seconds: float = Field(default=60, gt=0)
     """How long a client may leave an answer unread."""
-    sign_ins_per_minute: int = Field(default=60, ge=1)
+    sign_ins_per_minute: int = Field(default=120, ge=1)
     """Sign-ins that one peer may begin."""
     sessions: int = Field(default=1000, ge=1)
     """MCP sessions of the earlier protocol era, of all people."""

@@ -90,7 +90,7 @@ class Site:
     """``host:port`` that a browser may ask for besides that of ``base_url``."""
     sandbox: str | None
     version: str
-    sign_ins_per_minute: int = 60
+    sign_ins_per_minute: int = 120
     """That one peer may begin."""
     passkeys: Passkeys | None = None
     """Where people keep passkeys, if a yes takes one."""
