@@ -14,9 +14,11 @@ from sqlalchemy import text
 from cli.terminal import Terminal
 from loaner.assembly import open_loaner
 from loaner.audit import append
+from loaner.errors import StoreUnusable
 from loaner.settings import load
 from loaner.store import Store
 from loaner.store import engine as engines
+from loaner.store.looking import looked_at
 
 ISSUE = ["owner=acme", "repo=web", "issue_number=1"]
 LOOKS: dict[str, list[str]] = {
@@ -55,10 +57,10 @@ def full_disk() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-async def with_a_record(store: Store) -> None:
+async def with_a_record(store: Store, letter: str = "a") -> None:
     from datetime import UTC, datetime
 
-    said = {"id": "a" * 32, "kind": "event", "issuer": "local", "sub": "alice", "detail": "x"}
+    said = {"id": letter * 32, "kind": "event", "issuer": "local", "sub": "alice", "detail": "x"}
     await store.write(lambda connection: append(connection, said, datetime(2026, 1, 1, tzinfo=UTC)))
 
 
@@ -94,6 +96,20 @@ async def test_beside_a_server_that_writes(terminal: Terminal) -> None:
                 done = await anyio.to_thread.run_sync(lambda typed=typed: terminal.type(*typed))
             assert done.code == 0, (typed, done.err)
         assert tree(terminal.home) == before
+
+
+@pytest.mark.parametrize("serving", [True, False])
+async def test_a_store_that_is_looked_at_cannot_be_written(terminal: Terminal, serving: bool) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        server = contextlib.AsyncExitStack()
+        await stack.enter_async_context(server)
+        await server.enter_async_context(a_server(terminal))
+        if not serving:
+            await server.aclose()
+        store = stack.enter_context(looked_at(f"sqlite:///{terminal.home / 'loaner.db'}"))
+        with pytest.raises(StoreUnusable) as refused:
+            await with_a_record(store, "b")
+        assert "readonly" in refused.value.log
 
 
 @pytest.mark.parametrize("name", LOOKS)
