@@ -120,6 +120,12 @@ class Settings(BaseSettings):
         narrower._project = project  # noqa: SLF001 - a copy of itself
         return narrower
 
+    def without_rules(self) -> Settings:
+        """The same with the built-in rules, no task and the usual tools: for a verb in which those have no part."""
+        bare = self.model_copy(update={"policy": None, "task": None, "tools": ToolSettings()})
+        bare._file = None  # noqa: SLF001 - a copy of itself
+        return bare
+
     @property
     def project(self) -> Project | None:
         """The trusted project whose file narrows these settings."""
