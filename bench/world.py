@@ -26,6 +26,10 @@ CLIENT_ID = "Iv23liSANDBOXloaner"
 CLIENT_SECRET = "sandbox-github-secret"  # noqa: S105 - published on purpose
 
 
+EVERYTHING = {"reads": "everything", "agents": "all"}
+"""What the person lets agents read: the benchmarks are about calls, not about asking."""
+
+
 @dataclass(frozen=True)
 class World:
     """A running provider, the sandbox behind it, and the folder that loaner keeps its state in."""
@@ -43,7 +47,7 @@ class World:
         servers = [json.loads(file.read_text()) for file in (self.home / "servers").glob("*.json")]
         loaner_url = servers[0]["base_url"] if servers else None
         walk = Person(person, self.sandbox_url).approve
-        outcome = await anyio.to_thread.run_sync(lambda: walk(code, loaner_url=loaner_url))
+        outcome = await anyio.to_thread.run_sync(lambda: walk(code, loaner_url=loaner_url, choose=EVERYTHING))
         if outcome.state != "approved":
             raise RuntimeError(f"{person} could not agree: {outcome}")
 

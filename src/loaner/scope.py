@@ -49,6 +49,9 @@ class Scope:
     ids: Mapping[str, str] = field(default_factory=dict)
     """The provider's own ids, where they are known, by what the scope calls it: a name can change hands."""
 
+    only: tuple[str, ...] = ()
+    """The repositories, of one account, that a search of all is limited to: no more was agreed to."""
+
     @property
     def resource_id(self) -> str:
         """Of the resource; empty where it is not known."""
@@ -72,6 +75,11 @@ class Scope:
         told = ", ".join(sorted(permissions))
         limits = tuple(replace(limit, value=told) if limit.what == "permissions" else limit for limit in self.limits)
         return replace(self, permissions=permissions, limits=limits)
+
+    def limited(self, only: tuple[str, ...], by: Enforcer) -> Scope:
+        """The same, of these repositories alone."""
+        limits = (*self.limits, Limit("resource", ", ".join(only), by)) if only else self.limits
+        return replace(self, only=only, limits=limits)
 
     def told(self) -> str:
         """``issues:write on acme/web``."""

@@ -176,11 +176,18 @@ class Visitor:
     async def approve(self, url: str, *, remember: str = "") -> None:
         await self.open(url)
         assert await self.state == "confirm", await self.text
+        await self.reads_everything()
         if remember:
             await self.page.locator(f"input[name=remember][value={remember}]").check()
         await self.press("approve")
         if "/oauth" in self.page.url:
             await self.press("allow")
+
+    async def reads_everything(self) -> None:
+        """Where the page asks what may be read: everything, by every agent."""
+        for wide in ("input[name=reads][value=everything]", "input[name=agents][value=all]"):
+            if await self.page.locator(wide).count():
+                await self.page.locator(wide).check()
 
     async def connect_github(self) -> None:
         """On our page with GitHub's code: type it there, in another tab, as its link opens one."""

@@ -14,7 +14,7 @@ import pytest
 from mcp import MCPError
 from mcp_types import ElicitRequestURLParams, ElicitResult
 
-from journeys.town import Town, error_of, text_of, town
+from journeys.town import EVERYTHING, Town, error_of, text_of, town
 from loaner.sandbox.person import Person
 
 POST = {"channel": "#releases", "text": "v1.4.0 is out"}
@@ -49,7 +49,9 @@ class Dialog:
 
 async def visit(acme: Town, url: str, *, deny: bool = False) -> None:
     alice = Person("alice", acme.sandbox_url)
-    await anyio.to_thread.run_sync(lambda: alice.visit(url, loaner_url=acme.loaner.base_url, deny=deny))
+    await anyio.to_thread.run_sync(
+        lambda: alice.visit(url, loaner_url=acme.loaner.base_url, deny=deny, choose=EVERYTHING)
+    )
 
 
 def posted(acme: Town) -> int:
@@ -87,7 +89,9 @@ async def test_declining_in_the_client_is_a_no_for_the_page_too(acme: Town) -> N
         assert error_of(answer)["code"] == "consent_denied"
         assert (await agent.call_tool("loaner_status", {})).structured_content["pending"] == []  # type: ignore[index]
     outcome = await anyio.to_thread.run_sync(
-        lambda: Person("alice", acme.sandbox_url).visit(dialog.asked[0].url, loaner_url=acme.loaner.base_url)
+        lambda: Person("alice", acme.sandbox_url).visit(
+            dialog.asked[0].url, loaner_url=acme.loaner.base_url, choose=EVERYTHING
+        )
     )
     assert outcome.state == "denied"
     assert posted(acme) == 0

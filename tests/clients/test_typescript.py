@@ -18,7 +18,7 @@ import pytest
 from anyio.abc import Process
 from anyio.streams.text import TextReceiveStream
 
-from journeys.town import ERROR, Town, town
+from journeys.town import ERROR, EVERYTHING, Town, town
 from loaner.sandbox.person import Person
 
 HERE = Path(__file__).parent
@@ -62,7 +62,9 @@ class Running:
 
     async def visit(self, url: str, *, deny: bool = False) -> None:
         alice = Person("alice", self._acme.sandbox_url)
-        await anyio.to_thread.run_sync(lambda: alice.visit(url, loaner_url=self._acme.loaner.base_url, deny=deny))
+        await anyio.to_thread.run_sync(
+            lambda: alice.visit(url, loaner_url=self._acme.loaner.base_url, deny=deny, choose=EVERYTHING)
+        )
 
     async def done(self) -> None:
         assert self._process.stdin

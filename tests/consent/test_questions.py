@@ -63,10 +63,11 @@ async def test_simultaneous_first_calls_put_one_question(local: House) -> None:
     assert len(await local.rows(table)) == 1
 
 
-async def test_reads_that_need_the_same_connection_share_a_question(local: House) -> None:
+async def test_reads_in_one_place_share_a_question(local: House) -> None:
     one = await local.asked(READ)
-    other = await local.asked((READ[0], READ[1] | {"channel": "C0000000002"}))
-    assert one.invitation.handle == other.invitation.handle
+    other = await local.asked(("slack_list_members", READ[1]))
+    elsewhere = await local.asked((READ[0], READ[1] | {"channel": "C0000000002"}))
+    assert one.invitation.handle == other.invitation.handle != elsewhere.invitation.handle
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from sqlalchemy import update
 
 from loaner.assembly import Loaner
 from loaner.caller import Subject
+from loaner.consent.reading import Choice
 from loaner.sandbox import pages
 from loaner.sandbox.person import Person
 from loaner.store.tables import consents
@@ -23,7 +24,8 @@ async def agree(loaner: Loaner, subject: Subject, handle: str, sandbox: str) -> 
     """Alice says yes to a question, here and at the provider; for an hour, where that can be said."""
     asked = await loaner.consents.question(handle, subject)
     assert asked
-    page = await loaner.consents.approve(asked, remember="hour", proven_by="session", session=SESSION)
+    reading = Choice("everything", "all") if "reads" in asked.shown else None
+    page = await loaner.consents.approve(asked, remember="hour", proven_by="session", session=SESSION, reading=reading)
     if page:
         back = await at_provider(page, asked.provider, sandbox)
         await loaner.consents.returned(asked.provider, back, session=SESSION, subject=subject)

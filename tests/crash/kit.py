@@ -22,6 +22,7 @@ from sqlalchemy import Connection, create_engine, delete, update
 from crash.books import Books
 from crash.forks import Child, Forks
 from crash.jobs import EPOCH
+from journeys.town import EVERYTHING
 from loaner.sandbox.github import device
 from loaner.sandbox.person import Person
 from loaner.sandbox.run import RunningSandbox, serving
@@ -144,7 +145,11 @@ class Shop:
 
         def walk() -> str:
             try:
-                return Person(user, self.running.base_url, patience=10).visit(url, loaner_url=self.url).state
+                return (
+                    Person(user, self.running.base_url, patience=10)
+                    .visit(url, loaner_url=self.url, choose=EVERYTHING)
+                    .state
+                )
             except httpx2.HTTPError:
                 return "gone"
 

@@ -18,7 +18,7 @@ from mcp_types import CallToolResult
 
 from catalog.examples import EXAMPLES, arguments
 from emulated import Emulated
-from journeys.town import Town, error_of, text_of, town
+from journeys.town import EVERYTHING, Town, error_of, text_of, town
 from loaner import catalog
 from loaner.catalog import BoundCall
 from loaner.errors import LoanerError, NotFound, ProviderForbidden, ScopeNotGrantable
@@ -72,7 +72,7 @@ class Neighbourhood:
         while answer.is_error and error_of(answer)["code"] == "consent_required":
             url = error_of(answer)["url"]
             outcome = await anyio.to_thread.run_sync(
-                lambda url=url: self._alice.visit(url, loaner_url=self.town.loaner.base_url)
+                lambda url=url: self._alice.visit(url, loaner_url=self.town.loaner.base_url, choose=EVERYTHING)
             )
             assert outcome.state == "approved", (tool, outcome)
             answer = await self.agent.call_tool(tool, given)

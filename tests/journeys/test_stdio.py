@@ -17,7 +17,7 @@ import pytest
 from mcp.shared.exceptions import MCPError
 from mcp_types import ElicitRequestURLParams, ElicitResult
 
-from journeys.town import error_of, local_agent, text_of
+from journeys.town import EVERYTHING, error_of, local_agent, text_of
 from loaner import settings
 from loaner.audit.read import tail
 from loaner.cli._open import opened_store
@@ -48,7 +48,9 @@ class Machine:
         """The person opens an address that they were shown."""
         base_url = url.rpartition("/consent/")[0]
         person = Person("alice", self.running.base_url)
-        return (await anyio.to_thread.run_sync(lambda: person.visit(url, loaner_url=base_url, **how))).state
+        return (
+            await anyio.to_thread.run_sync(lambda: person.visit(url, loaner_url=base_url, choose=EVERYTHING, **how))
+        ).state
 
 
 @pytest.fixture

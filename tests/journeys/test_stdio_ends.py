@@ -17,7 +17,7 @@ import pytest
 from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 
-from journeys.town import error_of, local_agent
+from journeys.town import EVERYTHING, error_of, local_agent
 from loaner.sandbox.person import Person
 from loaner.sandbox.run import RunningSandbox, serving
 
@@ -34,7 +34,9 @@ async def running(tmp_path: Path) -> AsyncIterator[RunningSandbox]:
         async with local_agent(tmp_path, running.base_url) as agent:
             url = error_of(await agent.call_tool(READ["name"], READ["arguments"]))["url"]  # type: ignore[arg-type]
             person = Person("alice", running.base_url)
-            await anyio.to_thread.run_sync(lambda: person.visit(url, loaner_url=url.rpartition("/consent/")[0]))
+            await anyio.to_thread.run_sync(
+                lambda: person.visit(url, loaner_url=url.rpartition("/consent/")[0], choose=EVERYTHING)
+            )
         yield running
 
 

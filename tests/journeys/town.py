@@ -36,6 +36,7 @@ from loaner.sandbox.person import Outcome, Person
 from loaner.sandbox.run import RunningSandbox, serving
 
 ERROR = "dev.loaner/error"
+EVERYTHING = {"reads": "everything", "agents": "all"}
 
 
 @dataclass
@@ -79,11 +80,14 @@ class Town:
     async def decide(
         self, answer: CallToolResult, *, user: str = "alice", deny: bool = False, **choose: str
     ) -> Outcome:
-        """The person opens the page that a tool's answer names and decides there; ``choose`` is what they pick."""
+        """The person opens the page that a tool's answer names and decides there. ``choose`` is what they pick; where
+        the page asks what may be read and nothing is said here, that is everything, by every agent."""
         url = error_of(answer)["url"]
 
         def walk() -> Outcome:
-            return Person(user, self.sandbox_url).visit(url, loaner_url=self.loaner.base_url, deny=deny, choose=choose)
+            return Person(user, self.sandbox_url).visit(
+                url, loaner_url=self.loaner.base_url, deny=deny, choose=EVERYTHING | choose
+            )
 
         return await anyio.to_thread.run_sync(walk)
 

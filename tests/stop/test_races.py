@@ -15,7 +15,7 @@ import anyio
 import pytest
 from mcp import Client
 
-from journeys.town import Town, error_of, local_agent
+from journeys.town import EVERYTHING, Town, error_of, local_agent
 from loaner.caller import Agent, Caller, Subject
 from loaner.errors import LoanerError
 from loaner.journey import ToolCall
@@ -172,7 +172,7 @@ async def link(town: Town, agent: Client) -> None:
         def walk(url: str = error["url"], base: str = base) -> str:
             from loaner.sandbox.person import Person
 
-            return Person("alice", town.sandbox_url).visit(url, loaner_url=base).state
+            return Person("alice", town.sandbox_url).visit(url, loaner_url=base, choose=EVERYTHING).state
 
         assert await anyio.to_thread.run_sync(walk) == "approved"
         answer = await agent.call_tool("github_issue_read", ISSUE)

@@ -20,6 +20,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp_types import Implementation
 
 from crash.kit import free_port
+from journeys.town import EVERYTHING
 from loaner import settings
 from loaner.assembly import Loaner, open_loaner
 from loaner.cli import _sandboxed
@@ -64,7 +65,7 @@ class Replicas:
     async def person(self, url: str) -> Outcome:
         """Alice says yes, on a page that whoever's turn it is shows."""
         return await anyio.to_thread.run_sync(
-            lambda: Person("alice", self.running.base_url).visit(url, loaner_url=self.url)
+            lambda: Person("alice", self.running.base_url).visit(url, loaner_url=self.url, choose=EVERYTHING)
         )
 
     @contextlib.asynccontextmanager

@@ -23,7 +23,7 @@ async def test_an_account_connected_beforehand_lets_reads_through_and_no_write(l
     await browser.press("Connect Slack")
     assert browser.state == "confirm"
     assert "compare the code" not in browser.text
-    await browser.press("approve")
+    await browser.press("approve", reads="everything")
     await browser.press("allow")
     assert "Slack is connected" in browser.text
     held = (await local.rows(grants))[0]
@@ -31,7 +31,7 @@ async def test_an_account_connected_beforehand_lets_reads_through_and_no_write(l
     assert not {one for one in held["permissions"] if "write" in one}, "what only reads ask for"
     minted = [entry for entry in local.sandbox.ledger if entry.provider == "slack" and entry.kind == "user"]
     assert sorted(minted[0].as_json()["permissions"]) == sorted(held["permissions"])
-    assert (await local.obtain(READ)).approval_id is None
+    assert (await local.obtain(READ)).approval_id
     asked = await local.asked(POST)
     assert isinstance(asked, ConsentNeeded)
     assert (await local.rows(consents))[-1]["wants_approval"]
@@ -48,7 +48,8 @@ async def test_github_is_connected_by_its_device_flow(local: House) -> None:
     browser = local.browser(github="alice")
     await browser.open("/connect")
     await browser.press("Connect GitHub")
-    await browser.press("approve")
+    assert "Connect GitHub?" in browser.text
+    await browser.press("approve", reads="everything")
     here, code, link = str(browser.page.url), browser.page.provider_code, browser.link()
     await browser.open(link)
     await browser.press("Continue", user_code=code)
@@ -60,6 +61,20 @@ async def test_github_is_connected_by_its_device_flow(local: House) -> None:
     await browser.open("/connect")
     assert "connected as alice" in browser.text
     assert "Connect GitHub" not in browser.text
+
+
+async def test_connecting_alone_lets_nothing_be_read(local: House) -> None:
+    browser = local.browser(slack="alice")
+    await browser.open("/connect")
+    await browser.press("Connect Slack")
+    await browser.press("approve")
+    await browser.press("allow")
+    assert "Slack is connected" in browser.text
+    asked = await local.asked(READ)
+    await browser.open(asked.invitation.url)
+    assert "What may Claude Code read at Slack?" in browser.text
+    await browser.open("/connect")
+    assert "No program may read there without asking" in browser.text
 
 
 async def test_a_no_connects_nothing_and_bars_no_agent(local: House) -> None:
@@ -121,7 +136,7 @@ async def test_one_person_s_accounts_are_not_another_s(shared_house: House) -> N
     await alice.press("Connect Slack")
     asked = str(alice.page.url)
     assert (await bob.open(asked)).status_code == 404
-    await alice.press("approve")
+    await alice.press("approve", reads="everything")
     await alice.press("allow")
     assert (await shared_house.obtain(READ, caller(subject("alice")))).grant.account_name == "alice"
     await bob.open("/connect")

@@ -48,13 +48,13 @@ async def test_an_hour_covers_the_same_operation_on_the_same_resource_only(local
     await local.asked(POST)
 
 
-async def test_a_read_needs_the_connection_alone(local: House) -> None:
+async def test_a_read_needs_the_connection_and_what_was_chosen_with_it(local: House) -> None:
     needed = await local.asked(READ)
     browser = local.browser(slack="alice")
     await browser.approve(needed.invitation.url)
     assert browser.state == "approved"
     consent = await local.obtain(READ)
-    assert consent.approval_id is None
+    assert consent.approval_id
     assert consent.rule == "reads-inside-a-grant"
     assert (await local.obtain((READ[0], READ[1] | {"limit": 3}))).grant == consent.grant
 

@@ -20,7 +20,7 @@ async def test_the_page_says_in_one_sentence_who_wants_what(local: House) -> Non
     browser = local.browser()
     await browser.open(needed.invitation.url)
     text = browser.text
-    assert "Let Claude Code post one message in #releases?" in text
+    assert "Connect Slack, and let Claude Code post one message in #releases?" in text
     assert needed.invitation.user_code in text
     for told in (
         "slack_send_message",

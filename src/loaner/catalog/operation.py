@@ -157,7 +157,7 @@ class Operation:
 
     @cached_property
     def output_schema(self) -> dict[str, Any]:
-        return schema.output_schema(self.result, self.page)
+        return schema.output_schema(self.result, self.page, limited=self.can_be_limited)
 
     @cached_property
     def description(self) -> str:
@@ -187,6 +187,11 @@ class Operation:
     def phrase_any(self, bound: BoundCall) -> str:
         """``open any issue in acme/web, any text``: all calls of this operation on the resource of this one."""
         return _said(self.wording_any, bound)
+
+    @property
+    def can_be_limited(self) -> bool:
+        """Can its query say which repositories it is about?"""
+        return any(value.limited for step in self.steps for value in step.placed())
 
     @property
     def request(self) -> str:
@@ -245,8 +250,8 @@ class BoundCall:
                 planned.append(_planned(build(lookup.step, operation.provider, self.sent, {"wanted": wanted})))
                 resolved[name] = f"<id of {self.arguments[name]}>"
         scope = operation.scope.of(self)
-        within = scope.resource_name if scope.resource_kind == "repository" else "<account>"
-        taken = {name: f"<{name}>" for step in operation.steps for name in step.take}
+        within = (scope.resource_name if scope.resource_kind == "repository" else "<account>",)
+        taken: dict[str, Any] = {name: f"<{name}>" for step in operation.steps for name in step.take}
         taken |= {"fresh": "<new UUID>", WITHIN: within}
         steps = (step for step in operation.steps if step.when is None or step.when.holds(self.arguments))
         return planned + [_planned(self.requests(step, taken, resolved)) for step in steps]

@@ -164,6 +164,15 @@ class ProviderLimits(Described):
     call: Enforcer = "loaner"
 
 
+class ProviderReads(Described):
+    """How reading there is put to the person."""
+
+    private: str
+    """What "anything that you can see" includes that people forget: ``private repositories too``."""
+    kinds: dict[str, str] = Field(default_factory=dict)
+    """What a reading permission is for, as people say it: ``issues:read`` is for ``issues``."""
+
+
 class ProviderAnswers(Described):
     """How the API tells success from failure."""
 
@@ -195,6 +204,7 @@ class Provider(Described):
     grant: ProviderGrant
     lending: ProviderLending
     limits: ProviderLimits
+    reads: ProviderReads
     answers: ProviderAnswers
     rate: ProviderRate
     levels: tuple[str, ...] = ()

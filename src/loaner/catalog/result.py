@@ -191,7 +191,7 @@ class Shaper:
         *,
         whole: bool = False,
         start: int = 0,
-        within: str = "",
+        within: tuple[str, ...] = (),
         admits: Admits | None = None,
         complete: bool = False,
     ) -> None:
@@ -201,7 +201,7 @@ class Shaper:
         self._complete = complete
         self._seen: dict[tuple[str, str], bool] = {}
         self._start = start
-        self._within = within.casefold().split("/") if within else []
+        self._within = [one.casefold().split("/") for one in within]
         self._left = self._share = BUDGET
         self.truncated = False
         self.continue_from: int | None = None
@@ -237,7 +237,7 @@ class Shaper:
         if not self._within:
             return True
         named = [name.partition(":")[2].casefold().split("/") for one in of for name, _ in one.named(item)]
-        return bool(named) and all(parts[: len(self._within)] == self._within for parts in named)
+        return bool(named) and all(any(parts[: len(one)] == one for one in self._within) for parts in named)
 
     def _is_admitted(self, item: Any, of: tuple[Of, ...]) -> bool:
         """What does not say of which resource it is may be of a forbidden one."""

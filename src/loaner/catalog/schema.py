@@ -44,7 +44,7 @@ def _string(param: Param, forms: Mapping[str, Form]) -> dict[str, Any]:
     return schema | ({"pattern": f"^(?:{forms[param.form].pattern})$"} if param.form else {})
 
 
-def output_schema(result: Result, page: Page | None) -> dict[str, Any]:
+def output_schema(result: Result, page: Page | None, *, limited: bool = False) -> dict[str, Any]:
     """What a successful answer may hold; ``truncated`` where something can be cut, and where to go on with texts."""
     schema = schema_of(result.keep)
     properties: dict[str, Any] = schema["properties"]
@@ -58,6 +58,9 @@ def output_schema(result: Result, page: Page | None) -> dict[str, Any]:
         properties["truncated"] = {"type": "boolean"}
     if result.cuts:
         properties["continue_from"] = {"type": "integer"}
+    if limited:
+        properties["limited_to"] = {"type": "array", "items": {"type": "string"}}
+        properties["advice"] = {"type": "string"}
     if any(kept.of for kept in result.keep.values()):
         properties["left_out"] = {"type": "integer"}
     return schema

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -19,7 +19,7 @@ Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
 WITHIN = "within"
-"""Among what is taken: the repository or the account that the call's credential was narrowed to."""
+"""Among what is taken: the repositories or the account that the call's credential was narrowed to."""
 
 
 class Limiting(Described):
@@ -56,7 +56,7 @@ class Value(Described):
             # "Shown before it is sent" has no UUID yet; the mapping then holds a placeholder for it.
             return taken.get("fresh") or str(uuid.uuid4())
         found = taken.get(self.taken) if self.taken else arguments.get(self.param) if self.param else self.value
-        return found if found is None else self._limited(self._formed(found), taken.get(WITHIN, ""))
+        return found if found is None else self._limited(self._formed(found), taken.get(WITHIN, ()))
 
     def _formed(self, found: Any) -> Any:
         match self.form:
@@ -69,10 +69,11 @@ class Value(Described):
             case None:
                 return f"{self.prefix}{found}" if self.prefix else found
 
-    def _limited(self, found: Any, within: str) -> Any:
+    def _limited(self, found: Any, within: Sequence[str]) -> Any:
         if self.limited is None or not within:
             return found
-        return f"{self.limited.repository if '/' in within else self.limited.account}{within} {found}"
+        limits = (f"{self.limited.repository if '/' in one else self.limited.account}{one}" for one in within)
+        return f"{' '.join(limits)} {found}"
 
 
 def _value(given: Any) -> Any:

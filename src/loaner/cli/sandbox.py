@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -17,6 +17,12 @@ app = typer.Typer(
 )
 app.add_typer(_sandbox_control.fault, name="fault")
 app.command("switch")(_sandbox_control.switch)
+
+
+_Remember = Literal["once", "hour"]
+_Reads = Literal["kind", "here", "everything", "none"]
+_Agents = Literal["this", "all"]
+_Lasting = Literal["hour", "8h", "30d", "ended"]
 
 
 @app.callback()
@@ -75,9 +81,18 @@ def approve(
     code: Annotated[str, typer.Argument(help="The code that the agent showed, or the page's address.")],
     login: Annotated[str, typer.Option("--as", help="Who is at the browser: alice or bob.")] = "alice",
     deny: Annotated[bool, typer.Option("--deny", help="Say no.")] = False,
+    remember: Annotated[_Remember | None, typer.Option(help="For a write: this one call, or an hour of them.")] = None,
+    reads: Annotated[
+        _Reads | None, typer.Option(help="For a read: this kind there, all that is there, or everything.")
+    ] = None,
+    agents: Annotated[_Agents | None, typer.Option(help="For a read: this agent, or all of the person's.")] = None,
+    lasting: Annotated[_Lasting | None, typer.Option("--for", help="For a read: how long.")] = None,
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
-    """Walk the very pages a browser would, and say yes (or no). Works against the sandbox only."""
+    """Walk the very pages a browser would, and say yes (or no). Works against the sandbox only.
+
+    What is not chosen is what the page has chosen already.
+    """
     from loaner.cli import _sandboxed, _servers
     from loaner.sandbox.person import Lost, NotTheSandbox, Person
 
@@ -86,7 +101,9 @@ def approve(
     servers = [server for server in _servers.running(home) if server.sandbox == url]
     try:
         loaner_url = servers[0].base_url if servers else None
-        outcome = Person(login, url).approve(code, loaner_url=loaner_url, deny=deny)
+        chosen = {"remember": remember, "reads": reads, "agents": agents, "lasting": lasting}
+        choose = {name: value for name, value in chosen.items() if value is not None}
+        outcome = Person(login, url).approve(code, loaner_url=loaner_url, deny=deny, choose=choose)
     except NotTheSandbox as elsewhere:
         raise UsageError(f"{elsewhere}.", do="This verb drives the sandbox only.") from None
     except Lost as lost:

@@ -24,7 +24,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, or_, select
 
-from loaner.consent.envelope import ANYTHING, is_about, plain_value
+from loaner.consent.envelope import is_about, plain_value
 from loaner.store import tags
 from loaner.store.tables import approvals
 
@@ -70,6 +70,7 @@ class Approval:
     subject: str
     agent: str
     environment: str
+    connector: str
     operations: tuple[str, ...]
     resources: tuple[str, ...]
     digest: str | None
@@ -108,7 +109,7 @@ class Approval:
 
     def _reads(self, call: Call) -> bool:
         reads = self.effect == READ == call.effect and not call.in_task and call.task is None
-        about = ANYTHING in self.resources or call.resource in self.resources
+        about = is_about(self.resources, (call.resource, *call.names))
         return reads and about and (not self.operations or call.operation in self.operations)
 
 
@@ -199,6 +200,21 @@ def all_of(connection: Connection, subject: str, at: datetime) -> list[Approval]
     return _read(connection, *mine, by=approvals.c.created_at.desc())
 
 
+def read_elsewhere(connection: Connection, call: Call, at: datetime) -> list[Approval]:
+    """The reading approvals that would allow this call, were it about their resources."""
+    if call.effect != READ or call.in_task or call.task is not None:
+        return []
+    mine = _read(connection, *_of(call), approvals.c.effect == READ, *alive_in(at), by=approvals.c.created_at)
+    return [one for one in mine if not one.operations and one.covers(call.permissions)]
+
+
+def end_reading(connection: Connection, at: datetime, *, subject: str, connector: str, environment: str) -> int:
+    """End what was agreed to be read with an account; how many approvals."""
+    account = {"subject": subject, "connector": connector, "environment": environment}
+    same = (approvals.c[name] == value for name, value in account.items())
+    return end_all(connection, and_(approvals.c.effect == READ, *same), at)
+
+
 def rows_of(connection: Connection, *where: ColumnElement[bool]) -> list[Approval]:
     return _read(connection, *where, by=approvals.c.id)
 
@@ -206,16 +222,23 @@ def rows_of(connection: Connection, *where: ColumnElement[bool]) -> list[Approva
 def _matching(connection: Connection, call: Call, at: datetime) -> list[Approval]:
     same_arguments = approvals.c.digest == call.digest
     fits = and_(
-        approvals.c.subject == call.subject,
-        approvals.c.agent.in_((call.agent, ANY_AGENT)),
-        approvals.c.environment == call.environment,
-        approvals.c.connector == call.connector,
-        approvals.c.policy_version == call.policy_version,
+        *_of(call),
         same_arguments if call.exact else or_(same_arguments, approvals.c.digest.is_(None)),
     )
     # The narrowest first, and of two as wide the one that costs no write.
     order = (approvals.c.digest.is_(None), approvals.c.uses_left.is_not(None), approvals.c.expires_at)
     return [one for one in _read(connection, fits, *alive_in(at), by=order) if one.fits(call)]
+
+
+def _of(call: Call) -> tuple[ColumnElement[bool], ...]:
+    """Whose approvals may count for this call at all."""
+    return (
+        approvals.c.subject == call.subject,
+        approvals.c.agent.in_((call.agent, ANY_AGENT)),
+        approvals.c.environment == call.environment,
+        approvals.c.connector == call.connector,
+        approvals.c.policy_version == call.policy_version,
+    )
 
 
 def alive_in(at: datetime) -> tuple[ColumnElement[bool], ...]:

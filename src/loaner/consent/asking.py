@@ -19,6 +19,7 @@ from loaner.clock import iso
 from loaner.consent import codes, pending
 from loaner.consent.envelope import Envelope
 from loaner.consent.pending import Pending
+from loaner.consent.reading import Offer
 from loaner.errors import (
     ConsentDenied,
     ConsentExpired,
@@ -43,6 +44,7 @@ def shown(bound: BoundCall, scope: Scope, *, exact: bool) -> dict[str, Any]:
         "phrase_any": operation.phrase_any(bound),
         "summary": operation.summary,
         "effect": operation.effect,
+        "at": operation.provider.title,
         "payload": [list(pair) for pair in bound.payload],
         "permissions": sorted(scope.permissions),
         "alternatives": [sorted(one) for one in scope.alternatives],
@@ -68,6 +70,12 @@ def need_of(bound: BoundCall, scope: Scope, connector: Connector, *, wants_appro
     return hashlib.sha256(json.dumps(parts, separators=(",", ":")).encode()).hexdigest()
 
 
+def _need_to_read(offer: Offer, connector: Connector) -> str:
+    """All reads in one place share a question, and a "no" to it is one to all of them."""
+    parts = ["read", connector.name, offer.resource, "" if offer.place else offer.tool]
+    return hashlib.sha256(json.dumps(parts, separators=(",", ":")).encode()).hexdigest()
+
+
 def put(
     connection: Connection,
     sealed: Sealed,
@@ -84,6 +92,7 @@ def put(
     exact: bool,
     outside: str,
     policy_version: str,
+    offer: Offer | None = None,
 ) -> LoanerError:
     """The answer to a call that lacks consent: a new question, the one that waits, or how the last one ended.
 
@@ -96,7 +105,9 @@ def put(
         base_url,
         at,
         caller=caller,
-        need=need_of(bound, scope, connector, wants_approval=wants_approval),
+        need=_need_to_read(offer, connector)
+        if offer
+        else need_of(bound, scope, connector, wants_approval=wants_approval),
         said=f"{scope.told()}; {outside}" if outside else scope.told(),
         tool=bound.operation.tool,
         provider=scope.provider,
@@ -104,7 +115,7 @@ def put(
         wants_grant=wants_grant,
         wants_approval=wants_approval,
         digest=bound.digest,
-        shown=shown(bound, scope, exact=exact) | {"outside": outside},
+        shown=shown(bound, scope, exact=exact) | {"outside": outside} | ({"reads": offer.stored()} if offer else {}),
         policy_version=policy_version,
     )
 

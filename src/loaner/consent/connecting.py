@@ -20,6 +20,7 @@ from loaner.connectors import Connectors
 from loaner.consent import asking, pending
 from loaner.consent.grants import Grant, Grants
 from loaner.consent.pending import Pending
+from loaner.consent.reading import Offer
 from loaner.errors import LoanerError
 from loaner.settings import Connector, Settings
 from loaner.store import Store
@@ -94,7 +95,7 @@ class Connecting:
             wants_grant=True,
             wants_approval=False,
             digest="",
-            shown=_shown(wanted),
+            shown=_shown(wanted, asks_reading=self.settings.consent.reads == "each"),
             policy_version=self.policy_version,
         )
         return added if isinstance(added, LoanerError) else added[0]
@@ -111,10 +112,13 @@ class Connecting:
         return Account(connector, provider, needed, enough)
 
 
-def _shown(wanted: Account) -> dict[str, Any]:
+def _shown(wanted: Account, *, asks_reading: bool) -> dict[str, Any]:
     told = ", ".join(sorted(wanted.permissions))
+    offer = {"reads": Offer.of_account(wanted.provider).stored()} if asks_reading else {}
     return {
+        **offer,
         "connect": True,
+        "at": wanted.provider.title,
         "phrase": f"connect to {wanted.provider.title} as you",
         "permissions": sorted(wanted.permissions),
         "resource": "",

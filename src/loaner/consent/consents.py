@@ -14,7 +14,7 @@ from loaner.caller import Caller, Subject
 from loaner.catalog import BoundCall, Catalog
 from loaner.clock import Now
 from loaner.connectors import Connectors
-from loaner.consent import approvals, asking, codes, pending, tasks, texts, turns
+from loaner.consent import approvals, asking, codes, limiting, pending, tasks, texts, turns
 from loaner.consent.approvals import Call
 from loaner.consent.calls import call_for, call_of
 from loaner.consent.connecting import Connecting
@@ -22,6 +22,7 @@ from loaner.consent.grants import Grant, Grants
 from loaner.consent.linking import Linking
 from loaner.consent.pending import Pending, Remember, State
 from loaner.consent.proposal import Proposal
+from loaner.consent.reading import Choice, Offer
 from loaner.consent.settling import Note, Settling
 from loaner.consent.standing import Consent, Standing
 from loaner.consent.tasking import Tasks
@@ -112,16 +113,17 @@ class Consents:
         grant = await self._covering(caller, bound, scope, connector)
         if grant is None and await self._moved_on(caller, scope, connector):
             grant = await self._covering(caller, bound, scope, connector)
-        if grant and not asks:
+        reads = self.settings.reads == "each" and call.effect == "read" and not asks
+        if grant and not asks and not reads:
             return Consent(grant, None, ruling.rule, None)
         at = self.now()
-        approved = await self.store.read(lambda c: approvals.matching(c, call, at)) if asks else None
+        approved = await self.store.read(lambda c: approvals.matching(c, call, at)) if asks or reads else None
         if grant and approved and approved.uses_left is not None:  # else there is nothing to take, or to write
             approved = await self.store.write(lambda c: approvals.consume(c, call, self.now()))
         if grant and approved:
-            return Consent(
-                grant, approved.id, ruling.rule, approved.proven_by, approved.task, approved.permissions, approved.ids
-            )
+            return Consent.by(approved, grant, ruling.rule)
+        if grant and reads and (limited := await limiting.limited(self.store, bound, call, at)):
+            return Consent.by(limited[0], grant, ruling.rule, only=limited[1])
         outside = await self._outside(running, call) if asks and (grant or not approved) else ""
         if outside and self._refuses(running):
             raise PolicyDenied(
@@ -142,6 +144,7 @@ class Consents:
                 # With a grant, the use of whatever approval there was has just been refused.
                 wants_approval=asks and (grant is not None or approved is None),
                 exact=call.exact,
+                offer=Offer.of(bound, scope) if reads and (grant is not None or approved is None) else None,
                 outside=outside,
                 policy_version=self.policy_version,
             )
@@ -176,9 +179,10 @@ class Consents:
     async def status(self, caller: Caller) -> Standing:
         """What is connected, approved and pending for this caller."""
         mine, here = await self.standing(caller.subject), caller.environment
+        agents = {caller.agent.key, approvals.ANY_AGENT}
         return Standing(
             [one for one in mine.connected if one.environment == here],
-            [one for one in mine.approved if one.agent == caller.agent.key and one.environment == here],
+            [one for one in mine.approved if one.agent in agents and one.environment == here],
             [one for one in mine.pending if one.caller == caller.key],
             await self.tasks.of(caller),
         )
@@ -233,20 +237,24 @@ class Consents:
         at = self.now()
         return await self.store.write(lambda c: pending.ask_again(c, asked, at))
 
-    async def approve(self, asked: Pending, *, remember: Remember, proven_by: str, session: str) -> str | None:
+    async def approve(
+        self, asked: Pending, *, remember: Remember, proven_by: str, session: str, reading: Choice | None = None
+    ) -> str | None:
         """A yes. Returns the provider's page to go on to, where there is one.
 
-        ``session`` is the hash of the browser's session. Submitting twice is harmless. Raises
+        ``session`` is the hash of the browser's session. ``reading`` is what was chosen of what a read offers; without
+        it nothing is agreed to but the connection. Submitting twice is harmless. Raises
         :class:`~loaner.errors.ProviderUnavailable`; then the question is still open.
         """
         at = self.now()
         style = self._linking.providers[asked.provider].consent.style
-        if not asked.wants_grant or await self._granted_meanwhile(asked):
-            await self._settling.approve(asked, remember=remember, proven_by=proven_by)
+        if not asked.wants_grant or await self._linking.granted_meanwhile(asked):
+            await self._settling.approve(asked, remember=remember, proven_by=proven_by, reading=reading)
             return None
+        chosen = reading.stored() if reading else None
         won = await self.store.write(
             lambda c: pending.claim_linking(
-                c, asked.handle, at=at, again=style == "code", remember=remember, proven_by=proven_by
+                c, asked.handle, at=at, again=style == "code", remember=remember, reading=chosen, proven_by=proven_by
             )
         )
         if not won:
@@ -323,17 +331,6 @@ class Consents:
             if grant := await self.grants.covering(caller, connector, bound.operation.provider, permissions):
                 return grant
         return None
-
-    async def _granted_meanwhile(self, asked: Pending) -> bool:
-        """Another question may have brought the same grant since this one was put."""
-        provider = self._linking.providers[asked.provider]
-        grants = await self.grants.all_of(asked.subject)
-        return any(
-            grant.connector == asked.connector
-            and grant.environment == asked.environment
-            and (provider.lending.style != "held" or provider.covers(grant.permissions, asked.permissions))
-            for grant in grants
-        )
 
     def _refuses(self, running: list[Task]) -> bool:
         if self.settings.outside_task:

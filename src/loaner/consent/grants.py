@@ -18,6 +18,7 @@ from sqlalchemy import ColumnElement, Connection, Row, bindparam, case, select, 
 from loaner.caller import Caller
 from loaner.catalog.provider import Provider
 from loaner.clock import Now
+from loaner.consent import approvals
 from loaner.errors import GrantBroken, LoanerError
 from loaner.provider_call.token_endpoint import TokenSet
 from loaner.secret import Secret
@@ -230,6 +231,7 @@ class Grants:
     def fence(self, connection: Connection, grant_id: str, *, reason: str) -> None:
         """Nothing more is lent on it; its tokens stay until the provider was asked to end them."""
         connection.execute(update(grants).where(grants.c.id == grant_id).values(state="revoking", reason=reason))
+        self._end_reading(connection, grant_id)
 
     def end(
         self, connection: Connection, grant_id: str, *, state: str, reason: str, version: int | None = None
@@ -240,11 +242,21 @@ class Grants:
         """
         which = [grants.c.id == grant_id, *([grants.c.version == version] if version is not None else [])]
         connection.execute(update(grants).where(*which).values(state=state, reason=reason, sealed=None))
+        self._end_reading(connection, grant_id)
 
     def set_aside(self, connection: Connection, grant_id: str, *, reason: str) -> None:
         """Stop using a grant whose stored tokens do not open, and keep them as they are."""
         mine = (grants.c.id == grant_id) & (grants.c.state == "active")
         connection.execute(update(grants).where(mine).values(state="disabled", reason=reason))
+        self._end_reading(connection, grant_id)
+
+    def _end_reading(self, connection: Connection, grant_id: str) -> None:
+        """With its last grant an account is disconnected, and nothing of what was agreed to be read there is left."""
+        of = ("subject", "connector", "environment")
+        row = connection.execute(select(*(grants.c[name] for name in of)).where(grants.c.id == grant_id)).first()
+        if row is None or connection.execute(_OF, dict(zip(of, row, strict=True))).first():
+            return
+        approvals.end_reading(connection, self.now(), **dict(zip(of, row, strict=True)))
 
 
 def _owner(connection: Connection, provider: Provider, account_id: str, subject: str) -> str | None:

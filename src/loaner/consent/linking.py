@@ -175,6 +175,17 @@ class Linking:
                 await self.settling.tokens(asked, provider, connector, tokens)
         return asked.handle
 
+    async def granted_meanwhile(self, asked: Pending) -> bool:
+        """Another question may have brought the same grant since this one was put."""
+        provider = self.providers[asked.provider]
+        grants = await self.settling.grants.all_of(asked.subject)
+        return any(
+            grant.connector == asked.connector
+            and grant.environment == asked.environment
+            and (provider.lending.style != "held" or provider.covers(grant.permissions, asked.permissions))
+            for grant in grants
+        )
+
     async def _turn_to_poll(self, handle: str) -> Literal["first", "again"] | None:
         """Win the right to poll; ``again`` after a poll whose answer nobody got."""
         at = self.now()

@@ -56,6 +56,8 @@ class Pending:
     state: State
     failure: str | None
     remember: Remember | None
+    reading: dict[str, Any] | None
+    """What was chosen about reading, as :class:`~loaner.consent.reading.Choice` stores it."""
     sealed: bytes | None
     flow: dict[str, Any] | None
     poll_after: datetime | None

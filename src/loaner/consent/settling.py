@@ -21,6 +21,7 @@ from loaner.consent.envelope import Envelope
 from loaner.consent.exchange import ExchangeFailed
 from loaner.consent.grants import DifferentAccount, Grants, SomebodyElses
 from loaner.consent.pending import Pending, Remember
+from loaner.consent.reading import Choice, Offer
 from loaner.consent.tasks import Holder
 from loaner.consent.texts import all_opened
 from loaner.consent.waiting import Bell
@@ -108,16 +109,18 @@ class Settling:
         at = self.now()
         await self.store.write(lambda c: pairs.close(c, pairs.id_of(handle), state="failed", how=how, at=at))
 
-    async def approve(self, asked: Pending, *, remember: Remember, proven_by: str) -> bool:
+    async def approve(
+        self, asked: Pending, *, remember: Remember, proven_by: str, reading: Choice | None = None
+    ) -> bool:
         """A yes that needs no provider; whether the question was still open."""
 
         def work(connection: Connection) -> bool:
             at = self.now()
             # First the state: of two simultaneous answers the second must not leave an approval behind.
-            if not pending.move(connection, asked.handle, to="approved", at=at, remember=remember, proven_by=proven_by):
+            answer = {"remember": remember, "reading": reading.stored() if reading else None, "proven_by": proven_by}
+            if not pending.move(connection, asked.handle, to="approved", at=at, **answer):
                 return False
-            if asked.wants_approval:
-                approval_id = _approve(connection, asked, remember, proven_by, at)
+            if approval_id := _allowed(connection, asked, remember, reading, proven_by, at):
                 self._note(connection, "approval_given", asked, at, proven_by, approval_id=approval_id)
             return True
 
@@ -219,8 +222,8 @@ class Settling:
             pairs.close(connection, pairs.id_of(asked.handle), state="returned", how="kept as the grant", at=at)
             proof, given = asked.proven_by or "none", sorted(grant.permissions)
             self._note(connection, "grant_linked", asked, at, proof, grant_id=grant.id, granted_permissions=given)
-            if asked.wants_approval:
-                approval_id = _approve(connection, asked, asked.remember or "once", proof, at)
+            reading = Choice.read(asked.reading) if asked.reading else None
+            if approval_id := _allowed(connection, asked, asked.remember or "once", reading, proof, at):
                 self._note(connection, "approval_given", asked, at, proof, approval_id=approval_id, grant_id=grant.id)
             reached("consent.kept")
             return True
@@ -286,6 +289,30 @@ def phrase_of(asked: Pending, *, exact: bool) -> str:
     """What an approval says: the call itself, or all that is allowed on its resource. Never the first one's argument
     for what covers every other one."""
     return str(asked.shown["phrase"] if exact else asked.shown.get("phrase_any", asked.shown["phrase"]))
+
+
+def _allowed(
+    connection: Connection, asked: Pending, remember: Remember, reading: Choice | None, proven_by: str, at: datetime
+) -> str | None:
+    """Store what the yes allows besides a connection, if anything; the approval's id."""
+    if asked.wants_approval:
+        return _approve(connection, asked, remember, proven_by, at)
+    if "reads" not in asked.shown or reading is None or reading.reach == "none":
+        return None
+    approval_id = secrets.token_hex(16)
+    approvals.add(
+        connection,
+        id=approval_id,
+        subject=asked.subject,
+        environment=asked.environment,
+        connector=asked.connector,
+        policy_version=asked.policy_version,
+        ids=asked.shown.get("ids", {}),
+        proven_by=proven_by,
+        created_at=at,
+        **reading.columns(Offer.read(asked.shown["reads"]), asked.asked_by.key, at),
+    )
+    return approval_id
 
 
 def _approve(connection: Connection, asked: Pending, remember: Remember, proven_by: str, at: datetime) -> str:

@@ -26,9 +26,20 @@ class Consent:
     """The sets of permissions that the person agreed to; ``None`` where nobody had to be asked."""
     ids: Mapping[str, str] = field(default_factory=dict)
     """What the names of the approval stand for, as far as that is known."""
+    only: tuple[str, ...] = ()
+    """The repositories that a search of all is limited to, since the person agreed to no more."""
+
+    @classmethod
+    def by(cls, approval: Approval, grant: Grant, rule: str, *, only: tuple[str, ...] = ()) -> Consent:
+        """On the strength of an approval."""
+        of = approval
+        return cls(grant, of.id, rule, of.proven_by, of.task, of.permissions, of.ids, only)
 
     def within(self, scope: Scope) -> Scope:
-        """The scope without the alternatives that were not shown: no credential is made for one of those."""
+        """The scope without the alternatives that were not shown: no credential is made for one of those. A search of
+        all is one of what was agreed to."""
+        if self.only:
+            scope = scope.limited(self.only, "provider")
         if self.shown is None:
             return scope
         shown = self.shown

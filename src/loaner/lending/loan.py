@@ -34,8 +34,8 @@ class Minted:
     credential: Secret
     permissions: frozenset[str]
     expires_at: datetime | None
-    within: str = ""
-    """What it was narrowed to: a repository such as ``acme/web``, or the account ``acme``."""
+    within: tuple[str, ...] = ()
+    """What it was narrowed to: repositories such as ``acme/web``, or the account ``acme``."""
     beyond: str = ""
     """What else than was asked the provider says that it reaches, in words."""
 
@@ -54,7 +54,7 @@ class Loan:
     limits: tuple[Limit, ...]
     minted_at: datetime
     expires_at: datetime | None
-    within: str = ""
+    within: tuple[str, ...] = ()
     """What it was narrowed to; empty where the provider cannot narrow."""
     beyond: str = ""
     """What else than was asked the provider says that it reaches: then it is not used."""

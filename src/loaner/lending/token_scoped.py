@@ -1,4 +1,5 @@
-"""GitHub: a user access token cut down to one repository and the needed permissions, revoked after the call.
+"""GitHub: a user access token cut down to one repository (a search: to those agreed to) and the needed permissions,
+revoked after the call.
 
 Source: https://docs.github.com/en/rest/apps/apps#create-a-scoped-access-token and
 https://docs.github.com/en/rest/apps/oauth-applications#delete-an-app-token
@@ -24,7 +25,6 @@ from loaner.lending.loan import Ask, Minted, NotReturned
 from loaner.provider_call import Answer, ProviderTransport, Unanswered, replication
 from loaner.provider_call.verdict import signing_in
 from loaner.provider_call.waiting import is_limit, is_used_up, retry_after
-from loaner.scope import Scope
 from loaner.secret import Secret
 from loaner.settings import Connector
 
@@ -45,9 +45,10 @@ class TokenScoped:
         # An empty table would ask for everything that the grant can do.
         asked = dict(permission.rsplit(":", 1) for permission in scope.permissions or provider.always)
         body: dict[str, Any] = {"access_token": ask.grant_token.reveal(), "permissions": asked}
-        if scope.resource_kind == "repository":
-            body["target"], _, repository = scope.resource_name.partition("/")
-            body["repositories"] = [repository]
+        named = (scope.resource_name,) if scope.resource_kind == "repository" else scope.only
+        if named:
+            body["target"] = named[0].partition("/")[0]
+            body["repositories"] = [one.partition("/")[2] for one in named]
         else:
             body["target"] = await self._any_target(ask)
         method, url = provider.request(provider.lending.mint or "", client_id=ask.connector.client_id)
@@ -60,8 +61,7 @@ class TokenScoped:
             raise await self._not_found(ask, str(body["target"]))
         if answer.status >= HTTPStatus.MULTIPLE_CHOICES:
             raise _refused(answer, ask, str(body["target"]))
-        within = scope.resource_name if scope.resource_kind == "repository" else str(body["target"])
-        return _minted(answer.body, within, scope, str(body["target"]))
+        return _minted(answer.body, named, str(body["target"]))
 
     async def _not_found(self, ask: Ask, target: str) -> LoanerError:
         """404 has two meanings, a token that is dead and a target that is out of reach: the check tells them apart."""
@@ -165,7 +165,7 @@ def _account_names(body: object) -> list[str]:
     return [name for name in names if isinstance(name, str) and name]
 
 
-def _minted(body: object, within: str, scope: Scope, target: str) -> Minted:
+def _minted(body: object, named: tuple[str, ...], target: str) -> Minted:
     """The token before all else: whatever is wrong with the rest of the answer, it is live, and has to go back."""
     if not isinstance(body, dict) or not isinstance(body.get("token"), str) or not body["token"]:
         raise Unanswered(sent=True, why="a mint without a readable token")  # it said yes, so one may exist
@@ -174,19 +174,19 @@ def _minted(body: object, within: str, scope: Scope, target: str) -> Minted:
         Secret(body["token"]),
         _given(installation),
         _moment(body.get("expires_at")),
-        within,
-        beyond=_beyond(installation, body.get("repositories"), scope, target),
+        named or (target,),
+        beyond=_beyond(installation, body.get("repositories"), named, target),
     )
 
 
-def _beyond(installation: object, repositories: object, scope: Scope, target: str) -> str:
+def _beyond(installation: object, repositories: object, named: tuple[str, ...], target: str) -> str:
     """What else than was asked it says that the credential reaches, in words; empty where it says nothing else."""
     said = installation if isinstance(installation, dict) else {}
     account, chosen = said.get("account"), said.get("repository_selection")
     login = account.get("login") if isinstance(account, dict) else account
     if login is not None and (not isinstance(login, str) or login.casefold() != target.casefold()):
         return "another account"
-    if scope.resource_kind != "repository":
+    if not named:
         return ""
     if chosen not in {None, "selected"}:
         return "every repository of the account"
@@ -196,8 +196,8 @@ def _beyond(installation: object, repositories: object, scope: Scope, target: st
     names = (
         [one.get("full_name") if isinstance(one, dict) else None for one in listed] if isinstance(listed, list) else []
     )
-    same = [isinstance(name, str) and name.casefold() == scope.resource_name.casefold() for name in names]
-    return "" if same == [True] else "other repositories"
+    reached = sorted(name.casefold() if isinstance(name, str) else "" for name in names)
+    return "" if reached == sorted(name.casefold() for name in named) else "other repositories"
 
 
 def _given(installation: object) -> frozenset[str]:

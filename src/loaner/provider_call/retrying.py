@@ -30,7 +30,7 @@ async def send_patiently(
     credential: Secret,
     transport: ProviderTransport,
     *,
-    within: str = "",
+    within: tuple[str, ...] = (),
     admits: Admits | None = None,
     on_answer: Callable[[Answer], None] | None = None,
     on_attempt: Callable[[], object] | None = None,

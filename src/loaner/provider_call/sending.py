@@ -43,7 +43,7 @@ async def send(
     credential: Secret,
     transport: ProviderTransport,
     *,
-    within: str = "",
+    within: tuple[str, ...] = (),
     admits: Admits | None = None,
     on_answer: Callable[[Answer], None] | None = None,
     young: Young | None = None,
@@ -71,7 +71,7 @@ class _Sending:
     bound: BoundCall
     credential: Secret
     transport: ProviderTransport
-    within: str
+    within: tuple[str, ...]
     admits: Admits | None
     on_answer: Callable[[Answer], None] | None
     young: Young | None
@@ -272,6 +272,11 @@ class _Sending:
         if page.more is None or look(body, page.more) is True:
             self.mark = look(body, page.next)
 
+    def _limited(self) -> list[str]:
+        """The repositories that a search of all was limited to, because the person agreed to no more."""
+        scope = self.bound.operation.scope.of(self.bound)
+        return [one for one in self.within if "/" in one] if scope.resource_kind != "repository" else []
+
     def _shaped(self, status: int) -> Reply:
         operation, result = self.bound.operation, self.bound.operation.result
         whole = bool(result.whole and self.bound.arguments.get(result.whole) == "full")
@@ -290,6 +295,9 @@ class _Sending:
             payload["truncated"] = True
         if shaper.continue_from is not None:
             payload["continue_from"] = shaper.continue_from
+        if limited := self._limited():
+            payload["limited_to"] = limited
+            payload["advice"] = "The user has not agreed to more. To read elsewhere, name that place: they are asked."
         if shaper.left_out:
             payload["left_out"] = shaper.left_out
         reached = look(document, result.reached) if result.reached else ""

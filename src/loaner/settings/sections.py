@@ -161,6 +161,9 @@ class ConsentSettings(_Section):
     outside_task: Literal["ask", "refuse"] | None = None
     """What becomes of a call outside the task that runs: the person is asked, or it is refused. When not set, asked
     where the agent proposed the task and refused where its host brought it."""
+    reads: Literal["each", "account"] = "each"
+    """``each``: a read needs what a person agreed to, by default for one agent in one repository, channel or team.
+    ``account``: once an account is connected, every agent of the person reads there whatever they can see."""
     idle_grant_days: int = Field(default=90, ge=1, le=3650)
     """A grant that was not used for so many days is ended at the provider."""
 

@@ -135,6 +135,7 @@ consents = Table(
     Column("state", Text, nullable=False),  # pending | linking | approved | denied | expired | failed
     Column("failure", Text),
     Column("remember", Text),  # once | hour
+    Column("reading", JSON),  # what the person chose to let agents read, how many of them and for how long
     Column("sealed", LargeBinary),  # the provider flow in progress: device code, or PKCE verifier
     Column("flow", JSON),  # what of that flow may be shown: provider code, link, interval
     Column("state_hash", String(64)),  # of the one-time `state` of a redirect flow

@@ -17,7 +17,7 @@ from loaner.consent.pending import Remember
 from loaner.consent.settling import HOUR_USES
 from loaner.consent.texts import texts_of
 from loaner.errors import PolicyDenied
-from loaner.web import pages, throttle, words
+from loaner.web import pages, reading, throttle, words
 from loaner.web.guard import Guard, Refused, Visit, form_targets
 from loaner.web.site import Site
 
@@ -96,7 +96,11 @@ class ConsentPages:
             return await self._page(visit, asked, problem="That is not what would be destroyed. Nothing was approved.")
         remember: Remember = "hour" if proof.form.get("remember") == "hour" and asked.shown["may_remember"] else "once"
         leads_to = await self.site.consents.approve(
-            asked, remember=remember, proven_by=proof.by, session=visit.session.id
+            asked,
+            remember=remember,
+            proven_by=proof.by,
+            session=visit.session.id,
+            reading=reading.chosen(asked, proof.form),
         )
         return pages.see_other(leads_to or here)
 
@@ -118,8 +122,9 @@ class ConsentPages:
         state = await self._state(asked)
         waits = state in {"pending", "provider"} and "session" not in (asked.flow or {})
         renews = waits and visit.request.query_params.get("renew") != "off"
+        asks_reading = state == "confirm" and "reads" in asked.shown
         page = pages.render(
-            "consent.html" if state == "confirm" else "answered.html",
+            "reading.html" if asks_reading else "consent.html" if state == "confirm" else "answered.html",
             form_action=self._form_action(asked) if state in _OPEN else None,
             state=state,
             asked=asked,
@@ -133,6 +138,11 @@ class ConsentPages:
             lines=words.limits(asked, provider),
             wider=words.wider(asked),
             most=HOUR_USES,
+            agreed=reading.agreed(asked, words.agent_name(asked), provider),
+            button=reading.button(asked, provider),
+            connecting=reading.connecting(asked, provider),
+            reads_afterwards=reading.afterwards(provider, self.site.consents.settings.reads),
+            **(reading.choice(asked, provider) if asks_reading else {}),
             now=now,
             since=words.ago(asked.created_at, now),
             until=words.left(asked.expires_at, now),

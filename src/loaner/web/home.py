@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 
 from starlette.responses import Response
@@ -40,7 +41,13 @@ class HomePages:
 
     async def accounts(self, visit: Visit) -> Response:
         mine = await self.site.consents.connecting.accounts(visit.subject)
-        return pages.render("connect.html", accounts=mine, **who(self.site, visit))
+        approved = (await self.site.consents.standing(visit.subject)).approved
+        reads = defaultdict(list)
+        for one in approved:
+            if one.effect == "read":
+                reads[one.connector].append(f"{words.whose(one.agent)} may {words.allowed(one, self.site.now())}.")
+        mode = self.site.consents.settings.reads
+        return pages.render("connect.html", accounts=mine, reads=reads, mode=mode, **who(self.site, visit))
 
     async def connect(self, visit: Visit) -> Response:
         handle = await self.site.consents.connecting.ask(visit.subject, visit.path["connector"])

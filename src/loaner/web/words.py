@@ -9,7 +9,9 @@ from typing import Any
 from loaner.caller import VERIFIED
 from loaner.catalog.provider import Provider
 from loaner.consent import Approval, Pending
+from loaner.consent.approvals import ANY_AGENT
 from loaner.consent.settling import phrase_of
+from loaner.web import reading
 
 _NAMES = {
     "claude-code": "Claude Code",
@@ -44,13 +46,24 @@ def agent_name(asked: Pending) -> str:
 
 def whose(key: str) -> str:
     """An agent's key in words: ``ci-triage (client of https://issuer.example)``."""
+    if key == ANY_AGENT:
+        return "Every program of yours"
     kind, _, rest = key.partition(" ")
     issuer, _, name = rest.partition(" ")
     return f"{rest} ({kind})" if kind not in VERIFIED else f"{name} ({kind} of {issuer})"
 
 
 def title(asked: Pending) -> str:
-    return f"Let {agent_name(asked)} {asked.shown['phrase']}?"
+    """The question that the yes answers: where it connects an account, it says so."""
+    name, phrase, at = agent_name(asked), asked.shown["phrase"], asked.shown.get("at", "")
+    if "connect" in asked.shown:
+        return f"Connect {at}?"
+    if "reads" in asked.shown:
+        return f"Connect {at}: what may {name} read there?" if asked.wants_grant else f"What may {name} read at {at}?"
+    if asked.wants_grant and at:
+        more = "and let" if asked.wants_approval else "so that"
+        return f"Connect {at}, {more} {name}{'' if asked.wants_approval else ' can'} {phrase}?"
+    return f"Let {name} {phrase}?"
 
 
 def wider(asked: Pending) -> str:
@@ -61,9 +74,12 @@ def wider(asked: Pending) -> str:
 
 def allowed(approval: Approval, now: datetime) -> str:
     """How far an approval goes: what, how often, how long."""
+    lasting = lasts(approval.expires_at, now)
+    if approval.uses_left is None:
+        return f"{approval.phrase}, {reading.until(approval.expires_at, lasting)}"
     uses = "once" if approval.uses_left == 1 else f"{approval.uses_left} times"
     what = "exactly what you saw" if approval.digest else ""
-    return ", ".join(part for part in (approval.phrase, what, uses, f"{lasts(approval.expires_at, now)} left") if part)
+    return ", ".join(part for part in (approval.phrase, what, uses, f"{lasting} left") if part)
 
 
 def lasts(until: datetime, now: datetime) -> str:

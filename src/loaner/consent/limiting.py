@@ -1,0 +1,39 @@
+"""A search of all, where the person agreed to read some of it: it is about that alone."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+
+from loaner.catalog import BoundCall
+from loaner.consent import approvals
+from loaner.consent.approvals import Approval, Call
+from loaner.store import Store
+
+MOST_PLACES = 25
+"""Repositories that one search names; its query has a longest length."""
+
+
+async def limited(store: Store, bound: BoundCall, call: Call, at: datetime) -> tuple[Approval, tuple[str, ...]] | None:
+    """An approval and the repositories that were agreed to, where the search's query and its credential can both be
+    limited to them. A credential is of one account, so it is the one of which most were agreed to."""
+    operation = bound.operation
+    if ":" in call.resource or not operation.can_be_limited or operation.provider.limits.resource != "provider":
+        return None
+    return _of_one_account(await store.read(lambda c: approvals.read_elsewhere(c, call, at)))
+
+
+def _of_one_account(agreed: Sequence[Approval]) -> tuple[Approval, tuple[str, ...]] | None:
+    """The repositories of one account that a search of all may be about, and an approval that says so."""
+    by_owner: dict[str, dict[str, Approval]] = defaultdict(dict)
+    for approval in agreed:
+        for resource in approval.resources:
+            kind, _, name = resource.partition(":")
+            if kind == "repository":
+                by_owner[name.partition("/")[0]].setdefault(name, approval)
+    if not by_owner:
+        return None
+    found = max(by_owner.values(), key=lambda names: (len(names), min(names)))
+    names = tuple(sorted(found)[:MOST_PLACES])
+    return found[names[0]], names

@@ -1,0 +1,185 @@
+"""What is agreed to be read is what is read: by whom, where, for how long, and nothing through another door."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mcp import Client
+
+from journeys.town import Town, error_of, text_of, town
+from loaner.caller import Subject
+
+WEB: dict[str, Any] = {"owner": "acme", "repo": "web"}
+ISSUE = ("github_issue_read", WEB | {"issue_number": 1})
+RUNS = ("github_list_workflow_runs", WEB)
+FILE = ("github_get_file_contents", WEB | {"path": "README.md"})
+ELSEWHERE = ("github_list_issues", {"owner": "acme", "repo": "api"})
+DEFAULT = {"reads": "here", "agents": "this"}
+
+
+@pytest.fixture
+async def acme(tmp_path: Path) -> AsyncIterator[Town]:
+    async with town(tmp_path / "home", tools={"toolsets": ("all",)}) as built:
+        yield built
+
+
+def subject(acme: Town) -> Subject:
+    return Subject(f"{acme.sandbox_url}/idp", "user-alice")
+
+
+async def asks(agent: Client, call: tuple[str, dict[str, Any]]) -> bool:
+    answer = await agent.call_tool(*call)
+    if not answer.is_error:
+        return False
+    assert error_of(answer)["code"] == "consent_required", text_of(answer)
+    return True
+
+
+async def agree(acme: Town, agent: Client, call: tuple[str, dict[str, Any]], **choose: str) -> None:
+    answer = await agent.call_tool(*call)
+    assert (await acme.decide(answer, **(DEFAULT | choose))).state == "approved"
+    answer = await agent.call_tool(*call)
+    assert not answer.is_error, text_of(answer)
+
+
+async def test_a_yes_to_one_read_is_for_its_repository_and_its_agent(acme: Town) -> None:
+    async with acme.agent() as agent, acme.agent(name="another-agent") as another:
+        await agree(acme, agent, ISSUE)
+        assert [await asks(agent, call) for call in (RUNS, FILE, ELSEWHERE)] == [False, False, True]
+        assert [await asks(another, call) for call in (ISSUE, ELSEWHERE)] == [True, True]
+    assert {place for entry in acme.ledger(kind="scoped") for place in entry["resources"]} == {"acme/web"}
+
+
+async def test_a_yes_to_one_kind_is_for_no_other(acme: Town) -> None:
+    async with acme.agent() as agent:
+        await agree(acme, agent, ISSUE, reads="kind")
+        listed = ("github_list_issues", WEB)
+        assert [await asks(agent, call) for call in (listed, RUNS, ELSEWHERE)] == [False, True, True]
+
+
+async def test_a_yes_to_everything_is_for_whom_and_how_long_it_says(acme: Town) -> None:
+    async with acme.agent() as agent, acme.agent(name="another-agent") as another:
+        await agree(acme, agent, ISSUE, reads="everything", agents="all", lasting="hour")
+        assert [await asks(agent, ELSEWHERE), await asks(another, RUNS)] == [False, False]
+    acme.advance(minutes=61)
+    async with acme.agent() as agent, acme.agent(name="another-agent") as another:
+        assert [await asks(agent, ISSUE), await asks(another, ISSUE)] == [True, True]
+
+
+async def test_another_person_has_none_of_it(acme: Town) -> None:
+    async with acme.agent() as agent, acme.agent("bob") as bobs:
+        await agree(acme, agent, ISSUE, reads="everything", agents="all", lasting="ended")
+        assert await asks(bobs, ISSUE)
+
+
+async def test_thirty_days_are_over_after_thirty_days(acme: Town) -> None:
+    async with acme.agent() as agent:
+        await agree(acme, agent, ISSUE)
+    acme.advance(days=29)
+    async with acme.agent() as agent:
+        assert not await asks(agent, ISSUE)
+    acme.advance(days=2)
+    async with acme.agent() as agent:
+        assert await asks(agent, ISSUE)
+
+
+async def test_what_nothing_contains_is_agreed_to_as_one_operation(acme: Town) -> None:
+    async with acme.agent() as agent:
+        await agree(acme, agent, ("github_list_my_repositories", {}))
+        others = (ISSUE, ("github_get_me", {}), ("github_search_issues", {"q": "login"}))
+        assert [await asks(agent, call) for call in others] == [True, True, True]
+
+
+async def test_allowing_a_write_lets_nothing_be_read(acme: Town) -> None:
+    async with acme.agent() as agent:
+        comment = ("github_add_issue_comment", ISSUE[1] | {"body": "Hi"})
+        answer = await agent.call_tool(*comment)
+        assert (await acme.decide(answer, remember="hour")).state == "approved"
+        assert not (await agent.call_tool(*comment)).is_error
+        assert [await asks(agent, call) for call in (ISSUE, ELSEWHERE)] == [True, True]
+
+
+async def test_a_search_is_limited_to_what_was_agreed_to(acme: Town) -> None:
+    """The query and the credential both: the provider itself would refuse the rest."""
+    async with acme.agent() as agent:
+        await agree(acme, agent, ISSUE)
+        acme.advance(minutes=2)
+        answer = await agent.call_tool("github_search_issues", {"q": "e"})
+        assert not answer.is_error, text_of(answer)
+        said = answer.structured_content or {}
+        assert said["limited_to"] == ["acme/web"]
+        assert "not agreed to more" in said["advice"]
+        assert {"/".join(one["repository_url"].split("/")[-2:]) for one in said["items"]} == {"acme/web"}
+        (record,) = await acme.records(tool="github_search_issues", outcome="ok")
+        (key,) = acme.ledger(fingerprint=record["fingerprint"])
+        assert key["resources"] == ["acme/web"]
+        assert record["approval_id"]
+        assert {"what": "resource", "value": "acme/web", "enforced_by": "provider"} in record["limits"]
+        # Code of it was not agreed to where only its issues were; a list has no query that could say so.
+        assert await asks(agent, ("github_list_my_repositories", {}))
+
+
+async def test_a_search_needs_the_kind_that_was_agreed_to(acme: Town) -> None:
+    async with acme.agent() as agent:
+        await agree(acme, agent, ISSUE, reads="kind")
+        assert not await asks(agent, ("github_search_issues", {"q": "login"}))
+        assert await asks(agent, ("github_search_code", {"q": "app"}))
+
+
+async def test_several_repositories_are_one_search(acme: Town) -> None:
+    async with acme.agent() as agent:
+        await agree(acme, agent, ISSUE)
+        await agree(acme, agent, ELSEWHERE)
+        acme.advance(minutes=2)
+        answer = await agent.call_tool("github_search_repositories", {"q": "e OR a OR i OR o"})
+        assert not answer.is_error, text_of(answer)
+        said = answer.structured_content or {}
+        assert said["limited_to"] == ["acme/api", "acme/web"]
+        assert {one["full_name"] for one in said["repositories"]} <= {"acme/api", "acme/web"}
+        (record,) = await acme.records(tool="github_search_repositories", outcome="ok")
+        (key,) = acme.ledger(fingerprint=record["fingerprint"])
+        assert sorted(key["resources"]) == ["acme/api", "acme/web"]
+
+
+async def test_a_task_is_not_widened_by_it(acme: Town) -> None:
+    async with acme.agent() as agent:
+        await agree(acme, agent, ISSUE, reads="everything", agents="all")
+        operations = [{"tool": "github_issue_read", "count": 3}]
+        wanted = {"purpose": "Look at issue 1", "operations": operations, "resources": ["acme/web#1"]}
+        assert not (await acme.call(agent, "loaner_propose_task", wanted)).is_error
+        assert [await asks(agent, call) for call in (ISSUE, RUNS, ELSEWHERE)] == [False, True, True]
+
+
+async def test_an_account_that_is_disconnected_takes_it_all_along(acme: Town) -> None:
+    async with acme.agent() as agent:
+        await agree(acme, agent, ISSUE, reads="everything", agents="all", lasting="ended")
+        (grant,) = await acme.loaner.consents.grants.everybodys()
+        await acme.loaner.stopper.end_grant(grant.id)
+        assert (await acme.loaner.consents.standing(subject(acme))).approved == []
+        await agree(acme, agent, ISSUE)  # connected anew, and with it what is chosen now
+        assert await asks(agent, ELSEWHERE)
+
+
+async def test_each_of_it_can_be_ended(acme: Town) -> None:
+    async with acme.agent() as agent:
+        await agree(acme, agent, ISSUE)
+        consents = acme.loaner.consents
+        (approval,) = (await consents.standing(subject(acme))).approved
+        assert approval.phrase == "read anything in acme/web"
+        told = ((await agent.call_tool("loaner_status", {})).structured_content or {})["approved"]
+        assert [one["what"] for one in told] == ["read anything in acme/web"]
+        assert await consents.end_approval(approval.id, subject(acme))
+        assert await asks(agent, ISSUE)
+
+
+async def test_where_a_grant_is_all_that_a_read_needs(tmp_path: Path) -> None:
+    async with (
+        town(tmp_path / "home", consent={"reads": "account"}) as acme,
+        acme.agent() as agent,
+        acme.agent(name="another-agent") as another,
+    ):
+        assert (await acme.decide(await agent.call_tool(*ISSUE))).state == "approved"
+        assert [await asks(agent, ISSUE), await asks(another, ELSEWHERE)] == [False, False]
