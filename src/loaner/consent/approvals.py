@@ -24,7 +24,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, or_, select
 
-from loaner.consent.envelope import is_about, plain_value
+from loaner.consent.envelope import ANYTHING, is_about, plain_value
 from loaner.store import tags
 from loaner.store.tables import approvals
 
