@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -73,6 +73,13 @@ class Server:
         self.process.send_signal(number)
         with anyio.fail_after(SOON):
             return await self.process.wait()
+
+    async def is_draining(self) -> None:
+        async with httpx2.AsyncClient(trust_env=False) as http:
+            with anyio.fail_after(SOON):
+                while (await http.get(f"{self.url}/readyz")).status_code != 503:  # noqa: ASYNC110 - another process
+                    await anyio.sleep(0.02)
+            assert (await http.get(f"{self.url}/livez")).status_code == 200
 
     async def hanging(self, count: int) -> None:
         """Until so many calls are with their provider, which says nothing."""
@@ -140,3 +147,29 @@ async def test_what_a_stop_cuts_is_told_as_a_result_and_recorded_in_the_same_wor
         assert not server.announced.exists()
         assert "Traceback" not in server.errors()
         assert "internal" not in server.errors()
+
+
+@pytest.mark.parametrize(("hangs", "code"), [("/repos/acme/web", 0), ("", 130)], ids=["the call", "all"])
+async def test_readiness_goes_off_first_and_a_second_signal_ends_at_once(tmp_path: Path, hangs: str, code: int) -> None:
+    """While it drains it still serves. Then the call is told; where even that hangs, the journal remembers."""
+    async with hosted(tmp_path, LOANER_STOPPING__DRAIN_SECONDS="60") as server:
+        with suppress(BaseExceptionGroup):  # the client of a call that could not be told
+            async with server.agent("auto") as agent:
+                await server.approve(await agent.call_tool(*READ))
+                server.sandbox.sandbox.faults.add("github", "hang", path=hangs)
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(server.call, agent, "read", READ)
+                    await server.hanging(1)
+                    server.process.send_signal(signal.SIGTERM)
+                    await server.is_draining()
+                    assert await server.ends(signal.SIGTERM) == code
+        assert server.process.returncode == code
+        assert ("read" in server.heard) == (code == 0)
+        assert not server.announced.exists()
+        assert "Traceback" not in server.errors()
+
+
+async def test_a_closed_terminal_ends_a_hosted_server_in_order(tmp_path: Path) -> None:
+    async with hosted(tmp_path, LOANER_STOPPING__DRAIN_SECONDS="60") as server:
+        assert await server.ends(signal.SIGHUP) == 0, "a terminal has no balancer that would take a moment"
+        assert not server.announced.exists()

@@ -41,9 +41,9 @@ async def running(tmp_path: Path) -> AsyncIterator[RunningSandbox]:
 
 
 @asynccontextmanager
-async def raw_server(home: Path, running: RunningSandbox) -> AsyncIterator[Process]:
+async def raw_server(home: Path, running: RunningSandbox, command: list[str] | None = None) -> AsyncIterator[Process]:
     """``loaner serve``, spoken to by hand."""
-    command = [sys.executable, "-m", "loaner", "serve", f"--sandbox={running.base_url}"]
+    command = command or [sys.executable, "-m", "loaner", "serve", f"--sandbox={running.base_url}"]
     async with await anyio.open_process(command, env={**os.environ, "LOANER_HOME": str(home)}, stderr=None) as server:
         await say(server, id=1, method="initialize", params=HELLO)
         assert server.stdout
@@ -59,7 +59,8 @@ async def say(server: Process, **message: Any) -> None:
 
 
 async def test_a_server_that_ends_gives_back_what_it_lent_and_is_gone(running: RunningSandbox, tmp_path: Path) -> None:
-    for end in ("hang up", "SIGTERM"):
+    """A closed terminal is as ordinary an end as any; and whoever still listens is told what became of the call."""
+    for end in ("hang up", "SIGTERM", "SIGHUP", "SIGINT"):
         async with raw_server(tmp_path, running) as server:
             before = len(list(running.sandbox.ledger))
             running.sandbox.faults.add("github", "hang", path="/repos/acme/web")
@@ -70,12 +71,28 @@ async def test_a_server_that_ends_gives_back_what_it_lent_and_is_gone(running: R
                     await anyio.sleep(0.02)
             [lent] = list(running.sandbox.ledger)[before:]
             assert lent.revoked_at is None
+            assert server.stdout
             with anyio.fail_after(PROMPTLY):
                 if end == "hang up":
                     assert server.stdin
                     await server.stdin.aclose()
                 else:
                     server.send_signal(getattr(signal, end))
+                told = json.loads(await BufferedByteReceiveStream(server.stdout).receive_until(b"\n", 1_000_000))
                 assert await server.wait() == 0
+            assert told["result"]["_meta"]["dev.loaner/error"]["code"] == "provider_unavailable"
             assert lent.revoked_at, end
+            assert not list((tmp_path / "servers").glob("*.json"))
             running.sandbox.faults.clear()
+
+
+async def test_under_nohup_a_closed_terminal_ends_nothing(running: RunningSandbox, tmp_path: Path) -> None:
+    command = ["nohup", sys.executable, "-m", "loaner", "serve", f"--sandbox={running.base_url}"]
+    async with raw_server(tmp_path, running, command) as server:
+        server.send_signal(signal.SIGHUP)
+        await say(server, id=3, method="tools/list")
+        assert server.stdout
+        with anyio.fail_after(PROMPTLY):
+            assert b"tools" in await BufferedByteReceiveStream(server.stdout).receive_until(b"\n", 10_000_000)
+        server.send_signal(signal.SIGTERM)
+        assert await server.wait() == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import anyio
 import pytest
 from mcp import Client, MCPError
 from mcp_types import (
@@ -215,3 +216,38 @@ async def test_another_replica_with_the_same_key_accepts_the_state(served: FakeL
     async with client(served, person=Person("accept")) as agent:
         result = await agent.session.call_tool(TOOL, ARGUMENTS, input_responses=ACCEPT, request_state=state)
     assert result.structured_content == {"n": 4}
+
+
+async def test_who_is_held_is_released_when_the_server_ends(
+    served: FakeLoaner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By state alone: the client repeats its call, at another replica. One that comes after that is held until no
+    connection is accepted any more, or it would only come here again."""
+    served.journey.script = [consent_needed()]
+    holding = anyio.Event()
+
+    async def for_ever(_: str, seconds: float) -> str:
+        if seconds:
+            holding.set()
+            await anyio.sleep_forever()
+        return "pending"
+
+    monkeypatch.setattr(served.consents, "wait_for_decision", for_ever)
+    async with client(served, person=Person("accept")) as agent:
+        state = (await asked(agent)).request_state
+        for release in (served.shutdown.begin, served.shutdown.close):
+            holding = anyio.Event()
+            answers: list[Any] = []
+
+            async def repeat(given: str | None, answers: list[Any]) -> None:
+                answers.append(await asked(agent, request_state=given, input_responses=ACCEPT))
+
+            with anyio.fail_after(10):
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(repeat, state, answers)
+                    await holding.wait()
+                    assert answers == []
+                    release()
+            assert isinstance(answers[0], InputRequiredResult)
+            assert not answers[0].input_requests
+            state = answers[0].request_state
