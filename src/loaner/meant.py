@@ -52,10 +52,12 @@ class Meant:
     def meeting(self, *, named: bool) -> Meeting:
         """What the sender does after its look-ups. ``named``: rules tell resources apart, so the name is asked for."""
         provider = self.bound.operation.provider
-        grant = self.consent.grant
+        grant, identify = self.consent.grant, provider.identifies(self.scope.resource)
+        if identify and identify.lasting:
+            named = self.consent.lasting and self.bound.operation.effect != "read"
         return Meeting(
             self.scope.resource,
-            provider.identifies(self.scope.resource) if named else None,
+            identify if named else None,
             self._known,
             self.consent.ids.get(self.scope.resource, ""),
             lambda permissions: provider.covers(grant.permissions, permissions),

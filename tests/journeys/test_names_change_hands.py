@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -99,3 +100,28 @@ async def test_a_task_stays_with_what_its_names_meant_at_its_first_call(acme: To
         before = writes(acme)
         assert (await agent.call_tool(*SEND)).is_error
         assert writes(acme) == before
+
+
+async def test_an_hours_yes_does_not_follow_the_name_to_another_repository(acme: Town) -> None:
+    """MUST 28."""
+    github: Any = acme.running.sandbox.inside["github"]
+    world = github.world
+    web = next(one for one in world.repositories.values() if one.name == "web")
+    say = ("github_add_issue_comment", {"owner": "acme", "repo": "web", "issue_number": 1, "body": "Looking into it."})
+    async with acme.agent() as agent:
+        assert not (await acme.call(agent, "github_get_me", {})).is_error
+        asked = await agent.call_tool(*say)
+        assert (await acme.decide(asked, remember="hour")).state == "approved"
+        for _ in range(2):
+            assert not (await agent.call_tool(*say)).is_error
+        other = copy.deepcopy(web)
+        other.id = 7002
+        web.name = "web-2025"
+        world.repositories[other.id] = other
+        before = len(other.issues[1].comments)
+        again = await agent.call_tool(*say)
+        assert error_of(again)["code"] == "consent_required"
+        assert len(other.issues[1].comments) == before
+        assert (await acme.decide(again)).state == "approved"
+        assert not (await agent.call_tool(*say)).is_error
+        assert len(other.issues[1].comments) == before + 1

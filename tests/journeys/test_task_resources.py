@@ -59,7 +59,8 @@ async def test_a_task_for_a_team_covers_the_issues_that_carry_its_key(acme: Town
     async with acme.agent() as agent:
         await agreed(acme, agent, task(["ENG"], {"tool": "linear_create_comment"}))
         assert not (await acme.call(agent, "linear_create_comment", ENG)).is_error
-        for outside in ("OPS-1", "eng-1", "00000000-0000-0000-0000-000000000000"):
+        assert not (await acme.call(agent, "linear_create_comment", ENG | {"issueId": "eng-1"})).is_error
+        for outside in ("OPS-1", "00000000-0000-0000-0000-000000000000"):
             told = await told_outside(agent, "linear_create_comment", ENG | {"issueId": outside})
             assert f"{outside} is none of its resources" in told
 

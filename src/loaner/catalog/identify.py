@@ -21,6 +21,9 @@ class Identify(Described):
     id: str
     prefix: str = ""
     """Before the name, where the provider leaves it out: ``#``."""
+    lasting: bool = False
+    """Names are exact there and can still change hands: only the id is asked for, before what is changed under an
+    approval that is not of one exact call."""
     lookup: str | None = None
     """The look-up that takes the same permissions."""
 
@@ -31,6 +34,6 @@ class Identify(Described):
         """The resource and its id; ``None`` where the answer lacks either."""
         said = look(body, "data") if self.step.graphql else body
         name, known = look(said, self.name), look(said, self.id)
-        if not isinstance(name, str) or not isinstance(known, str) or not name or not known:
+        if not isinstance(name, str) or not isinstance(known, str | int) or not name or not known:
             return None
-        return f"{kind}:{self.prefix}{name}", known
+        return f"{kind}:{self.prefix}{name}", str(known)

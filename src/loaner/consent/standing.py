@@ -28,12 +28,14 @@ class Consent:
     """What the names of the approval stand for, as far as that is known."""
     only: tuple[str, ...] = ()
     """The repositories that a search of all is limited to, since the person agreed to no more."""
+    lasting: bool = False
+    """The approval is not of one exact call: it may serve another one later."""
 
     @classmethod
     def by(cls, approval: Approval, grant: Grant, rule: str, *, only: tuple[str, ...] = ()) -> Consent:
         """On the strength of an approval."""
         of = approval
-        return cls(grant, of.id, rule, of.proven_by, of.task, of.permissions, of.ids, only)
+        return cls(grant, of.id, rule, of.proven_by, of.task, of.permissions, of.ids, only, of.digest is None)
 
     def within(self, scope: Scope) -> Scope:
         """The scope without the alternatives that were not shown: no credential is made for one of those. A search of

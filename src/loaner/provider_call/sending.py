@@ -106,7 +106,8 @@ class _Sending:
         names = [name for name, param in operation.params.items() if param.role == "resource"]
         resource, known = meeting.resource, next((self.resolved[name] for name in names if name in self.resolved), "")
         if meeting.identify:
-            resource, known = await self._identified(meeting.identify, meeting, meeting.name)
+            found, known = await self._identified(meeting.identify, meeting, meeting.name)
+            resource = resource if meeting.identify.lasting else found
         elif not known and meeting.agreed:
             known = await self._still(meeting)
         if known:
