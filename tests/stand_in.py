@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx2
 
 from loaner.provider_call.bounded import Body
-from loaner.provider_call.http1 import Incoming, Outgoing
+from loaner.provider_call.wire import Incoming, Outgoing
 
 _NEVER_LEFT = (httpx2.ConnectError, httpx2.ConnectTimeout)
 
@@ -17,7 +17,7 @@ class Over:
         self.transport = transport
 
     async def ask(self, request: Outgoing, *, cut: bool) -> Incoming:
-        request.encoded()  # what cannot be sent is refused here too
+        request.check()  # what cannot be sent is refused here too
         asked = httpx2.Request(
             request.method,
             request.url.copy_with(raw_path=request.target.encode()),

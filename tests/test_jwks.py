@@ -6,13 +6,15 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import anyio
 import httpx2
 import pytest
 
-from desk import Desk, at
+from desk import IDENTITY, Desk, at
+from loaner.caller import AccessTokens, UnverifiedToken
 from loaner.errors import NotAuthenticated, SettingsInvalid
 from loaner.jwks import FRESH, MAX_BYTES, PAUSE, STALE, IssuerKeys, IssuerUnreachable
-from mcp_server.issuing import ISSUER, NOW, b64, jwk, token
+from mcp_server.issuing import AUDIENCE, ISSUER, NOW, Issuer, b64, jwk, token
 
 
 async def test_a_key_that_the_issuer_withdraws_takes_its_remembered_tokens_with_it(desk: Desk) -> None:
@@ -20,8 +22,33 @@ async def test_a_key_that_the_issuer_withdraws_takes_its_remembered_tokens_with_
     await desk.check(given)
     desk.issuer.keys = [jwk("rsa-2")]
     desk.at = NOW + FRESH
+    await desk.check(given)  # this one has the keys renewed, and does not wait for them
+    await anyio.wait_all_tasks_blocked()
     with pytest.raises(NotAuthenticated):
         await desk.check(given)
+
+
+async def test_a_slow_issuer_delays_nobody_whose_keys_are_still_good() -> None:
+    """MUST 6: the keys are renewed beside the call, by one request at a time."""
+    issuer, moment, held, release = Issuer(keys=[jwk("rsa-1")]), [NOW], list[str](), anyio.Event()
+
+    async def answer(request: httpx2.Request) -> httpx2.Response:
+        if moment[0] > NOW:
+            held.append(str(request.url))
+            await release.wait()
+        return issuer.transport.handler(request)  # type: ignore[return-value]
+
+    keys = IssuerKeys(ISSUER, now=lambda: moment[0], transport=httpx2.MockTransport(answer))
+    tokens = AccessTokens(IDENTITY, audience=AUDIENCE, keys=keys, now=lambda: moment[0])
+    async with keys:
+        given = UnverifiedToken(token(exp=at(86_400)))
+        await tokens.check(given)
+        moment[0] = NOW + FRESH
+        for _ in range(3):
+            assert await tokens.check(given)
+            await anyio.wait_all_tasks_blocked()
+        assert len(held) == 1
+        release.set()
 
 
 async def test_a_new_key_is_found_when_a_token_names_it(desk: Desk) -> None:

@@ -22,6 +22,7 @@ SOURCE = ROOT / "src" / "loaner"
 MAY_REVEAL = {
     "secret.py": "compares two of them",
     "store/sealing.py": "puts it under the seal",
+    "network.py": "sends the proxy its credentials, in the CONNECT request alone",
     "settings/model.py": "reads the store's URL, with its password, from its reference",
     "audit/signing.py": "makes the signer of checkpoints from its key",
     "keys/references.py": "reads the sealing key from its reference",

@@ -38,9 +38,11 @@ from loaner.lending.running import Running
 from loaner.lending.sharing import Sharing
 from loaner.lending.stopping import Stopper
 from loaner.lending.token_scoped import TokenScoped
+from loaner.network import Network
 from loaner.policy import Policy
 from loaner.policy import load as read_policy
 from loaner.provider_call import ProviderTransport
+from loaner.provider_call.connections import Connections
 from loaner.settings import Settings
 from loaner.settings.home import made
 from loaner.settings.paths import refuse_written_by_others
@@ -129,15 +131,17 @@ async def open_loaner(
     signer = partial(signing.signer_of, settings)
     if settings.checkpoint_key:
         signer()  # one that cannot be used stops the start
+    network = Network.of(settings.network)
     connectors = connectors or registered.from_settings(settings.connectors, catalog.providers)
     async with (
         nullcontext(store) if store else _store(settings) as opened,
-        ProviderTransport() as transport,
+        ProviderTransport(Connections(network)) as transport,
         TaskTokens(
             settings.task_issuers,
             people=settings.identity.issuer if settings.identity else LOCAL,
             audience=lambda: f"{loaner.base_url}/mcp",
             now=now,
+            network=network,
         ) as task_tokens,
         anyio.create_task_group() as background,
     ):

@@ -8,7 +8,6 @@ from loaner.caller import Caller
 from loaner.errors import PolicyDenied, SettingsInvalid
 from loaner.secret import Secret
 from loaner.settings import Connector, ConnectorSettings, resolve
-from loaner.settings.notes import note
 
 
 class Connectors:
@@ -57,19 +56,6 @@ def without_secrets(configured: dict[str, ConnectorSettings]) -> Connectors:
     return Connectors(_connector(name, settings, None) for name, settings in configured.items())
 
 
-def as_far_as_possible(configured: dict[str, ConnectorSettings]) -> Connectors:
-    """The apps with those secrets that can be had: for a stop, which must not fail for want of one."""
-
-    def secret(name: str, settings: ConnectorSettings) -> Secret | None:
-        try:
-            return _secret(name, settings)
-        except SettingsInvalid as missing:
-            note(f"{missing.cause} Its provider may refuse what it is asked to end.")
-            return None
-
-    return Connectors(_connector(name, settings, secret(name, settings)) for name, settings in configured.items())
-
-
 def from_settings(configured: dict[str, ConnectorSettings], providers: Iterable[str]) -> Connectors:
     """Read the connectors, fetching each secret now, so that a missing one stops the start and not a call."""
     known = set(providers)
@@ -80,13 +66,10 @@ def from_settings(configured: dict[str, ConnectorSettings], providers: Iterable[
                 f"connectors.{name}.provider: no provider is called {settings.provider!r}.",
                 do=f"Known: {', '.join(sorted(known))}.",
             )
-        connectors.append(_connector(name, settings, _secret(name, settings)))
+        reference = settings.client_secret
+        secret = resolve(reference, setting=f"connectors.{name}.client_secret") if reference else None
+        connectors.append(_connector(name, settings, secret))
     return Connectors(connectors)
-
-
-def _secret(name: str, settings: ConnectorSettings) -> Secret | None:
-    reference = settings.client_secret
-    return resolve(reference, setting=f"connectors.{name}.client_secret") if reference else None
 
 
 def _connector(name: str, settings: ConnectorSettings, secret: Secret | None) -> Connector:

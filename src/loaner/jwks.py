@@ -14,12 +14,14 @@ from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
 import anyio
+import anyio.abc
 import httpx2
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from loaner.clock import Now
 from loaner.errors import SettingsInvalid
+from loaner.network import Network
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +49,14 @@ class IssuerKeys:
     Raises :class:`SettingsInvalid` for an issuer whose address nothing could be trusted from.
     """
 
-    def __init__(self, issuer: str, *, now: Now, transport: httpx2.AsyncBaseTransport | None = None) -> None:
+    def __init__(
+        self,
+        issuer: str,
+        *,
+        now: Now,
+        network: Network | None = None,
+        transport: httpx2.AsyncBaseTransport | None = None,
+    ) -> None:
         try:
             _require_safe(issuer, issuer)
         except IssuerUnreachable:
@@ -56,13 +65,11 @@ class IssuerKeys:
         self.generation = 0
         """Counts changes of the key set; what was concluded under an older one must be concluded again."""
         self._now = now
-        self._http = httpx2.AsyncClient(
-            transport=transport,
-            follow_redirects=False,
-            trust_env=False,
-            timeout=TIMEOUT,
-            headers={"accept": "application/json"},
-        )
+        self._network = network or Network()
+        self._transport = transport
+        self._clients: dict[str, httpx2.AsyncClient] = {}
+        self._beside: anyio.abc.TaskGroup | None = None
+        self._renewing = False
         self._metadata: dict[str, Any] = {}
         self._keys: list[jwt.PyJWK] = []
         self._raw: Any = None
@@ -71,12 +78,17 @@ class IssuerKeys:
         self._fetching = anyio.Lock()
 
     async def __aenter__(self) -> Self:
+        self._beside = await anyio.create_task_group().__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._http.aclose()
+        if self._beside:
+            self._beside.cancel_scope.cancel()
+            await self._beside.__aexit__(kind, value, trace)
+        for client in self._clients.values():
+            await client.aclose()
 
     async def metadata(self) -> dict[str, Any]:
         """The issuer's own description of its endpoints. Raises :class:`IssuerUnreachable`."""
@@ -84,12 +96,25 @@ class IssuerKeys:
         return dict(self._metadata)
 
     async def settle(self) -> int:
-        """Renew what is no longer fresh and return the key set's generation. Raises :class:`IssuerUnreachable`."""
-        if self._older_than(FRESH):
-            await self._fetch()
+        """Renew what is no longer fresh and return the key set's generation. Raises :class:`IssuerUnreachable`.
+
+        Keys that are still good are renewed beside the call: a slow issuer delays nobody.
+        """
+        if self._older_than(STALE) or self._beside is None:
+            if self._older_than(FRESH):
+                await self._fetch()
             if self._older_than(STALE):
                 raise IssuerUnreachable(f"no usable keys of {self.issuer}")
+        elif self._older_than(FRESH) and not self._renewing:
+            self._renewing = True
+            self._beside.start_soon(self._renewed_beside)
         return self.generation
+
+    async def _renewed_beside(self) -> None:
+        try:
+            await self._fetch()
+        finally:
+            self._renewing = False
 
     async def key(self, key_id: str, algorithm: str) -> PublicKey | None:
         """The public key with that id, if it is one for that algorithm. Raises :class:`IssuerUnreachable`."""
@@ -146,7 +171,7 @@ class IssuerKeys:
 
     async def _get_json(self, url: str) -> dict[str, Any]:
         _require_safe(url, self.issuer)
-        async with self._http.stream("GET", url) as answer:
+        async with self._client(str(urlsplit(url).hostname)).stream("GET", url) as answer:
             if answer.status_code == httpx2.codes.NOT_FOUND:
                 raise _NotThere("404")
             if answer.status_code != httpx2.codes.OK:  # a redirect is a refusal too
@@ -163,6 +188,17 @@ class IssuerKeys:
         if not isinstance(document, dict):
             raise IssuerUnreachable("not a JSON object")
         return document
+
+    def _client(self, host: str) -> httpx2.AsyncClient:
+        """One for each host: an issuer may keep its keys on another than its metadata."""
+        if host not in self._clients:
+            headers = {"accept": "application/json"}
+            self._clients[host] = (
+                httpx2.AsyncClient(transport=self._transport, trust_env=False, timeout=TIMEOUT, headers=headers)
+                if self._transport
+                else self._network.client(host, timeout=TIMEOUT, headers=headers)
+            )
+        return self._clients[host]
 
 
 class _NotThere(IssuerUnreachable):

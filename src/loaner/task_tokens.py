@@ -22,6 +22,7 @@ from loaner.caller import Caller, SuppliedTask, UnverifiedToken
 from loaner.clock import Now
 from loaner.errors import PolicyDenied, ProviderUnavailable, SettingsInvalid
 from loaner.jwks import IssuerKeys, IssuerUnreachable, PublicKey, suits
+from loaner.network import Network
 from loaner.settings import TaskIssuerSettings
 
 META: Final = "dev.loaner/task"
@@ -50,6 +51,7 @@ class TaskTokens:
         audience: Callable[[], str],
         now: Now,
         keys: Mapping[str, IssuerKeys] | None = None,
+        network: Network | None = None,
     ) -> None:
         self._issuers = {one.issuer: one for one in issuers}
         if len(self._issuers) != len(issuers):
@@ -59,7 +61,7 @@ class TaskTokens:
         self._now = now
         self._pinned = {one.issuer: _public_key(one) for one in issuers if one.public_key}
         self._keys = {
-            one.issuer: (keys or {}).get(one.issuer) or IssuerKeys(one.issuer, now=now)
+            one.issuer: (keys or {}).get(one.issuer) or IssuerKeys(one.issuer, now=now, network=network)
             for one in issuers
             if not one.public_key
         }

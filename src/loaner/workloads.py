@@ -24,6 +24,7 @@ from loaner.characters import hides
 from loaner.clock import Now
 from loaner.errors import NotAuthenticated, SettingsInvalid
 from loaner.jwks import IssuerKeys
+from loaner.network import Network
 from loaner.secret import fingerprint
 from loaner.settings import WorkloadSettings
 
@@ -50,6 +51,7 @@ class WorkloadTokens:
         scope: str,
         now: Now,
         keys: Mapping[str, IssuerKeys] | None = None,
+        network: Network | None = None,
     ) -> None:
         speaks_for: dict[str, str] = {}
         for one in workloads:
@@ -65,7 +67,9 @@ class WorkloadTokens:
         self._scope = scope
         self._now = now
         known = dict(keys or {})  # of the issuer that people sign in with; whoever made them closes them
-        self._own = {one.issuer: IssuerKeys(one.issuer, now=now) for one in workloads if one.issuer not in known}
+        self._own = {
+            one.issuer: IssuerKeys(one.issuer, now=now, network=network) for one in workloads if one.issuer not in known
+        }
         self._keys = known | self._own
         self._stack = AsyncExitStack()
 

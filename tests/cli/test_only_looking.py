@@ -145,22 +145,6 @@ def test_a_store_of_an_earlier_loaner_is_left_as_it_is(terminal: Terminal) -> No
     assert tree(terminal.home) == before
 
 
-def test_a_stop_does_not_fail_for_what_has_no_part_in_it(terminal: Terminal) -> None:
-    """Broken rules, unknown tools, a missing task and a lost secret stop a start, and no stop."""
-    own = terminal.home / "loaner"
-    (own / "policy").mkdir(parents=True)
-    (own / "policy" / "mine.cedar").write_text("permit (")
-    (own / "config.toml").write_text(
-        'task = "nowhere.toml"\n[tools]\ntoolsets = ["gihub"]\n'
-        '[connectors.github]\nprovider = "github"\nclient_id = "a"\nclient_secret = "env:NOT_SET"\n'
-    )
-    assert terminal.type("serve").code == 2
-    done = terminal.type("revoke", "--all-tokens", "--yes")
-    assert done.code == 0, done.err
-    assert "connectors.github.client_secret: the secret 'env:NOT_SET' is empty or not there" in done.err
-    assert terminal.type("resume", "--all-tokens").code == 0
-
-
 def test_a_stop_on_a_full_disk_says_what_could_not_be_written(terminal: Terminal) -> None:
     async def begun() -> None:
         async with a_server(terminal):

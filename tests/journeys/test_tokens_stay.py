@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from journeys.town import Town
-from loaner.provider_call.http1 import Incoming, Outgoing
+from loaner.provider_call.wire import Incoming, Outgoing
 
 READ = ("github_issue_read", {"owner": "acme", "repo": "web", "issue_number": 1})
 
@@ -20,7 +20,7 @@ async def test_an_agents_own_token_never_reaches_a_provider(acme: Town, monkeypa
     ask = acme.loaner.transport.wire.ask
 
     async def watched(request: Outgoing, *, cut: bool) -> Incoming:
-        left.append(request.encoded())
+        left.append(request.check())
         return await ask(request, cut=cut)
 
     token = await acme.token()

@@ -26,14 +26,9 @@ def settings_for_a_verb() -> tuple[Settings, bool]:
 
 @asynccontextmanager
 async def loaner_for_a_verb() -> AsyncIterator[Loaner]:
-    """One that may write, and ask providers: to stop, and to lift a stop.
-
-    Rules, a task or a choice of tools have no part in that, and a secret only in what a provider is asked: where
-    one of them cannot be read, the stop holds here all the same.
-    """
+    """One that may write, and ask providers."""
     settings, sandboxed = settings_for_a_verb()
-    settings = settings.without_rules()
-    connectors = _sandboxed.connectors() if sandboxed else registered.as_far_as_possible(settings.connectors)
+    connectors = _sandboxed.connectors() if sandboxed else None
     async with open_loaner(settings, connectors=connectors, serving=False) as loaner:
         yield loaner
 

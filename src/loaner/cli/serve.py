@@ -101,6 +101,7 @@ async def _over_stdio(loaner: Loaner, signals: Signals) -> None:
     from loaner.cli import _listening
     from loaner.jwks import IssuerKeys
     from loaner.mcp_server.stdio import serve_stdio
+    from loaner.network import Network
 
     settings = loaner.settings
     # The person is at this machine, so the pages are too, whatever HTTP settings say.
@@ -109,7 +110,8 @@ async def _over_stdio(loaner: Loaner, signals: Signals) -> None:
     if sys.stdin.isatty():
         print("loaner: waiting for an MCP client on stdin; try: loaner demo", file=sys.stderr)
     async with contextlib.AsyncExitStack() as stack:
-        keys = IssuerKeys(settings.identity.issuer, now=loaner.now) if settings.identity else None
+        way_out = Network.of(settings.network)
+        keys = IssuerKeys(settings.identity.issuer, now=loaner.now, network=way_out) if settings.identity else None
         if keys:
             await stack.enter_async_context(keys)
         pages = web.create_app(web.local_site(loaner, keys))
@@ -126,6 +128,7 @@ async def _over_http(loaner: Loaner, signals: Signals) -> None:
     from loaner.cli import _listening
     from loaner.jwks import IssuerKeys
     from loaner.mcp_server.http import create_app
+    from loaner.network import Network
     from loaner.settings import urls
     from loaner.settings.notes import note
 
@@ -140,7 +143,7 @@ async def _over_http(loaner: Loaner, signals: Signals) -> None:
     loaner.base_url = settings.http.public_url or here
     if not urls.is_private(loaner.base_url):
         note(f"{loaner.base_url} is plain http: whoever is on the way can read and use access tokens and sessions")
-    keys = IssuerKeys(settings.identity.issuer, now=loaner.now)
+    keys = IssuerKeys(settings.identity.issuer, now=loaner.now, network=Network.of(settings.network))
     app = create_app(loaner, web.routes(web.signed_in_site(loaner, settings.identity, keys)), keys=keys)
     print(f"loaner: MCP at {loaner.base_url}/mcp, pages at {loaner.base_url}/", file=sys.stderr, flush=True)
     with _announced(loaner, mcp_url=f"{loaner.base_url}/mcp"):

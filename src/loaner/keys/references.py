@@ -10,6 +10,7 @@ from pathlib import Path
 
 from loaner.errors import SettingsInvalid
 from loaner.keys.file import FileKey, local_keys
+from loaner.network import Network
 from loaner.settings import Settings, resolve
 from loaner.store.sealing import KEY_BYTES, KeyHolder, KeyRing, LocalKey
 
@@ -37,7 +38,7 @@ def _holder(reference: str, settings: Settings, setting: str) -> KeyHolder:
                 do="Run: pip install 'loaner[vault]'",
             ) from None
 
-        return VaultKey.named(rest, settings.vault)
+        return VaultKey.named(rest, settings.vault, Network.of(settings.network))
     if kind == "file":
         return _in_file(Path(rest), reference)
     return LocalKey(_key_bytes(resolve(reference, setting=setting).reveal(), reference))

@@ -12,12 +12,15 @@ import hashlib
 import re
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 import hvac
 import requests
+import requests.adapters
 from hvac.exceptions import Forbidden, InvalidPath, InvalidRequest, VaultError
 
 from loaner.errors import SettingsInvalid, StoreUnusable
+from loaner.network import Network
 from loaner.settings import VaultSettings, resolve
 from loaner.store.sealing import KEY_ID_BYTES, Unsealable, WrongKey
 
@@ -27,27 +30,50 @@ _PLACE, _VERSION = 5, 3  # bytes of a key's id
 _SECONDS = 5
 
 
+class _Through(requests.adapters.HTTPAdapter):
+    """The configured way out, for one host."""
+
+    def __init__(self, network: Network, host: str) -> None:
+        self._tls, self._proxy = network.tls(host), network.proxy_for(host)
+        super().__init__()
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        super().init_poolmanager(*args, **options, ssl_context=self._tls)
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+        return super().proxy_manager_for(proxy, **options, ssl_context=self._tls)
+
+    def proxy_headers(self, _: str) -> dict[str, str]:
+        return self._proxy.headers if self._proxy else {}
+
+    def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:  # type: ignore[override]
+        if self._proxy:
+            options["proxies"] = {"https": self._proxy.url}
+        return super().send(request, **options)
+
+
 class VaultKey:
     """One transit key. Raises :class:`StoreUnusable` while Vault cannot be asked."""
 
-    def __init__(self, mount: str, name: str, settings: VaultSettings) -> None:
+    def __init__(self, mount: str, name: str, settings: VaultSettings, network: Network) -> None:
         self.mount, self.name, self.settings = mount, name, settings
         # The bytes before the version name the key; a rotation inside Vault changes only the version.
         self._place = hashlib.sha256(f"loaner vault key {mount}/{name}".encode()).digest()[:_PLACE]
         self._session = session = requests.Session()
         session.trust_env = False  # no proxy or .netrc of the environment may come between
+        session.mount("https://", _Through(network, str(urlsplit(settings.url()).hostname)))
         self._client = hvac.Client(
             url=settings.url(), token=self._token(), namespace=settings.namespace, timeout=_SECONDS,
             allow_redirects=False, session=session,
         )  # fmt: skip
 
     @classmethod
-    def named(cls, reference: str, settings: VaultSettings) -> VaultKey:
+    def named(cls, reference: str, settings: VaultSettings, network: Network | None = None) -> VaultKey:
         """``transit/keys/NAME``, as the Vault command line names it."""
         parts = _NAME.fullmatch(reference)
         if parts is None:
             raise SettingsInvalid("a key in Vault is named vault:transit/keys/NAME.")
-        return cls(parts["mount"], parts["name"], settings)
+        return cls(parts["mount"], parts["name"], settings, network or Network())
 
     def wrap(self, data_key: bytes, identity: bytes) -> bytes:
         data = self._asked(

@@ -28,6 +28,7 @@ from loaner.mcp_server.served import Served
 from loaner.mcp_server.server import build, shares_of
 from loaner.mcp_server.sessions import SharedSessions
 from loaner.mcp_server.shares import ShareDoor
+from loaner.network import Network
 from loaner.settings import IdentitySettings
 from loaner.workloads import PeopleAndWorkloads, WorkloadTokens
 
@@ -50,7 +51,8 @@ def create_app(served: Served, web_routes: Sequence[BaseRoute] = (), *, keys: Is
         )
     resource = f"{served.base_url}{PATH}"
     names = Names.of(served.base_url, served.settings.http)
-    keys = keys or IssuerKeys(identity.issuer, now=served.now)
+    network = Network.of(served.settings.network)
+    keys = keys or IssuerKeys(identity.issuer, now=served.now, network=network)
     limits, shares = served.settings.limits, shares_of(served)
     sessions = SharedSessions(
         build(served, caller_of, shares),
@@ -70,6 +72,7 @@ def create_app(served: Served, web_routes: Sequence[BaseRoute] = (), *, keys: Is
         scope=identity.required_scope,
         now=served.now,
         keys={identity.issuer: keys},
+        network=network,
     )
     door = BearerDoor(
         ShareDoor(CancelledByLeaving(StreamableHTTPASGIApp(sessions)), shares, max_body=MAX_BODY),

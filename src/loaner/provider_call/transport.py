@@ -16,13 +16,16 @@ from urllib.parse import urlencode, urlsplit
 
 import anyio
 import httpx2
+import structlog
 
 from loaner import __version__
 from loaner.provider_call.addresses import resolve_public
 from loaner.provider_call.bounded import TooMuch, parsed
-from loaner.provider_call.http1 import Broken, Incoming, Outgoing, Pool, Wire
+from loaner.provider_call.connections import Connections
+from loaner.provider_call.wire import Broken, Incoming, Outgoing, Unreachable, Wire
 from loaner.secret import Secret
 
+log = structlog.get_logger(__name__)
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _ELSEWHERE = 30.0
 """Seconds for a file from or to a place that an answer named."""
@@ -43,9 +46,11 @@ class Answer:
 class Unanswered(Exception):
     """No complete answer came. ``sent`` is False only when certainly nothing left this computer."""
 
-    def __init__(self, *, sent: bool, why: str = "") -> None:
+    def __init__(self, *, sent: bool, why: str = "", lasting: bool = False) -> None:
         super().__init__(f"no complete answer ({why or 'transport'}; {'sent' if sent else 'not sent'})")
         self.sent = sent
+        self.lasting = lasting
+        """Waiting does not help: the operator's log says what has to be changed."""
 
 
 class ProviderTransport:
@@ -53,7 +58,7 @@ class ProviderTransport:
 
     def __init__(self, wire: Wire | None = None) -> None:
         """``wire`` stands in for the network in tests."""
-        self.wire = wire or Pool()
+        self.wire = wire or Connections()
 
     async def __aenter__(self) -> Self:
         return self
@@ -128,6 +133,9 @@ class ProviderTransport:
         # The request holds the credential: nothing that might quote it goes further.
         except TimeoutError:
             raise Unanswered(sent=request.sent, why="deadline" if request.sent else "no connection") from None
+        except Unreachable as failure:
+            log.warning("a provider cannot be reached", reason=str(failure))
+            raise Unanswered(sent=False, why=str(failure), lasting=failure.lasting) from None
         except (TooMuch, Broken) as failure:
             raise Unanswered(sent=request.sent, why=str(failure)) from None
         except (OSError, ValueError) as failure:
@@ -156,4 +164,4 @@ def _read_as_told(answer: Incoming) -> Any:
     body = answer.body
     if not body:
         return None
-    return parsed(body) if "json" in answer.headers.get("content-type", "") else body.decode(errors="replace")
+    return parsed(body) if "json" in answer.headers.get("content-type", "").lower() else body.decode(errors="replace")

@@ -4,6 +4,7 @@ from loaner.settings.connector import Connector
 from loaner.settings.limits import LimitSettings, StoppingSettings
 from loaner.settings.loading import load, with_project
 from loaner.settings.model import Settings
+from loaner.settings.network import NetworkSettings
 from loaner.settings.references import resolve
 from loaner.settings.sections import (
     BudgetSettings,
@@ -25,6 +26,7 @@ __all__ = [
     "HttpSettings",
     "IdentitySettings",
     "LimitSettings",
+    "NetworkSettings",
     "Settings",
     "StoppingSettings",
     "TaskIssuerSettings",

@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from loaner.settings import urls
 from loaner.settings.anchored import Anchor
 from loaner.settings.limits import LimitSettings, StoppingSettings
+from loaner.settings.network import NetworkSettings
 from loaner.settings.paths import absolute
 from loaner.settings.project import Project
 from loaner.settings.references import KeyReference, Reference, resolve
@@ -77,6 +78,7 @@ class Settings(BaseSettings):
     when not set."""
     budget: BudgetSettings = BudgetSettings()
     limits: LimitSettings = LimitSettings()
+    network: NetworkSettings = NetworkSettings()
     stopping: StoppingSettings = StoppingSettings()
     retention: RetentionSettings = RetentionSettings()
     hosts: dict[str, dict[str, Annotated[str, AfterValidator(urls.private_base_url)]]] = Field(default_factory=dict)
@@ -119,12 +121,6 @@ class Settings(BaseSettings):
         narrower = self.model_copy(update={"tools": tools})
         narrower._project = project  # noqa: SLF001 - a copy of itself
         return narrower
-
-    def without_rules(self) -> Settings:
-        """The same with the built-in rules, no task and the usual tools: for a verb in which those have no part."""
-        bare = self.model_copy(update={"policy": None, "task": None, "tools": ToolSettings()})
-        bare._file = None  # noqa: SLF001 - a copy of itself
-        return bare
 
     @property
     def project(self) -> Project | None:

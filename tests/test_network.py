@@ -1,0 +1,235 @@
+"""The way out: a company's proxy and its own authorities, and what goes wrong there."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+
+import anyio
+import anyio.abc
+import anyio.streams.tls
+import httpx2
+import pytest
+from anyio.abc import SocketAttribute, SocketStream
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from loaner.errors import SettingsInvalid
+from loaner.network import Network
+from loaner.provider_call import ProviderTransport, Unanswered
+from loaner.provider_call.connections import Connections
+from loaner.secret import Secret
+from loaner.settings import NetworkSettings
+from test_connections import answer
+
+NAME = "ghe.corp.example"
+"""It resolves nowhere: only the proxy knows the way."""
+
+
+@dataclass
+class Office:
+    """A host behind TLS with a certificate of the company's own, and a proxy that alone knows where it is."""
+
+    ca_file: Path
+    proxy: str = ""
+    asked: list[str] = field(default_factory=list)
+    """Heads of what the proxy was asked."""
+    heard: list[str] = field(default_factory=list)
+    """Heads of what reached the host, inside TLS."""
+    says: bytes = b"HTTP/1.1 200 Connection established\r\n\r\n"
+
+    def network(self, **more: object) -> Network:
+        return Network.of(NetworkSettings.model_validate({"proxy": self.proxy, "ca_file": self.ca_file} | more))
+
+
+@pytest.fixture
+async def office(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Office]:
+    async with _office(tmp_path) as opened:
+        yield opened
+
+
+@asynccontextmanager
+async def _office(folder: Path) -> AsyncIterator[Office]:
+    certificate, key = self_signed(NAME)
+    (folder / "both.pem").write_bytes(key + certificate)
+    (folder / "ca.pem").write_bytes(certificate)
+    serves = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    serves.load_cert_chain(folder / "both.pem")
+    office = Office(folder / "ca.pem")
+
+    async def tunnel(stream: SocketStream) -> None:
+        async with stream:
+            office.asked.append(await _head(stream))
+            await stream.send(office.says)
+            if b" 200 " not in office.says:
+                return
+            with suppress(anyio.BrokenResourceError, anyio.EndOfStream, ssl.SSLError):
+                tls = await anyio.streams.tls.TLSStream.wrap(stream, ssl_context=serves, server_side=True)
+                while True:
+                    office.heard.append(await _head(tls))
+                    await tls.send(answer(len(office.heard)))
+
+    async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener, anyio.create_task_group() as tasks:
+        office.proxy = f"http://127.0.0.1:{listener.extra(SocketAttribute.local_port)}"  # noqa: S610 - anyio's
+        tasks.start_soon(listener.serve, tunnel)
+        yield office
+        tasks.cancel_scope.cancel()
+
+
+async def _head(stream: anyio.abc.ByteReceiveStream) -> str:
+    heard = b""
+    while b"\r\n\r\n" not in heard:
+        heard += await stream.receive()
+    return heard.decode()
+
+
+async def test_a_provider_is_reached_through_the_proxy_which_sees_a_name_and_no_credential(office: Office) -> None:
+    async with ProviderTransport(Connections(office.network())) as transport:
+        for number in (1, 2):
+            answered = await transport.exchange("POST", f"https://{NAME}/x", json={}, bearer=Secret("lent-token"))
+            assert answered.body == number
+    assert [asked.splitlines()[0] for asked in office.asked] == [f"CONNECT {NAME}:443 HTTP/1.1"]  # and kept
+    assert not any("lent-token" in asked for asked in office.asked)
+    assert all("Bearer lent-token" in heard and "Proxy-Authorization" not in heard for heard in office.heard)
+
+
+async def test_the_issuers_keys_come_the_same_way(office: Office) -> None:
+    async with office.network().client(NAME) as client:
+        assert (await client.get(f"https://{NAME}/keys")).json() == 1
+    assert office.asked[0].startswith(f"CONNECT {NAME}:443 ")
+
+
+async def test_credentials_go_to_the_proxy_alone(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROXY_LOGIN", "worker:s3cret")
+    network = office.network(proxy_credentials="env:PROXY_LOGIN")
+    async with ProviderTransport(Connections(network)) as transport, network.client(NAME) as client:
+        await transport.exchange("GET", f"https://{NAME}/x")
+        await client.get(f"https://{NAME}/keys")
+    assert len(office.asked) == 2
+    assert all(httpx2.BasicAuth("worker", "s3cret")._auth_header in asked for asked in office.asked)
+    assert not any("roxy-" in heard for heard in office.heard)
+
+
+@pytest.mark.parametrize(
+    ("says", "told", "lasting"),
+    [
+        (b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n", "network.proxy_credentials", True),
+        (b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n", "with 403", True),
+        (b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n", "with 503", False),
+        (b"<html>Welcome to the hotel</html>\r\n\r\n", "", False),
+    ],
+    ids=["asks for credentials", "refuses", "is busy", "answers a page"],
+)
+async def test_a_proxy_that_makes_no_tunnel_is_named_and_nothing_is_sent(
+    office: Office, says: bytes, told: str, lasting: bool
+) -> None:
+    office.says = says
+    async with ProviderTransport(Connections(office.network())) as transport:
+        with pytest.raises(Unanswered) as lost:
+            await transport.exchange("POST", f"https://{NAME}/x", json={}, bearer=Secret("lent-token"))
+    assert not lost.value.sent
+    assert told in str(lost.value)
+    assert lost.value.lasting is lasting
+    assert office.heard == []
+
+
+async def test_what_is_named_and_loopback_go_around_the_proxy(office: Office) -> None:
+    network = office.network(no_proxy=["direct.example", ".corp.example"])
+    ways = {host: network.proxy_for(host) is None for host in (NAME, "DIRECT.example", "127.0.0.1", "x.direct.example")}
+    assert ways == {NAME: True, "DIRECT.example": True, "127.0.0.1": True, "x.direct.example": False}
+
+
+async def test_without_a_setting_the_environment_changes_nothing(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, office.proxy)
+    monkeypatch.setenv("SSL_CERT_FILE", str(office.ca_file))
+    async with ProviderTransport() as transport:
+        with pytest.raises(Unanswered, match=f"{NAME}:443 cannot be resolved"):
+            await transport.exchange("GET", f"https://{NAME}/x")
+    assert office.asked == []
+
+
+async def test_an_authority_may_be_for_one_host_alone(office: Office) -> None:
+    network = office.network(ca_file=None, hosts={NAME: {"ca_file": office.ca_file}})
+    async with ProviderTransport(Connections(network)) as transport:
+        assert (await transport.exchange("GET", f"https://{NAME}/x")).body == 1
+        with pytest.raises(Unanswered, match="CERTIFICATE_VERIFY_FAILED"):
+            await transport.exchange("GET", "https://other.corp.example/x")
+    assert len(office.heard) == 1
+
+
+@pytest.mark.parametrize("content", [None, "", "no certificate", "key"], ids=["missing", "empty", "text", "with a key"])
+def test_a_file_of_authorities_that_is_something_else_stops_the_start(tmp_path: Path, content: str | None) -> None:
+    file = tmp_path / "ca.pem"
+    certificate, key = self_signed(NAME)
+    if content is not None:
+        file.write_bytes(key + certificate if content == "key" else content.encode())
+    with pytest.raises(SettingsInvalid, match=r"network\.ca_file: .*ca\.pem"):
+        Network.of(NetworkSettings(ca_file=file))
+
+
+async def test_a_certificate_is_for_one_host_and_from_an_authority_that_is_known(tmp_path: Path) -> None:
+    """A stranger hears nothing, not even that there was something to hear."""
+    certificate, key = self_signed("localhost")
+    (file := tmp_path / "both.pem").write_bytes(key + certificate)
+    serves = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    serves.load_cert_chain(file)
+    (authority := tmp_path / "ca.pem").write_bytes(certificate)
+    knows = Network.of(NetworkSettings(ca_file=authority))
+
+    async def handle(stream: SocketStream) -> None:
+        async with stream:
+            with suppress(anyio.BrokenResourceError, anyio.EndOfStream, ssl.SSLError):
+                tls = await anyio.streams.tls.TLSStream.wrap(stream, ssl_context=serves, server_side=True)
+                heard.append((await tls.receive()).decode())
+                await tls.send(answer(1))
+                await tls.receive()
+
+    heard: list[str] = []
+    async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener, anyio.create_task_group() as tasks:
+        port = listener.extra(anyio.abc.SocketAttribute.local_port)  # noqa: S610 - anyio's, no database's
+        tasks.start_soon(listener.serve, handle)
+        for known, host in ((knows, "127.0.0.1"), (Network(), "localhost")):
+            async with ProviderTransport(Connections(known)) as transport:
+                with pytest.raises(Unanswered, match="CERTIFICATE_VERIFY_FAILED") as lost:
+                    await transport.exchange("GET", f"https://{host}:{port}/", bearer=Secret("lent"))
+                assert not lost.value.sent
+                assert lost.value.lasting
+                assert f"{host}:{port}" in str(lost.value)
+        assert heard == []
+        async with ProviderTransport(Connections(knows)) as transport:
+            assert (await transport.exchange("GET", f"https://localhost:{port}/", bearer=Secret("lent"))).body == 1
+        assert "Bearer lent" in heard[0]
+        tasks.cancel_scope.cancel()
+
+
+def self_signed(name: str) -> tuple[bytes, bytes]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    who = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.now(UTC)
+    names = x509.SubjectAlternativeName([x509.DNSName(name), x509.IPAddress(ip_address("127.0.0.9"))])
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(who)
+        .issuer_name(who)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(names, critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    plain = serialization.NoEncryption()
+    return made.public_bytes(serialization.Encoding.PEM), key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain
+    )
