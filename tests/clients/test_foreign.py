@@ -89,11 +89,11 @@ async def test_fastmcp_opens_the_page_and_gets_the_answer(server: served.Served,
         assert result["_meta"][ERROR]["code"] == "consent_denied"
 
 
-async def test_declining_in_fastmcp_is_a_no(server: served.Served) -> None:
+async def test_declining_at_once_in_fastmcp_is_no_answer(server: served.Served) -> None:
     async with client("fastmcp", server, "auto", "decline") as agent:
         await agent.next()
         result = (await agent.next())["result"]
-    assert result["_meta"][ERROR]["code"] == "consent_denied"
+    assert result["_meta"][ERROR]["code"] == "consent_pending"
     assert await posted(server) == 0
 
 

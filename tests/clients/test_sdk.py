@@ -39,6 +39,8 @@ class Dialog:
         assert isinstance(params, ElicitRequestURLParams)
         self.asked.append(params)
         self._shown.set()
+        if self.choice == "decline":
+            self.acme.advance(seconds=5)  # read, and then refused
         return ElicitResult(action=self.choice)
 
     async def walk(self) -> None:
@@ -83,18 +85,35 @@ async def test_a_no_on_the_page_ends_the_held_call(acme: Town) -> None:
 
 
 async def test_declining_in_the_client_is_a_no_for_the_page_too(acme: Town) -> None:
+    dialog = Dialog(acme, "accept")
+    async with acme.agent(elicitation_callback=dialog) as agent:
+        async with anyio.create_task_group() as group:  # a page opens for this client
+            group.start_soon(dialog.walk)
+            await agent.call_tool("slack_send_message", POST)
+        dialog.choice = "decline"
+        answer = await agent.call_tool("slack_send_message", POST | {"text": "again"})
+        assert error_of(answer)["code"] == "consent_denied"
+        assert dialog.asked[1].url in text_of(answer)
+        assert (await agent.call_tool("loaner_status", {})).structured_content["pending"] == []  # type: ignore[index]
+    outcome = await anyio.to_thread.run_sync(
+        lambda: Person("alice", acme.sandbox_url).visit(dialog.asked[1].url, loaner_url=acme.loaner.base_url)
+    )
+    assert outcome.state == "denied"
+    assert posted(acme) == 1
+    (said,) = await acme.records(kind="denied")
+    assert "refused after 5." in said["reason"]
+
+
+async def test_declining_before_any_page_opened_is_no_answer(acme: Town) -> None:
+    """Nobody can tell that a person saw the dialog: the agent gets the link, and the question stands."""
     dialog = Dialog(acme, "decline")
     async with acme.agent(elicitation_callback=dialog) as agent:
         answer = await agent.call_tool("slack_send_message", POST)
-        assert error_of(answer)["code"] == "consent_denied"
-        assert (await agent.call_tool("loaner_status", {})).structured_content["pending"] == []  # type: ignore[index]
-    outcome = await anyio.to_thread.run_sync(
-        lambda: Person("alice", acme.sandbox_url).visit(
-            dialog.asked[0].url, loaner_url=acme.loaner.base_url, choose=EVERYTHING
-        )
-    )
-    assert outcome.state == "denied"
-    assert posted(acme) == 0
+        assert error_of(answer)["code"] == "consent_pending"
+        assert dialog.asked[0].url in text_of(answer)
+        await visit(acme, dialog.asked[0].url)
+        assert not (await agent.call_tool("slack_send_message", POST)).is_error
+    assert posted(acme) == 1
 
 
 async def test_cancelling_is_no_answer_and_the_question_still_stands(acme: Town) -> None:

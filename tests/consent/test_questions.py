@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import anyio
 import pytest
@@ -11,10 +12,10 @@ from sqlalchemy import select
 
 from house import CONNECTORS, LOCAL, POST, READ, House, caller, subject
 from loaner.consent import pending
+from loaner.consent.polling import Polling
 from loaner.errors import ConsentNeeded, PolicyDenied
 from loaner.policy import Refused
 from loaner.scope import derive
-from loaner.settings import Settings
 from loaner.store.tables import consents as table
 
 
@@ -228,8 +229,8 @@ async def test_a_server_leaves_alone_what_it_cannot_finish(local: House, differs
     await browser.press("approve")
     local.pass_time(seconds=6)
     elsewhere = local.consents_of_another_process()
-    theirs = {"environment": {"settings": Settings(environment="production")}, "connectors": {"connectors": ()}}
-    elsewhere.connecting = replace(elsewhere.connecting, **theirs[differs])
+    theirs: dict[str, Any] = {"environment": {"environment": "production"}, "connectors": {"connectors": ()}}
+    elsewhere._polling = replace(elsewhere._polling, **theirs[differs])
     before = await local.rows(table)
     await elsewhere.poll_due()
     assert await local.rows(table) == before, "neither asked for nor given up"
@@ -240,13 +241,13 @@ async def test_a_server_leaves_alone_what_it_cannot_finish(local: House, differs
 async def test_one_question_that_goes_wrong_ends_no_server(local: House, monkeypatch: pytest.MonkeyPatch) -> None:
     looks = 0
 
-    async def broken() -> None:
+    async def broken(_: Polling) -> None:
         nonlocal looks
         looks += 1
         raise KeyError("a provider that only another server knows")
 
-    monkeypatch.setattr(local.consents, "poll_due", broken)
-    monkeypatch.setattr("loaner.consent.consents.LOOK_AGAIN", 0.001)
+    monkeypatch.setattr(Polling, "poll_due", broken)
+    monkeypatch.setattr("loaner.consent.polling.LOOK_AGAIN", 0.001)
     async with anyio.create_task_group() as group:
         await group.start(local.consents.run)
         with anyio.fail_after(5):

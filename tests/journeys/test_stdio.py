@@ -127,7 +127,7 @@ async def test_an_older_client_is_given_the_address_as_an_error(machine: Machine
         assert not read.is_error, text_of(read)
 
 
-async def test_a_dialog_that_is_closed_is_no_answer_and_one_that_is_declined_is_a_no(machine: Machine) -> None:
+async def test_a_dialog_that_is_closed_or_declined_at_once_is_no_answer(machine: Machine) -> None:
     actions: list[Any] = ["cancel", "decline"]
 
     async def host(_: Any, __: Any) -> ElicitResult:
@@ -135,6 +135,8 @@ async def test_a_dialog_that_is_closed_is_no_answer_and_one_that_is_declined_is_
 
     message = {"channel": "#general", "text": "hello"}
     async with local_agent(machine.home, machine.running.base_url, elicitation_callback=host) as agent:
-        assert error_of(await agent.call_tool("slack_send_message", message))["code"] == "consent_pending"
-        assert error_of(await agent.call_tool("slack_send_message", message))["code"] == "consent_denied"
+        for _ in range(2):
+            answer = await agent.call_tool("slack_send_message", message)
+            assert error_of(answer)["code"] == "consent_pending"
+            assert error_of(answer)["url"] in text_of(answer)
     assert list(machine.running.sandbox.ledger) == []

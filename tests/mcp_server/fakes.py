@@ -83,6 +83,11 @@ class FakeConsents:
     waited: list[tuple[str, float]] = field(default_factory=list)
     denied: list[tuple[str, Subject, str]] = field(default_factory=list)
     turns: set[str] = field(default_factory=set)
+    reached: bool = True
+    """A page opened for this agent before."""
+
+    async def reaches_person(self, _: Caller) -> bool:
+        return self.reached
 
     async def spend_turn(self, turn: str) -> bool:
         first = turn not in self.turns

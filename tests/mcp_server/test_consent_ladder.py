@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import anyio
@@ -78,16 +79,46 @@ async def test_waiting_ends_with_words_before_a_client_gives_up(served: FakeLoan
     assert len(served.consents.waited) == MAX_ROUNDS < 10
 
 
+def answered_after(served: FakeLoaner, seconds: float, action: str = "decline") -> Person:
+    """A client that answers so long after it was asked."""
+    moment = datetime(2026, 11, 22, 12, tzinfo=UTC)
+    served.now = lambda: moment
+
+    class Slow(Person):
+        async def __call__(self, context: Any, params: Any) -> ElicitResult:
+            nonlocal moment
+            moment += timedelta(seconds=seconds)
+            return await super().__call__(context, params)
+
+    return Slow(action)
+
+
 async def test_decline_is_a_no_and_nothing_more_is_tried(served: FakeLoaner) -> None:
     served.journey.script = [consent_needed()]
-    async with client(served, person=Person("decline")) as agent:
+    async with client(served, person=answered_after(served, 1.5)) as agent:
         result = await agent.call_tool(TOOL, ARGUMENTS)
     assert result.is_error
     assert result.content[0].text.startswith("consent_denied: the user refused")
+    assert f"/consent/{HANDLE}" in result.content[0].text, "whoever did not say no finds the question"
     assert (result.meta or {})[ERROR_META]["code"] == "consent_denied"
     assert len(served.journey.calls) == 1
     assert served.consents.waited == []
     assert served.consents.denied == [(HANDLE, local_subject(), "client-dialog")]
+
+
+@pytest.mark.parametrize(("seconds", "reached"), [(0.01, True), (1.4, True), (0, False), (60, False)])
+async def test_a_decline_that_nobody_can_have_given_falls_back_to_words(
+    served: FakeLoaner, seconds: float, reached: bool
+) -> None:
+    """A client without a screen declines by itself: sooner than anybody reads, or where no page ever opened."""
+    served.consents.reached = reached
+    served.journey.then = lambda _call, _caller: consent_needed(fresh=False)
+    async with client(served, person=answered_after(served, seconds)) as agent:
+        result = await agent.call_tool(TOOL, ARGUMENTS)
+    assert result.is_error
+    assert (result.meta or {})[ERROR_META]["code"] == "consent_pending"
+    assert URL in result.content[0].text
+    assert served.consents.denied == served.consents.waited == []
 
 
 async def test_cancel_is_no_answer_and_falls_back_to_words(served: FakeLoaner) -> None:

@@ -19,7 +19,7 @@ from loaner.audit import Audit
 from loaner.caller import Caller
 from loaner.consent.proposal import Proposal
 from loaner.errors import ConsentNeeded
-from loaner.store.tables import approvals, consents, grants, passkeys, tasks, web_sessions
+from loaner.store.tables import approvals, consents, grants, passkeys, pauses, tasks, web_sessions
 from loaner.web.passkeys import Passkeys
 
 LINEAR = ("linear_create_comment", {"issueId": "ENG-1", "body": "Looking into it"})
@@ -54,6 +54,7 @@ class Things:
     record: int = 0
     text: int = 0
     passkey: str = ""
+    pause: str = ""
 
     @property
     def mark(self) -> str:
@@ -96,6 +97,7 @@ TAKES: dict[str, tuple[str, Try]] = {
     "POST /task/{handle}": ("handle", post("/task/{task_handle}", decision="deny")),
     "POST /tasks/{id}/end": ("name of a task", post("/tasks/{task}/end")),
     "POST /approvals/{id}/end": ("name of an approval", post("/approvals/{approval}/end")),
+    "POST /pauses/{id}/lift": ("name of a pause", post("/pauses/{pause}/lift")),
     "POST /passkeys/{id}/remove": ("name of a passkey", post("/passkeys/{passkey}/remove")),
     "POST /grants/{id}/revoke": ("name of a grant", post("/grants/{grant}/revoke")),
     "POST /passkeys": ("session", post("/passkeys")),
@@ -121,6 +123,10 @@ async def things_of(house: House, owner: str) -> Things:
     mine = await house.consents.standing(subject(owner))
     things.record = (await Audit(house.store, house.now).tail(1, subject=subject(owner).key))[0].seq
     things.grant, things.approval = mine.connected[0].id, mine.approved[0].id
+    refused = await house.asked((POST[0], POST[1] | {"channel": "#general"}), who)
+    await browser.open(refused.invitation.url)
+    await browser.press("deny")
+    things.pause = (await house.consents.standing(subject(owner))).paused[0].id
     await browser.open(f"/task/{await proposed(house, who, 10)}")
     await browser.press("approve")
     things.task = (await house.consents.tasks.of_person(subject(owner)))[0].task.id
@@ -133,7 +139,8 @@ async def things_of(house: House, owner: str) -> Things:
     made = passkeys.insert().values(**values, tag=tag, created_at=house.now())
     await house.store.write(lambda c: c.execute(made) and None)
     browser.http.follow_redirects = False
-    url = (await house.asked(LINEAR, who)).invitation.url
+    another = caller(subject(owner), agent=f"another canary of {owner}")  # one agent has not all places
+    url = (await house.asked(LINEAR, another)).invitation.url
     await browser.open(url)
     at_linear = await browser.press("approve")
     browser.http.follow_redirects = True
@@ -170,6 +177,7 @@ def invented(like: Things) -> Things:
         approval="1" * 32,
         callback="/callback/linear?code=x&state=y",
         passkey="z",
+        pause="2" * 64,
         record=10**6,
     )
 
@@ -178,7 +186,7 @@ async def rows_of(house: House, person: str) -> list[Any]:
     """Everything that is somebody's, but for their sessions, which every visit may begin."""
     key = subject(person).key
     kept = [[row for row in await house.rows(one) if row["subject"] == key] for one in (consents, grants, approvals)]
-    more = [[row for row in await house.rows(one) if row["subject"] == key] for one in (tasks, passkeys)]
+    more = [[row for row in await house.rows(one) if row["subject"] == key] for one in (tasks, passkeys, pauses)]
     return [*kept, *more, [one for one in house.revoked if one in {row["id"] for row in kept[1]}]]
 
 

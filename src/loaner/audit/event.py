@@ -23,6 +23,7 @@ KINDS = frozenset(
         "account_refused",
         "grant_ended",
         "approval_given",
+        "denied",
         "passkey_made",
         "passkey_removed",
         "restore",

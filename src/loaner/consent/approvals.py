@@ -215,6 +215,12 @@ def end_reading(connection: Connection, at: datetime, *, subject: str, connector
     return end_all(connection, and_(approvals.c.effect == READ, *same), at)
 
 
+def any_of(connection: Connection, subject: str, agent: str) -> bool:
+    """Did this person ever allow this agent anything?"""
+    mine = and_(approvals.c.subject == subject, approvals.c.agent == agent)
+    return connection.execute(select(approvals.c.id).where(mine).limit(1)).first() is not None
+
+
 def rows_of(connection: Connection, *where: ColumnElement[bool]) -> list[Approval]:
     return _read(connection, *where, by=approvals.c.id)
 

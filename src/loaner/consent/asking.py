@@ -16,8 +16,9 @@ from sqlalchemy import Connection
 from loaner.caller import Caller, SuppliedTask
 from loaner.catalog import BoundCall
 from loaner.clock import iso
-from loaner.consent import codes, pending
+from loaner.consent import codes, pauses, pending
 from loaner.consent.envelope import Envelope
+from loaner.consent.pauses import About
 from loaner.consent.pending import Pending
 from loaner.consent.reading import Offer
 from loaner.errors import (
@@ -180,8 +181,18 @@ def _put(
     if last and last.state_at(at) in pending.OPEN:
         code = codes.shown_code(sealed, last.code_shown, last.handle)
         return ConsentNeeded(invitation(last, code, base_url, at), tool=tool, need=said, fresh=False)
-    if last and (ended := _ending(last, at)):
-        pending.mark_told(connection, last.handle)
+    # Only a grant is asked for where no approval is: then the account is what was refused, and not the tool.
+    about = About.wanted(
+        (caller.subject.key, caller.agent.key, caller.environment),
+        tool,
+        columns["shown"]["resource"],
+        columns["connector"],
+        only_grant=not columns["wants_approval"],
+    )
+    pause = pauses.holding(connection, about, at)
+    if ended := pause.refusal(at, base_url) if pause else last and _ending(last, at):
+        if last:
+            pending.mark_told(connection, last.handle)
         return ended
     added = add(connection, sealed, settings, base_url, at, caller=caller, need=need, tool=tool, **columns)
     if isinstance(added, LoanerError):
@@ -201,8 +212,15 @@ def add(
     need: str,
     **columns: Any,
 ) -> tuple[Pending, str] | LoanerError:
-    """One more question and its code, unless too many wait already. Raises :class:`PolicyDenied` behind a fence."""
+    """One more question and its code, unless too many wait already. Raises :class:`PolicyDenied` behind a fence.
+
+    One agent has all places but one, so that another agent of the same person can still ask.
+    """
     waiting = pending.open_of(connection, caller.subject, at)
+    mine = [one for one in waiting if one.asked_by.key == caller.agent.key]
+    begun_here = "connect" in columns["shown"]  # by the person, who cannot starve themselves
+    if not begun_here and len(mine) >= max(1, settings.pending_per_person - 1):
+        return _too_many(mine, base_url, at)
     if len(waiting) >= settings.pending_per_person:
         return _too_many(waiting, base_url, at)
     until = at + timedelta(seconds=settings.lifetime_seconds)
@@ -220,10 +238,10 @@ def invitation(asked: Pending, code: str, base_url: str, at: datetime) -> Invita
 
 
 def _ending(last: Pending, at: datetime) -> LoanerError | None:
-    """How an answered question ended, for the agent. A "no" answers every repeat while the question would have
-    lived, and at least once; every other ending is told once, and then may be asked anew."""
+    """How an answered question ended, for the agent: told once, and then it may be asked anew. (A "no" is told while
+    its pause lasts, and once more where nobody came for it meanwhile.)"""
     state = last.state_at(at)
-    if state == "denied" and (not last.told or last.expires_at > at):
+    if state == "denied" and not last.told:
         return ConsentDenied(
             "the user refused this operation.",
             do="Ask them what they want instead.",

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
 
-import anyio
-import structlog
 from anyio import TASK_STATUS_IGNORED
 from anyio.abc import TaskStatus
 
@@ -14,28 +11,27 @@ from loaner.caller import Caller, Subject
 from loaner.catalog import BoundCall, Catalog
 from loaner.clock import Now
 from loaner.connectors import Connectors
-from loaner.consent import approvals, asking, codes, limiting, pending, tasks, texts, turns
+from loaner.consent import again, approvals, asking, codes, limiting, pauses, pending, tasks, texts, turns
 from loaner.consent.approvals import Call
 from loaner.consent.calls import call_for, call_of
 from loaner.consent.connecting import Connecting
 from loaner.consent.grants import Grant, Grants
 from loaner.consent.linking import Linking
 from loaner.consent.pending import Pending, Remember, State
+from loaner.consent.polling import Polling
 from loaner.consent.proposal import Proposal
 from loaner.consent.reading import Choice, Offer
 from loaner.consent.settling import Note, Settling
 from loaner.consent.standing import Consent, Standing
 from loaner.consent.tasking import Tasks
 from loaner.consent.tasks import Task
-from loaner.consent.waiting import LOOK_AGAIN, Bell
-from loaner.errors import LoanerError, PolicyDenied
+from loaner.consent.waiting import Bell
+from loaner.errors import PolicyDenied
 from loaner.policy import Allowed, Ask, Ruling
 from loaner.provider_call import ProviderTransport
 from loaner.scope import Scope
 from loaner.settings import Connector, Settings
 from loaner.store import Store
-
-log = structlog.get_logger(__name__)
 
 
 class Consents:
@@ -67,6 +63,7 @@ class Consents:
         )
         self.connecting = Connecting(store, grants, catalog, connectors, settings, now, base_url, policy_version)
         self._linking = Linking(store, transport, catalog.providers, connectors, now, base_url, self._settling)
+        self._polling = Polling(store, self._linking, connectors, settings.environment, now)
 
     # What a call asks.
 
@@ -111,7 +108,7 @@ class Consents:
         # While a task runs, reads are counted too: what was agreed beforehand is all that tells a call apart.
         asks = isinstance(ruling, Ask) or bool(running)
         grant = await self._covering(caller, bound, scope, connector)
-        if grant is None and await self._moved_on(caller, scope, connector):
+        if grant is None and await self._polling.moved_on(caller.subject, scope.provider, connector.name):
             grant = await self._covering(caller, bound, scope, connector)
         reads = self.settings.reads == "each" and call.effect == "read" and not asks
         if grant and not asks and not reads:
@@ -162,7 +159,7 @@ class Consents:
         """The state of a question once it is answered, or what it is when the time is over; ``None`` if unknown."""
 
         async def decided() -> State | None:
-            state = await self._advanced(handle)
+            state = await self._polling.advanced(handle)
             return None if state in pending.OPEN else state
 
         return await self._bell.until(decided, seconds) or await self.state(handle)
@@ -173,8 +170,7 @@ class Consents:
         return await self.store.write(lambda c: turns.spend(c, turn, at))
 
     async def state(self, handle: str) -> State | None:
-        asked = await self.store.read(lambda c: pending.get(c, handle))
-        return asked.state_at(self.now()) if asked else None
+        return await self._polling.state(handle)
 
     async def status(self, caller: Caller) -> Standing:
         """What is connected, approved and pending for this caller."""
@@ -194,7 +190,7 @@ class Consents:
         asked = await self.store.read(lambda c: pending.get(c, handle))
         if asked is None or asked.subject != subject.key:
             return None
-        await self._advanced(handle)
+        await self._polling.advanced(handle)
         return await self.store.read(lambda c: pending.get(c, handle))
 
     async def opened(self, asked: Pending) -> set[int]:
@@ -230,12 +226,27 @@ class Consents:
         return await self.store.read(lambda c: approvals.matching(c, call, at)) is None
 
     async def deny(self, asked: Pending, *, proven_by: str) -> None:
-        await self._settling.deny(asked.handle, proven_by=proven_by)
+        await self._settling.deny(asked, proven_by=proven_by)
 
     async def ask_again(self, asked: Pending) -> bool:
         """The person takes a "no" back, and will answer anew. Raises :class:`PolicyDenied` behind a fence."""
         at = self.now()
-        return await self.store.write(lambda c: pending.ask_again(c, asked, at))
+        return await self.store.write(lambda c: again.ask_again(c, asked, at))
+
+    async def lift_pause(self, pause_id: str, subject: Subject) -> bool:
+        """The person wants to be asked again about what they refused; whether that was paused."""
+        at = self.now()
+        return await self.store.write(lambda c: again.lift_pause(c, pause_id, subject, at))
+
+    async def mark_opened(self, asked: Pending) -> None:
+        """Its person sees the question now."""
+        at = self.now()
+        await self.store.write(lambda c: pending.mark_opened(c, asked.handle, at))
+
+    async def reaches_person(self, caller: Caller) -> bool:
+        """Did a page ever open for a question of this agent? Else nothing says that its dialogs are seen by anybody."""
+        who = caller.subject.key, caller.agent.key
+        return await self.store.read(lambda c: pending.was_opened(c, caller.key) or approvals.any_of(c, *who))
 
     async def approve(
         self, asked: Pending, *, remember: Remember, proven_by: str, session: str, reading: Choice | None = None
@@ -275,7 +286,8 @@ class Consents:
         approved = await self.store.read(lambda c: approvals.all_of(c, subject.key, at))
         waiting = await self.store.read(lambda c: pending.open_of(c, subject, at))
         denied = await self.store.read(lambda c: pending.denied_of(c, subject, at))
-        return Standing(grants, approved, waiting, await self.tasks.of_person(subject), denied)
+        paused = await self.store.read(lambda c: pauses.of_person(c, subject, at))
+        return Standing(grants, approved, waiting, await self.tasks.of_person(subject), denied, paused)
 
     async def end_approval(self, approval_id: str, subject: Subject) -> bool:
         at = self.now()
@@ -285,46 +297,15 @@ class Consents:
 
     async def run(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
         """Poll and sweep until cancelled."""
-        task_status.started()
-        while True:
-            try:
-                await self.poll_due()
-                await self.sweep()
-            except LoanerError as failure:  # the store is away: the calls say so, and this goes on when it is back
-                log.warning("consents not moved on", code=failure.code, reason=failure.log)
-            except Exception:  # whatever is wrong with one question, the calls go on and the next look comes
-                log.exception("consents not moved on")
-            await anyio.sleep(LOOK_AGAIN)
+        await self._polling.run(task_status=task_status)
 
     async def poll_due(self) -> None:
-        """Move on every device flow whose time has come. Safe to run in several processes."""
-        for handle in await self._due():
-            await self._linking.poll(handle)
+        """Move on every device flow whose time has come."""
+        await self._polling.poll_due()
 
     async def sweep(self) -> int:
         """Close what nobody answered, drop what is long over; how many were closed."""
-        at = self.now()
-        return await self.store.write(lambda c: pending.sweep(c, at))
-
-    async def _moved_on(self, caller: Caller, scope: Scope, connector: Connector) -> bool:
-        """Did a device flow of this caller end just now, because it was time to ask the provider?"""
-        at, moved = self.now(), False
-        due = await self._due()
-        for asked in await self.store.read(lambda c: pending.open_of(c, caller.subject, at)) if due else ():
-            if asked.handle in due and (asked.provider, asked.connector) == (scope.provider, connector.name):
-                moved = await self._advanced(asked.handle) not in pending.OPEN or moved
-        return moved
-
-    async def _due(self) -> set[str]:
-        at, environment, connectors = self.now(), self.connecting.settings.environment, self.connecting.connectors
-        names = [connector.name for connector in connectors]
-        due = partial(pending.due, at=at, environment=environment, connectors=names)
-        return set(await self.store.read(due))
-
-    async def _advanced(self, handle: str) -> State | None:
-        if handle in await self._due():
-            await self._linking.poll(handle)
-        return await self.state(handle)
+        return await self._polling.sweep()
 
     async def _covering(self, caller: Caller, bound: BoundCall, scope: Scope, connector: Connector) -> Grant | None:
         for permissions in (scope.permissions, *scope.alternatives):

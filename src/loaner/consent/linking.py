@@ -153,7 +153,7 @@ class Linking:
             await self.settling.no_pair(asked.handle)
             await self.settling.fail(asked.handle, "The answer did not come from the provider that was asked.")
         elif exchange.is_denial(answer.get("error")):
-            await self.settling.deny(asked.handle, words=f"You said no at {provider.title}.")
+            await self.settling.deny(asked, words=f"You said no at {provider.title}.")
         elif "error" in answer or not answer.get("code"):
             await self.settling.fail(asked.handle, f"{provider.title} did not connect the account.")
         else:
@@ -238,7 +238,7 @@ class Linking:
 
     async def _ended(self, asked: Pending, provider: Provider, ended: FlowEnded) -> None:
         if ended.why == "denied":
-            await self.settling.deny(asked.handle, words=f"You said no at {provider.title}.")
+            await self.settling.deny(asked, words=f"You said no at {provider.title}.")
         elif ended.why == "expired":
             await self.settling.expire(asked.handle, f"The code at {provider.title} ran out.")
         else:

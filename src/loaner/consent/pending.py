@@ -67,6 +67,8 @@ class Pending:
     created_at: datetime
     expires_at: datetime
     decided_at: datetime | None
+    opened_at: datetime | None
+    """When its page was first shown to its person."""
 
     def state_at(self, at: datetime) -> State:
         """The state as it is now: an open question past its end is over, swept or not."""
@@ -227,6 +229,16 @@ def spend_state(connection: Connection, handle: str, state_hash: str) -> bool:
 
 def mark_told(connection: Connection, handle: str) -> None:
     _changed(connection, consents.c.handle == handle, told=True)
+
+
+def mark_opened(connection: Connection, handle: str, at: datetime) -> None:
+    _changed(connection, and_(consents.c.handle == handle, consents.c.opened_at.is_(None)), opened_at=at)
+
+
+def was_opened(connection: Connection, caller: str) -> bool:
+    """Did the page of any question of this caller open?"""
+    mine = and_(consents.c.caller == caller, consents.c.opened_at.is_not(None))
+    return connection.execute(select(consents.c.handle).where(mine).limit(1)).first() is not None
 
 
 def sweep(connection: Connection, at: datetime) -> int:

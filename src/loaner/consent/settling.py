@@ -14,12 +14,13 @@ from loaner import fences
 from loaner.caller import Caller
 from loaner.catalog.provider import Provider
 from loaner.clock import Now
-from loaner.consent import approvals, exchange, pending, tasks
+from loaner.consent import approvals, exchange, pauses, pending, tasks
 from loaner.consent.calls import call_of
 from loaner.consent.device import Body
 from loaner.consent.envelope import Envelope
 from loaner.consent.exchange import ExchangeFailed
 from loaner.consent.grants import DifferentAccount, Grants, SomebodyElses
+from loaner.consent.pauses import About
 from loaner.consent.pending import Pending, Remember
 from loaner.consent.reading import Choice, Offer
 from loaner.consent.tasks import Holder
@@ -120,6 +121,7 @@ class Settling:
             answer = {"remember": remember, "reading": reading.stored() if reading else None, "proven_by": proven_by}
             if not pending.move(connection, asked.handle, to="approved", at=at, **answer):
                 return False
+            pauses.end(connection, About.asked(asked))
             if approval_id := _allowed(connection, asked, remember, reading, proven_by, at):
                 self._note(connection, "approval_given", asked, at, proven_by, approval_id=approval_id)
             return True
@@ -133,6 +135,7 @@ class Settling:
             at = self.now()
             if not pending.move(connection, asked.handle, to="approved", at=at, proven_by=proven_by):
                 return False
+            pauses.end(connection, About.asked(asked))
             task_id = asked.shown.get("task_id") or secrets.token_hex(16)
             ends = asked.shown.get("ends")
             tasks.make(
@@ -185,11 +188,20 @@ class Settling:
             task=task_id,
         )
 
-    async def deny(self, handle: str, *, proven_by: str | None = None, words: str | None = None) -> bool:
-        at = self.now()
-        return await self._rung(
-            lambda c: pending.move(c, handle, to="denied", at=at, proven_by=proven_by, failure=words)
-        )
+    async def deny(self, asked: Pending, *, proven_by: str | None = None, words: str | None = None) -> bool:
+        """A no, which is recorded with how long it took, and pauses what was asked; whether the question was open."""
+
+        def work(connection: Connection) -> bool:
+            at = self.now()
+            if not pending.move(connection, asked.handle, to="denied", at=at, proven_by=proven_by, failure=words):
+                return False
+            if "connect" not in asked.shown:  # what a person began on their own page, nobody keeps asking for
+                pauses.begin(connection, asked, at)
+            after = f"asked for {asked.tool}, refused after {(at - asked.created_at).total_seconds():.1f} s"
+            self._note(connection, "denied", asked, at, proven_by or "none", reason=after, outcome="denied")
+            return True
+
+        return await self._rung(work)
 
     async def fail(self, handle: str, words: str) -> bool:
         at = self.now()
@@ -242,6 +254,7 @@ class Settling:
             "arguments_digest": asked.digest,
         }
         whole = all_opened(connection, asked) if kind == "approval_given" else None
+        known = {name: value for name, value in known.items() if value}
         self.note(
             connection,
             kind,
@@ -250,12 +263,10 @@ class Settling:
             **asked.asked_by.recorded(),
             environment=asked.environment,
             origin=asked.origin,
-            reason=f"asked for {asked.tool}",  # the call has a record of its own, which is found by its tool
             policy_version=asked.policy_version,
             proven_by=proven_by,
-            whole_text_opened=whole,
-            **{name: value for name, value in known.items() if value},
-            **{"outcome": "ok", **said},
+            # The call has a record of its own, which is found by its tool.
+            **{"reason": f"asked for {asked.tool}", "outcome": "ok", "whole_text_opened": whole} | known | said,
         )
 
     async def _misfit(self, asked: Pending, provider: Provider, granted: TokenSet) -> str | None:

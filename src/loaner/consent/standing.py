@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from loaner.consent.approvals import Approval
 from loaner.consent.grants import Grant
+from loaner.consent.pauses import Pause
 from loaner.consent.pending import Pending
 from loaner.consent.tasking import Running
 from loaner.scope import Scope
@@ -57,4 +58,6 @@ class Standing:
     pending: list[Pending]
     tasks: list[Running]
     denied: list[Pending] = field(default_factory=list)
-    """What was refused a moment ago and answers its agent's repeats; a person's own view has it."""
+    """What was refused a moment ago and can still be answered anew; a person's own view has it."""
+    paused: list[Pause] = field(default_factory=list)
+    """What its agent is not heard about, since it was refused; a person's own view has it."""

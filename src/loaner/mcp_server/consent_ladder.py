@@ -6,7 +6,9 @@
 2. A client of the earlier era that opens URLs gets error -32042, which lists the URL.
 3. Any other gets words, at once. This is the main path today.
 
-``decline`` is the only answer that is a no. ``cancel`` often comes from a client with nobody at it.
+``decline`` is the only answer that is a no, and only where a person can have given it: not sooner than somebody reads,
+and not from a client for whose questions no page ever opened. Those, like ``cancel``, come from a client with nobody
+at it, and end in words with the link. No yes is ever taken from here, so leniency gives nothing away.
 
 The state that travels through the client is sealed, bound to the caller and the call, good for one turn, and holds no
 authority: which consent we wait for, and how often we did. What may be sent is decided by the approval.
@@ -35,12 +37,15 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from loaner.caller import Caller
 from loaner.characters import marked
+from loaner.clock import Now
 from loaner.errors import ConsentDenied, ConsentNeeded
 from loaner.mcp_server.served import Decisions
 from loaner.shutdown import Shutdown
 
 MAX_ROUNDS: Final = 8
 """Clients stop at ten; ours must have ended with words by then."""
+READING_MS: Final = 1500
+"""A dialog that is answered sooner was not read."""
 _KEY: Final = "consent"
 _UNDECIDED: Final = frozenset({"pending", "linking"})
 
@@ -55,19 +60,21 @@ class Waiting:
 
     handle: str
     rounds: int
+    asked_ms: int
+    """When the dialog was put, in milliseconds since the epoch."""
     turn: str = field(default_factory=lambda: secrets.token_hex(16))
     """Names this state and no other; a client that loses one asks anew, without any."""
 
     def told(self) -> str:
-        return f"{self.rounds} {self.turn} {self.handle}"
+        return f"{self.rounds} {self.asked_ms} {self.turn} {self.handle}"
 
     @classmethod
     def read(cls, state: str | None) -> Waiting | None:
         """Only ever of our own making: the boundary has refused everything else."""
         if not state:
             return None
-        rounds, turn, handle = state.split(" ", 2)
-        return cls(handle, int(rounds), turn)
+        rounds, asked_ms, turn, handle = state.split(" ", 3)
+        return cls(handle, int(rounds), int(asked_ms), turn)
 
 
 @dataclass(frozen=True)
@@ -75,6 +82,8 @@ class ConsentLadder:
     decisions: Decisions
     hold_seconds: float
     shutdown: Shutdown
+    now: Now
+    base_url: Callable[[], str]
 
     async def climb(
         self, carry: Carry, ctx: ServerRequestContext[Any, Any], params: CallToolRequestParams, caller: Caller
@@ -92,15 +101,25 @@ class ConsentLadder:
         if not await self.decisions.spend_turn(waiting.turn):
             raise MCPError(INVALID_PARAMS, "This requestState was used before. Call the tool again without it.")
         answer = (params.input_responses or {}).get(_KEY)
-        if isinstance(answer, ElicitResult) and answer.action == "decline":
+        action = answer.action if isinstance(answer, ElicitResult) else None
+        if action == "decline" and await self._is_seen(waiting, caller):
             await self._deny(waiting, caller)
             raise ConsentDenied(
                 "the user refused this operation.",
-                dont="Do not retry or reach it by another tool; ask what they want instead.",
+                do=f"Ask them what they want instead. If that was not them: {self._link(waiting)}",
+                dont="Do not retry or reach it by another tool.",
             )
-        if isinstance(answer, ElicitResult) and answer.action == "cancel":
+        if action in {"decline", "cancel"}:
             return await carry()  # perhaps approved by other means; otherwise the error's words are the fallback
         return await self._hold(carry, ctx, params, waiting)
+
+    async def _is_seen(self, waiting: Waiting, caller: Caller) -> bool:
+        """Can a person have given this answer?"""
+        took = self.now().timestamp() * 1000 - waiting.asked_ms
+        return took >= READING_MS and await self.decisions.reaches_person(caller)
+
+    def _link(self, waiting: Waiting) -> str:
+        return f"{self.base_url()}/consent/{waiting.handle}"
 
     async def _deny(self, waiting: Waiting, caller: Caller) -> None:
         """So that the page stops offering a yes. A no needs no proof of who gave it."""
@@ -113,7 +132,7 @@ class ConsentLadder:
         rounds = waiting.rounds + 1
         decided = await self._decided(waiting.handle)
         if decided in _UNDECIDED and rounds < MAX_ROUNDS:
-            return InputRequiredResult(request_state=Waiting(waiting.handle, rounds).told())
+            return InputRequiredResult(request_state=Waiting(waiting.handle, rounds, waiting.asked_ms).told())
         try:
             return await carry()
         except ConsentNeeded as needed:
@@ -151,7 +170,7 @@ class ConsentLadder:
             raise UrlElicitationRequiredError([ask], f"{tool} needs the user's approval at the given address.")
         return InputRequiredResult(
             input_requests={_KEY: ElicitRequest(params=ask)},
-            request_state=Waiting(invitation.handle, rounds).told(),
+            request_state=Waiting(invitation.handle, rounds, round(self.now().timestamp() * 1000)).told(),
         )
 
 

@@ -46,7 +46,9 @@ def build(served: Served, caller_of: CallerOf, shares: Shares | None = None) -> 
     own = OwnTools(served)
     tools = [_tool(operation) for operation in (*served.catalog.operations, *OWN)]
     schemas: dict[str, Mapping[str, Any]] = {tool.name: tool.input_schema for tool in tools}
-    ladder = ConsentLadder(served.consents, served.settings.consent.hold_seconds, served.shutdown)
+    ladder = ConsentLadder(
+        served.consents, served.settings.consent.hold_seconds, served.shutdown, served.now, lambda: served.base_url
+    )
 
     async def list_tools(_: ServerRequestContext[Any, Any], __: PaginatedRequestParams | None) -> ListToolsResult:
         return ListToolsResult(tools=tools)

@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 _LOOSE: Mapping[str, frozenset[str]] = {
-    # The state of a provider's flow, which is sealed or a hash already, and whether an ending was told.
-    "consents": frozenset({"sealed", "flow", "state_hash", "poll_after", "lease_until", "told", "code_shown"}),
+    # The state of a provider's flow, which is sealed or a hash already, and who saw or heard of it.
+    "consents": frozenset(
+        {"sealed", "flow", "state_hash", "poll_after", "lease_until", "told", "code_shown", "opened_at"}
+    ),
 }
 """Columns that the tag leaves out, by table. Nobody is allowed anything by one of them."""
 _TOLD = 1000

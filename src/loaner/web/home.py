@@ -25,6 +25,7 @@ class HomePages:
             guard.page("/connect/{connector}", self.connect, method="POST"),
             guard.page("/grants/{id}/revoke", self.revoke, method="POST"),
             guard.page("/approvals/{id}/end", self.end_approval, method="POST"),
+            guard.page("/pauses/{id}/lift", self.lift_pause, method="POST"),
         ]
 
     async def allowed(self, visit: Visit) -> Response:
@@ -34,6 +35,7 @@ class HomePages:
             grants=[(grant, self.site.providers(grant.provider).title) for grant in standing.connected],
             approvals=[(one, words.allowed(one, self.site.now())) for one in standing.approved],
             tasks=standing.tasks,
+            paused=standing.paused,
             denied=[(asked, words.title(asked)) for asked in standing.denied],
             waiting=[(asked, words.title(asked)) for asked in standing.pending],
             **who(self.site, visit),
@@ -63,3 +65,7 @@ class HomePages:
     async def end_approval(self, visit: Visit) -> Response:
         ended = await self.site.consents.end_approval(visit.path["id"], visit.subject)
         return pages.see_other("/") if ended else nobody()
+
+    async def lift_pause(self, visit: Visit) -> Response:
+        lifted = await self.site.consents.lift_pause(visit.path["id"], visit.subject)
+        return pages.see_other("/") if lifted else nobody()
