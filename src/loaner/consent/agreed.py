@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from loaner.catalog.operation import Operation
@@ -54,7 +55,9 @@ def beyond(operation: Operation, agreed: Sets) -> tuple[str, ...]:
 def _needed(operation: Operation, arguments: Mapping[str, Any]) -> frozenset[str]:
     needed = operation.rule.permissions_for(arguments)
     for param in operation.params.values():
-        if param.lookup:  # a name may stand where an id does
+        if not param.lookup:
+            continue
+        with suppress(InvalidArguments):  # a name may stand where an id does, or no name is known there at all
             needed |= operation.provider.lookups[param.lookup].permissions_for(arguments)
     return needed
 
@@ -63,7 +66,7 @@ def _given(operation: Operation, resource: str) -> Iterator[dict[str, Any]]:
     """The arguments that a resource's name gives, by each template of the operation that it fits."""
     for template in (*operation.rule.templates("resource"), *operation.rule.templates("narrower")):
         for form in dict.fromkeys((template, template.partition(":")[2])):
-            pattern = re.sub(r"\\\{([A-Za-z_]+)\\\}", r"(?P<\1>.+)", re.escape(form))
+            pattern = re.sub(r"\\\{([A-Za-z_]+)\\\}", r"(?P<\1>.+?)", re.escape(form))
             names = PLACEHOLDER.findall(form)
             if names and len(set(names)) == len(names) and (fits := re.fullmatch(pattern, resource)):
                 yield fits.groupdict()

@@ -119,14 +119,19 @@ class Tasks:
         return ending
 
     async def of(self, caller: Caller) -> list[Running]:
-        """What binds this agent now."""
-        return [await self._running(task) for task in await self.binding(caller)]
+        """What this agent may do something with now."""
+        return [await self._running(task) for task in await self.binding(caller) if not task.ended_at]
 
     async def binding(self, caller: Caller) -> list[Task]:
-        """The tasks that a call of this caller may be a part of: one alone, where its host brought one with it."""
-        at, name = self.now(), caller.task.id if caller.task else None
-        held = await self.store.read(lambda c: tasks.held(c, self.holder(caller), at))
-        return [task for task in held if name in {None, task.need}]
+        """The tasks that a call of this caller may be a part of: one alone, where its host brought one with it.
+
+        And those that its agent ended: it may do no more than before, until they would have ended by themselves.
+        """
+        at, holder, name = self.now(), self.holder(caller), caller.task.id if caller.task else None
+        held = await self.store.read(lambda c: tasks.held(c, holder, at))
+        if name is not None:
+            return [task for task in held if task.need == name]
+        return held + await self.store.read(lambda c: tasks.lasting(c, holder, at))
 
     # What a person's browser asks.
 
@@ -140,13 +145,26 @@ class Tasks:
             raise ValueError("an agreed task is never wider than the proposed one")
         return await self.settling.agree(asked, envelope, proven_by=proven_by)
 
-    async def end_of(self, task_id: str, subject: Subject, *, why: str) -> bool:
-        """End a task of this person. Calls of it that run here are stopped, and their keys go back at once."""
+    async def end_of(self, task_id: str, subject: Subject, *, why: str, by_person: bool = False) -> bool:
+        """End a task of this person. Calls of it that run here are stopped, and their keys go back at once.
+
+        ``by_person``: on their own page, so that nothing of it holds any longer.
+        """
         at = self.now()
-        ended = await self.store.write(lambda c: tasks.end(c, task_id, subject.key, why, at))
+        ended = await self.store.write(lambda c: tasks.end(c, task_id, subject.key, why, at, by_person=by_person))
         if ended:
             self.calls.stop(task_id)
         return ended
+
+    async def lasting_of(self, subject: Subject) -> list[Task]:
+        """Tasks of this person that their agents ended, and that still bind them."""
+        at = self.now()
+        return await self.store.read(lambda c: tasks.lasting_of(c, subject.key, at))
+
+    async def let_go(self, task_id: str, subject: Subject) -> bool:
+        """The person lets go of what an ended task demanded; whether it still held."""
+        at = self.now()
+        return await self.store.write(lambda c: tasks.let_go(c, task_id, subject.key, at))
 
     # What a call asks.
 

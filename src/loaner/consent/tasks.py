@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, or_, select
 
 from loaner.consent.approvals import Approval, Call, add, alive_in, end_all, rows_of
 from loaner.consent.envelope import Envelope, is_about
@@ -33,6 +33,8 @@ class Task:
     proven_by: str
     created_at: datetime
     expires_at: datetime
+    ended_at: datetime | None = None
+    """It was ended before its time: nothing more can be done with it, and what it demanded may still hold."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,9 @@ class Holder:
     environment: str
     policy_version: str
 
+
+_REPORTED = "reported "
+"""How the key of an agent begins whose name nobody vouches for."""
 
 # Built once: it runs in every call.
 _HELD = (
@@ -101,8 +106,31 @@ def make(
 
 
 def held(connection: Connection, holder: Holder, at: datetime) -> list[Task]:
-    """The tasks that bind this agent now, the newest first."""
+    """The tasks that this agent may do something with now, the newest first."""
     return _tasks(connection, connection.execute(_HELD, {"at": at, **asdict(holder)}))
+
+
+def lasting(connection: Connection, holder: Holder, at: datetime) -> list[Task]:
+    """Tasks that were ended before their time, and not by their person: whatever is outside them still asks.
+
+    A reported name proves nothing, so another one of the same person's is no way out; nor are other rules.
+    """
+    mine = tasks.c.agent == holder.agent
+    if holder.agent.startswith(_REPORTED):
+        mine = or_(mine, tasks.c.agent.startswith(_REPORTED, autoescape=True))
+    same = and_(tasks.c.subject == holder.subject, tasks.c.environment == holder.environment, mine)
+    return _tasks(connection, connection.execute(select(tasks).where(same, *_lasts(at)).order_by(tasks.c.ended_at)))
+
+
+def lasting_of(connection: Connection, subject: str, at: datetime) -> list[Task]:
+    """Those of one person, whichever agent they bind."""
+    return _tasks(connection, connection.execute(select(tasks).where(tasks.c.subject == subject, *_lasts(at))))
+
+
+def let_go(connection: Connection, task_id: str, subject: str, at: datetime) -> bool:
+    """The person says that what an ended task demanded holds no longer; whether it did."""
+    mine = and_(tasks.c.id == task_id, tasks.c.subject == subject, *_lasts(at))
+    return tags.change(connection, tasks, mine, lifted_at=at) == 1
 
 
 def all_of(connection: Connection, subject: str, at: datetime) -> list[Task]:
@@ -116,10 +144,13 @@ def items(connection: Connection, task_id: str, at: datetime) -> list[Approval]:
     return rows_of(connection, approvals.c.task == task_id, *alive_in(at))
 
 
-def end(connection: Connection, task_id: str, subject: str, why: str, at: datetime) -> bool:
-    """End a task of this person and every approval in it; whether it was running."""
+def end(connection: Connection, task_id: str, subject: str, why: str, at: datetime, *, by_person: bool = False) -> bool:
+    """End a task of this person and every approval in it; whether it was running.
+
+    Ended by anybody but its person, it gives nothing more, and demands what it demanded until its own end.
+    """
     mine = and_(tasks.c.id == task_id, tasks.c.subject == subject, *_running(at))
-    if tags.change(connection, tasks, mine, ended_at=at, ended_why=why) != 1:
+    if tags.change(connection, tasks, mine, ended_at=at, ended_why=why, lifted_at=at if by_person else None) != 1:
         return False
     end_all(connection, approvals.c.task == task_id, at)
     return True
@@ -134,6 +165,10 @@ def over(connection: Connection, ids: Collection[str], at: datetime) -> set[str]
 def outside(connection: Connection, running: list[Task], call: Call) -> str:
     """Why a call is not inside any running task, in words; of the newest task where there are several."""
     task = running[0]
+    if task.ended_at:
+        return (
+            f"it was ended, and anything else asks until {task.expires_at:%H:%M} UTC, or until the user lets go of it"
+        )
     parts = rows_of(connection, approvals.c.task == task.id)
     mine = [part for part in parts if call.operation in part.operations]
     if not mine:
@@ -150,6 +185,10 @@ def outside(connection: Connection, running: list[Task], call: Call) -> str:
 
 def _running(at: datetime) -> tuple[ColumnElement[bool], ...]:
     return (tasks.c.ended_at.is_(None), tasks.c.expires_at > at)
+
+
+def _lasts(at: datetime) -> tuple[ColumnElement[bool], ...]:
+    return (tasks.c.ended_at.is_not(None), tasks.c.lifted_at.is_(None), tasks.c.expires_at > at)
 
 
 def _tasks(connection: Connection, rows: Iterable[Row[Any]]) -> list[Task]:

@@ -114,7 +114,8 @@ PROPOSE: Final = OwnTool(
 )
 END: Final = OwnTool(
     "loaner_end_task",
-    "End the task that runs, as soon as it is done. What is left of it is given up.",
+    "End the task that runs, as soon as it is done. What is left of it is given up; until its time is over, "
+    "anything else is asked for.",
     _object([], task={**_NAME, "description": "Its id; all of yours if not said."}),
     _hints("End a task", reads=False, repeatable=False),
     _object(["task", "ended"], task=_TEXT, ended=_list(_TEXT)),

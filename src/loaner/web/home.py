@@ -35,6 +35,7 @@ class HomePages:
             grants=[(grant, self.site.providers(grant.provider).title) for grant in standing.connected],
             approvals=[(one, words.allowed(one, self.site.now())) for one in standing.approved],
             tasks=standing.tasks,
+            lasting=await self.site.consents.tasks.lasting_of(visit.subject),
             paused=standing.paused,
             denied=[(asked, words.title(asked)) for asked in standing.denied],
             waiting=[(asked, words.title(asked)) for asked in standing.pending],

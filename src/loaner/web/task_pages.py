@@ -29,6 +29,7 @@ class TaskPages:
             guard.page("/task/{handle}", self.show),
             guard.page("/task/{handle}", self.decide, method="POST"),
             guard.page("/tasks/{id}/end", self.end, method="POST"),
+            guard.page("/tasks/{id}/let-go", self.let_go, method="POST"),
         ]
 
     async def show(self, visit: Visit) -> Response:
@@ -59,8 +60,13 @@ class TaskPages:
         return pages.see_other(here)
 
     async def end(self, visit: Visit) -> Response:
-        ended = await self.site.consents.tasks.end_of(visit.path["id"], visit.subject, why="ended by its person")
+        over = self.site.consents.tasks
+        ended = await over.end_of(visit.path["id"], visit.subject, why="ended by its person", by_person=True)
         return pages.see_other("/") if ended else nobody()
+
+    async def let_go(self, visit: Visit) -> Response:
+        free = await self.site.consents.tasks.let_go(visit.path["id"], visit.subject)
+        return pages.see_other("/") if free else nobody()
 
     async def _proposed(self, visit: Visit) -> Pending | None:
         asked = await self.site.consents.question(visit.path["handle"], visit.subject)
