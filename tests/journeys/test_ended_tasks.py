@@ -21,7 +21,7 @@ ASKED = {"consent_required", "consent_pending"}
 
 @pytest.fixture
 async def acme(tmp_path: Path) -> AsyncIterator[Town]:
-    async with town(tmp_path / "home") as built:
+    async with town(tmp_path / "home", consent={"reads": "account"}) as built:
         yield built
 
 
