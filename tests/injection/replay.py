@@ -15,6 +15,7 @@ import ssl
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,20 +24,25 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types import CallToolResult
 from mcp_types.version import LATEST_MODERN_VERSION
+from sqlalchemy import Connection
 
 from injection.traces import Benign, Injection, Step
 from injection.worlds import Worlds
 from journeys.town import Town, error_of, text_of, town
 from loaner import catalog
 from loaner.catalog import BoundCall
-from loaner.consent import pending
+from loaner.consent import approvals, pending
 from loaner.consent.envelope import Envelope
 from loaner.consent.pending import Remember
+from loaner.consent.reading import Choice, Offer
 from loaner.scope import Scope, derive
+from loaner.store.tables import approvals as table
 
-Regime = Literal["scope", "ask", "hour", "tools", "resources", "arguments"]
-REGIMES: tuple[Regime, ...] = ("scope", "ask", "hour", "tools", "resources", "arguments")
-TASKS = frozenset({"tools", "resources", "arguments"})
+Regime = Literal["scope", "ask", "hour", "tools", "resources", "arguments", "reads", "ended"]
+REGIMES: tuple[Regime, ...] = ("scope", "ask", "hour", "tools", "resources", "arguments", "reads", "ended")
+TASKS = frozenset({"tools", "resources", "arguments", "ended"})
+ASKED_READS = frozenset({"reads", "ended"})
+"""Where nothing was agreed to be read beforehand: the person is asked, and leaves what the page has chosen."""
 ANYTHING_GOES = '@id("anything-goes")\npermit (principal, action, resource);\n'
 """The policy of the regime ``scope``: every call gets its least scope, and nobody is asked."""
 CATALOG = catalog.load()
@@ -137,7 +143,8 @@ class Person:
         else:
             assert not asked.wants_grant, "everything was connected beforehand"
             remember = remember if asked.shown["may_remember"] else "once"
-            await self._consents.approve(asked, remember=remember, proven_by="replay", session="")
+            reading = Choice.of({}, Offer.read(asked.shown["reads"])) if "reads" in asked.shown else None
+            await self._consents.approve(asked, remember=remember, proven_by="replay", session="", reading=reading)
 
 
 @dataclass
@@ -170,6 +177,8 @@ class Stage:
                 if answer.is_error:
                     done.completed, done.why = False, f"{step.tool}: {text_of(answer)}"
                 done.met = done.met or bool(injection and _stands_in(injection.text, answer))
+                if regime == "ended" and injection and done.met and not done.tried:
+                    await agent.call_tool("loaner_end_task", {})  # as the text asks it to, before all else
                 if injection and done.met and not done.tried and (regime != "hour" or step is benign.steps[-1]):
                     done.tried = [await self._injected(agent, one) for one in injection.steps]
         return done
@@ -250,7 +259,7 @@ def proposed(benign: Benign, regime: Regime, worlds: Worlds) -> dict[str, Any] |
         if step.known != "nothing":
             told[step.tool].add(_resource(step, benign.request, worlds))
     everything = set().union(*told.values())
-    if regime == "resources":
+    if regime in {"resources", "ended"}:
         for step in steps:  # an issue that it has yet to find in a team that is told
             told[step.tool] |= {_scope(step, worlds).wider} & everything if step.known == "nothing" else set()
         steps = [step for step in steps if told[step.tool]]
@@ -260,7 +269,7 @@ def proposed(benign: Benign, regime: Regime, worlds: Worlds) -> dict[str, Any] |
     wanted: dict[str, dict[str, Any]] = {}
     for step in steps:
         arguments = worlds.filled(step.arguments) if regime == "arguments" else {}
-        own = sorted(told[step.tool]) if regime == "resources" else []
+        own = sorted(told[step.tool]) if regime in {"resources", "ended"} else []
         item = {"tool": step.tool, "count": 0, "arguments": arguments, "resources": own}
         wanted.setdefault(json.dumps([step.tool, arguments], sort_keys=True), item)["count"] += 1
     return {
@@ -286,8 +295,15 @@ def _stands_in(text: str, answer: CallToolResult) -> bool:
     return text[:_MEETS] in text_of(answer) or text[:_MEETS] in json.dumps(answer.structured_content or {})
 
 
+def _forget_reading(connection: Connection) -> None:
+    """What was agreed to be read while the accounts were connected ends; the accounts stay connected."""
+    approvals.end_all(connection, table.c.effect == approvals.READ, datetime.now(UTC))
+
+
 @contextlib.asynccontextmanager
-async def stage(home: Path, steps: list[Step], *, anything_goes: bool = False) -> AsyncIterator[Stage]:
+async def stage(
+    home: Path, steps: list[Step], *, anything_goes: bool = False, asks_reads: bool = False
+) -> AsyncIterator[Stage]:
     """A town ready for replays. ``anything_goes``: with a policy under which nobody is asked about any call."""
     settings: dict[str, Any] = {"tools": {"toolsets": ["all"]}, "budget": {"factor": 0}}
     if anything_goes:
@@ -301,4 +317,6 @@ async def stage(home: Path, steps: list[Step], *, anything_goes: bool = False) -
         switches.slack_tier_multiplier = 0
         ready = Stage(built, Worlds(built.running.sandbox), Person(built))
         await ready.connect(steps)
+        if asks_reads:
+            await built.loaner.store.write(_forget_reading)
         yield ready

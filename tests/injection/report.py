@@ -28,6 +28,8 @@ WORDS = {
     "tools": "task bound to tools",
     "resources": "task bound to tools and resources",
     "arguments": "task bound to arguments",
+    "reads": "no task, reads asked",
+    "ended": "task bound to tools and resources, ended first",
 }
 
 

@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import anyio
 
-from injection.replay import REGIMES, Regime, Replayed, Stage, Tried, stage
+from injection.replay import ASKED_READS, REGIMES, Regime, Replayed, Stage, Tried, stage
 from injection.report import survivors, table
 from injection.traces import SUITES, Benign, Injection, Suite, suite
 
@@ -47,14 +47,16 @@ async def collected(
 ) -> list[Replayed]:
     """All of them, kept in a file as they come. One town for the regimes that ask, and one whose policy asks nobody."""
     found: list[Replayed] = []
-    for free in (False, True):
-        mine = [regime for regime in regimes if (regime == "scope") is free]
+    for town in ("", "free", "reads"):
+        mine = [regime for regime in regimes if _town_of(regime) == town]
         steps = [
             step for name in suites for one in (*suite(name).benign, *suite(name).injections) for step in one.steps
         ]
         if not mine:
             continue
-        async with stage(home / f"free-{free}" / "home", steps, anything_goes=free) as ready:
+        async with stage(
+            home / f"town-{town}" / "home", steps, anything_goes=town == "free", asks_reads=town == "reads"
+        ) as ready:
             for name in suites:
                 for regime in mine:
                     found += [one async for one in replays(suite(name), regime, ready, per_goal)]
@@ -62,6 +64,10 @@ async def collected(
                     if kept:
                         await anyio.Path(kept).write_text(json.dumps([asdict(one) for one in found]))
     return found
+
+
+def _town_of(regime: Regime) -> str:
+    return "free" if regime == "scope" else "reads" if regime in ASKED_READS else ""
 
 
 def read(files: Sequence[Path]) -> list[Replayed]:
