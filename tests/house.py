@@ -24,8 +24,12 @@ from loaner.catalog import Catalog
 from loaner.clock import Now
 from loaner.connectors import Connectors
 from loaner.consent import Consent, Consents, Grants
+from loaner.consent.grants import Grant
+from loaner.consent.unwritten import EndUnused
 from loaner.errors import ConsentNeeded, LoanerError
 from loaner.jwks import IssuerKeys
+from loaner.lending.budget import Budgets
+from loaner.lending.revoking import Revoker
 from loaner.policy import CedarPolicy
 from loaner.policy import load as read_policy
 from loaner.provider_call import ProviderTransport
@@ -193,7 +197,19 @@ def _consents(store: Store, transport: ProviderTransport, everything: Catalog, n
         base_url=lambda: OURS,
         policy_version=policy().version,
         note=event.note,
+        end_unused=_ending(store, transport, everything, now),
     )
+
+
+def _ending(store: Store, transport: ProviderTransport, everything: Catalog, now: Now) -> EndUnused:
+    """What a server does with what was granted and is not connected; no other server tries again."""
+    budgets = Budgets(store, now, Settings().budget)
+    revoker = Revoker(Grants(store, now), everything.providers, Connectors(CONNECTORS), transport, now, budgets)
+
+    async def end(grant: Grant) -> None:
+        await revoker.end(grant, lambda _connection, _revoked: None, patience=1, thorough=False)
+
+    return end
 
 
 @cache

@@ -150,6 +150,7 @@ async def open_loaner(
             await background.start(loaner.returns.run)
             await background.start(loaner.stopper.run)
             background.start_soon(loaner.lender.refresher.unwritten.run)
+            background.start_soon(loaner.consents.unwritten.run)
             background.start_soon(loaner.idle.run)
             background.start_soon(loaner.drifts.run)
             # Servers over one store sign with one key; where it is not known that they share it, an operator signs.
@@ -204,6 +205,7 @@ def _assemble(
     returns = Returns(store, styles, catalog.providers, connectors, closing.close, settings.environment, now, budgets)
     running = Running(store)
     revoker = Revoker(grants, catalog.providers, connectors, transport, now, budgets)
+    stopper = Stopper(store, revoker, returns, running, end_yeses=end_covered, note=event.note, now=now)
     loaner: Loaner
     consents = Consents(
         store=store,
@@ -217,6 +219,7 @@ def _assemble(
         policy_version=policy.version,
         host_task=host_task,
         note=event.note,
+        end_unused=stopper.end_unused,
     )
     sharing = Sharing(budgets, returns, running, consents.tasks.lasting, now)
     lender = Lender(store, styles, Refresher(grants, transport, now, budgets), returns, now, budgets, running, sharing)
@@ -235,7 +238,7 @@ def _assemble(
         consents=consents,
         lender=lender,
         returns=returns,
-        stopper=Stopper(store, revoker, returns, running, end_yeses=end_covered, note=event.note, now=now),
+        stopper=stopper,
         idle=Idle(
             store,
             lender.refresher,

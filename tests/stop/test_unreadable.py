@@ -67,7 +67,7 @@ async def test_revoking_an_altered_grant_is_no_success_and_status_goes_on_showin
 
     _, shown = await verb("status", "--json")
     (ending,) = json.loads(shown)["ending"]
-    assert (ending["provider"], ending["account"], ending["reason"]) == ("github", "alice", told[0]["how"])
+    assert (ending["provider"], ending["account"], ending["last_error"]) == ("github", "alice", told[0]["how"])
     _, shown = await verb("status")
     assert "stopped, but not confirmed to have ended" in shown
     assert "end it in the account's settings at GitHub" in shown
@@ -81,6 +81,7 @@ async def test_a_grant_under_another_key_is_ended_once_its_key_is_back(
     assert not told.confirmed
     assert "put the key back" in told.how
     monkeypatch.undo()
+    linked.advance(minutes=1)
     (told,) = await linked.loaner.stopper.finish()
     assert told.confirmed
     assert alive(linked) == []
@@ -90,6 +91,7 @@ async def test_an_attempt_that_ends_as_the_one_before_is_not_recorded_again(link
     await altered(linked)
     await linked.loaner.stopper.stop("user", "user-alice", OPERATOR)
     for _ in range(2):
+        linked.advance(minutes=5)
         (told,) = await linked.loaner.stopper.finish()
         assert not told.confirmed
     (record,) = await linked.records(kind="grant_ended")

@@ -37,6 +37,10 @@ FailureCode = Literal[
 """What a provider's error word means to us."""
 
 
+Refusal = Literal["final", "client", "passing"]
+"""What a refused refresh is about: the grant, which is over; the connector's registration; or this moment."""
+
+
 def _is_where(at: str) -> str:
     if not _WHERE.fullmatch(at):
         raise ValueError(f"{at!r} is not host-key:/path")
@@ -113,6 +117,8 @@ class ProviderGrant(Described):
     """Seconds an access token lives when the answer does not say."""
     refresh_lifetime: int | None = None
     """Seconds; none where the provider does not say."""
+    refusals: dict[str, Refusal] = Field(default_factory=dict)
+    """The provider's own words in answer to a refresh, where they are not those of RFC 6749 §5.2 or of ``errors``."""
     revoke: Request | None = None
     revoke_auth: Literal["basic", "bearer", "none"] = "bearer"
     revoke_token_field: str | None = None

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def loans(as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False) -> None:
-    """List the loans that are still open: what they could do, and when they are dead at the latest."""
+    """List what may be alive: loans, grants that are ending and lost pairs, and when they are dead at the latest."""
     import anyio
 
     rows = anyio.run(_open_loans)
@@ -25,9 +25,17 @@ def loans(as_json: Annotated[bool, typer.Option("--json", help="One JSON object 
         say("no open loans: every credential that was lent is confirmed returned, or has expired")
     else:
         for row in rows:
-            fingerprint = (row["fingerprint"] or "not known")[:12]
+            fingerprint = (row["fingerprint"] or row["kind"])[:12]
             say(f"{row['provider']:8} {fingerprint:12} {', '.join(row['permissions'])} on {row['resource']}")
-            say(f"         since {row['since']}, dead at the latest {row['latest_expiry']}, {row['attempts']} attempts")
+            why = f"; {row['reason']}" if row.get("reason") else ""
+            say(f"         since {row['since']}, {told_end(row['latest_expiry'])}, {row['attempts']} attempts{why}")
+            if row["last_error"]:
+                say(f"         {row['last_error']}")
+
+
+def told_end(latest: str | None) -> str:
+    """When something is dead at the latest, in words."""
+    return f"dead at the latest {latest}" if latest else "no known end"
 
 
 async def _open_loans() -> list[dict[str, Any]]:
@@ -38,12 +46,15 @@ async def _open_loans() -> list[dict[str, Any]]:
 
 
 async def listed(store: Store) -> list[dict[str, Any]]:
-    """Each open loan, as ``--json`` tells it."""
+    """Every loan, lost pair and ending grant of which something may be alive."""
     from loaner.clock import iso
-    from loaner.lending.journal import open_loans
+    from loaner.consent import grant_ends
+    from loaner.lending.journal import known_end, open_loans
+    from loaner.store.pairs import PAIR
 
-    return [
+    loans = [
         {
+            "kind": "pair" if loan.style == PAIR else "loan",
             "id": loan.id,
             "fingerprint": loan.fingerprint,
             "provider": loan.provider,
@@ -52,9 +63,27 @@ async def listed(store: Store) -> list[dict[str, Any]]:
             "since": iso(loan.intent_at),
             "permissions": loan.permissions,
             "resource": loan.resource,
-            "latest_expiry": iso(loan.latest_expiry),
+            "latest_expiry": iso(known_end(loan.latest_expiry)),
             "attempts": loan.attempts,
             "last_error": loan.last_error,
         }
         for loan in await store.read(open_loans)
+    ]
+    return loans + [
+        {
+            "kind": "grant",
+            "id": one.grant.id,
+            "fingerprint": None,
+            "provider": one.grant.provider,
+            "connector": one.grant.connector,
+            "state": "ending",
+            "since": iso(one.grant.created_at),
+            "permissions": sorted(one.grant.permissions),
+            "resource": f"account:{one.grant.account_name}",
+            "latest_expiry": iso(one.ends_at),
+            "attempts": one.attempts,
+            "last_error": one.last_error,
+            "reason": one.reason,
+        }
+        for one in await store.read(grant_ends.listed)
     ]

@@ -10,6 +10,7 @@ import typer
 
 from loaner.cli import _selected
 from loaner.cli._say import say
+from loaner.cli.loans import told_end
 from loaner.errors import Exit, UsageError
 
 if TYPE_CHECKING:
@@ -58,9 +59,7 @@ def _tell(stopped: Stopped, rows: list[dict[str, Any]], agents: list[str]) -> No
     say(f"  {stopped.approvals} approvals and {stopped.questions} open questions ended")
     for row in rows:
         if row["what"] != "fence":
-            lived = (
-                "" if row["confirmed"] or "latest_expiry" not in row else f", dead at the latest {row['latest_expiry']}"
-            )
+            lived = "" if row["confirmed"] else f", {told_end(row['latest_expiry'])}"
             took = f" ({row['took_ms']} ms)" if "took_ms" in row else ""
             say(f"{'✓' if row['confirmed'] else '!'} {row['provider']} {row['what']}: {row['how']}{took}{lived}")
     if not stopped.grants:
@@ -70,14 +69,20 @@ def _tell(stopped: Stopped, rows: list[dict[str, Any]], agents: list[str]) -> No
 
 def _rows(stopped: Stopped, agents: list[str]) -> Iterator[dict[str, Any]]:
     from loaner.clock import iso
+    from loaner.lending.journal import known_end
 
     for loan in stopped.loans:
-        expiry = iso(loan.latest_expiry)
+        expiry = iso(known_end(loan.latest_expiry))
         row = {"what": "loan", "provider": loan.provider, "resource": loan.resource, "latest_expiry": expiry}
+        row |= {"server": loan.server}
         yield row | {"confirmed": loan.confirmed, "how": loan.how}
     for grant in stopped.grants:
         row = {"what": "grant", "provider": grant.grant.provider, "account": grant.grant.account_name}
-        yield row | {"confirmed": grant.confirmed, "how": grant.how, "took_ms": round(grant.took * 1000)}
+        yield (
+            row
+            | {"confirmed": grant.confirmed, "how": grant.how, "took_ms": round(grant.took * 1000)}
+            | {"latest_expiry": iso(grant.ends_at)}
+        )
     yield {
         "what": "fence",
         "kind": stopped.fence.kind,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from loaner.cli._say import say
+from loaner.cli.loans import told_end
 
 if TYPE_CHECKING:
     from loaner.settings import Settings
@@ -29,7 +30,8 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="One JSON object
     if told["no_store_at"]:
         say(f"there is no store yet at {told['no_store_at']}: no server has run with this LOANER_HOME")
     _section("stopped", [_fence(row) for row in told["stopped"]], "nothing")
-    _section("connected", [_grant(row) for row in told["grants"]], "nobody has connected an account")
+    nobody = "nobody now; see below" if told["ending"] else "nobody has connected an account"
+    _section("connected", [_grant(row) for row in told["grants"]], nobody)
     if told["ending"]:
         _section("stopped, but not confirmed to have ended", [_ending(row) for row in told["ending"]], "")
     _section("waiting for a person", [_consent(row) for row in told["consents"]], "nothing")
@@ -53,7 +55,10 @@ def _grant(row: dict[str, Any]) -> str:
 
 
 def _ending(row: dict[str, Any]) -> str:
-    return f"{row['provider']:8} {row['account']:16} {row['reason']} (through {row['connector']})"
+    why = row["last_error"] or row["reason"]
+    return (
+        f"{row['provider']:8} {row['account']:16} {why} (through {row['connector']}), {told_end(row['latest_expiry'])}"
+    )
 
 
 def _consent(row: dict[str, Any]) -> str:
@@ -62,7 +67,7 @@ def _consent(row: dict[str, Any]) -> str:
 
 def _loan(row: dict[str, Any]) -> str:
     permissions = ", ".join(row["permissions"]) or "no permission"
-    return f"{row['provider']:8} {permissions} on {row['resource']}, dead at the latest {row['latest_expiry']}"
+    return f"{row['provider']:8} {permissions} on {row['resource']}, {told_end(row['latest_expiry'])}"
 
 
 def _left(row: dict[str, Any]) -> str:
@@ -87,14 +92,13 @@ async def _status() -> dict[str, Any]:
 
     from loaner.cli import _opened, _servers
     from loaner.clock import iso
-    from loaner.lending.journal import open_loans
+    from loaner.consent import grant_ends
+    from loaner.lending.journal import known_end, open_loans
     from loaner.store.tables import consents
-    from loaner.store.tables import grants as kept
 
     async with _opened.loaner_to_look_at() as (loaner, missing):
         grants = await loaner.grants.everybodys()
         names = {(grant.provider, grant.account_id): grant.account_name for grant in grants}
-        ending = select(kept).where(kept.c.state == "revoking").order_by(kept.c.created_at)
         waiting = select(consents).where(
             consents.c.state.in_(("pending", "linking")), consents.c.expires_at > loaner.now()
         )
@@ -129,14 +133,17 @@ async def _status() -> dict[str, Any]:
             ],
             "ending": [
                 {
-                    "id": row.id,
-                    "subject": row.subject,
-                    "provider": row.provider,
-                    "connector": row.connector,
-                    "account": row.account_name,
-                    "reason": row.reason or "",
+                    "id": one.grant.id,
+                    "subject": one.grant.subject,
+                    "provider": one.grant.provider,
+                    "connector": one.grant.connector,
+                    "account": one.grant.account_name,
+                    "reason": one.reason,
+                    "attempts": one.attempts,
+                    "last_error": one.last_error,
+                    "latest_expiry": iso(one.ends_at),
                 }
-                for row in await loaner.store.read(lambda c: c.execute(ending).all())
+                for one in await loaner.store.read(grant_ends.listed)
             ],
             # Neither code nor link: whoever may look at the state may not thereby answer a question.
             "consents": [
@@ -156,7 +163,7 @@ async def _status() -> dict[str, Any]:
                     "permissions": loan.permissions,
                     "resource": loan.resource,
                     "state": loan.state,
-                    "latest_expiry": iso(loan.latest_expiry),
+                    "latest_expiry": iso(known_end(loan.latest_expiry)),
                 }
                 for loan in await loaner.store.read(open_loans)
             ],

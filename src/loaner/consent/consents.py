@@ -25,6 +25,7 @@ from loaner.consent.settling import Note, Settling
 from loaner.consent.standing import Consent, Standing
 from loaner.consent.tasking import Tasks
 from loaner.consent.tasks import Task
+from loaner.consent.unwritten import EndUnused
 from loaner.consent.waiting import Bell
 from loaner.errors import PolicyDenied
 from loaner.policy import Allowed, Ask, Ruling
@@ -48,6 +49,7 @@ class Consents:
         base_url: Callable[[], str],
         policy_version: str,
         note: Note,
+        end_unused: EndUnused,
         host_task: Proposal | None = None,
     ) -> None:
         self.store = store
@@ -57,7 +59,8 @@ class Consents:
         self.base_url = base_url
         self.policy_version = policy_version
         self._bell = Bell()
-        self._settling = Settling(store, grants, transport, now, self._bell, note)
+        self._settling = Settling(store, grants, transport, now, self._bell, note, end_unused)
+        self.unwritten = self._settling.unwritten
         self.tasks = Tasks(
             store, catalog, connectors, settings.consent, now, base_url, policy_version, self._settling, host_task
         )

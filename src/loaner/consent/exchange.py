@@ -1,4 +1,4 @@
-"""What consent asks of a provider: tokens for a yes, whose account it is, and to forget tokens that we refuse.
+"""What consent asks of a provider: tokens for a yes, and whose account it is.
 
 Secrets leave here in request forms only, through the one transport.
 """
@@ -13,7 +13,6 @@ from loaner.catalog.provider import Provider
 from loaner.consent.device import Body
 from loaner.provider_call import ProviderTransport, Unanswered, replication
 from loaner.provider_call.token_endpoint import ask, says_nothing
-from loaner.provider_call.verdict import judge
 from loaner.secret import Secret
 from loaner.settings import Connector
 
@@ -96,33 +95,6 @@ async def account(transport: ProviderTransport, provider: Provider, access: Secr
         raise ExchangeFailed(f"asked whose account it is, the provider answered {answer.status}")
     # A Slack user id is unique within its workspace only.
     return (f"{team}/{account_id}" if team else account_id), name or account_id
-
-
-async def discard(transport: ProviderTransport, provider: Provider, connector: Connector, access: Secret) -> bool:
-    """Have the provider end tokens that are not going to be kept; whether it confirmed that.
-
-    Only where that ends this one token: the account may be another person's, whose own grants must not fall with it.
-    Where the provider has no such request the token is dropped unused, and dies of age.
-    """
-    client = connector.client_secret
-    if provider.lending.give_back and client:
-        method, url = provider.request(provider.lending.give_back, client_id=connector.client_id)
-        body = {provider.lending.token_field: access.reveal()}
-        request = transport.exchange(
-            method, url, headers=provider.headers, json=body, basic=(connector.client_id, client)
-        )
-    elif provider.grant.revoke and provider.grant.revoke_ends == "token" and provider.grant.revoke_auth == "bearer":
-        method, url = provider.request(provider.grant.revoke)
-        request = transport.exchange(method, url, headers=provider.headers, bearer=access)
-    else:
-        return False
-    try:
-        answer = await request
-    except Unanswered:
-        return False
-    if provider.lending.give_back and client:
-        return answer.status == HTTPStatus.NO_CONTENT  # as with every credential that is given back there
-    return answer.status == HTTPStatus.OK and judge(answer, provider) is None
 
 
 def is_denial(word: str | None) -> bool:

@@ -6,19 +6,19 @@ different account over it is refused, never done silently (the attack of consent
 
 from __future__ import annotations
 
-import hashlib
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, bindparam, case, select, text, true, update
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, case, select, true, update
 
 from loaner.caller import Caller
 from loaner.catalog.provider import Provider
-from loaner.clock import Now
-from loaner.consent import approvals
+from loaner.clock import Now, from_iso, iso
+from loaner.consent import owners
 from loaner.errors import GrantBroken, LoanerError
 from loaner.provider_call.token_endpoint import TokenSet
 from loaner.secret import Secret
@@ -27,10 +27,15 @@ from loaner.store import Store, Unsealable, WrongKey
 from loaner.store.tables import grants
 
 # Built once: they run in every call.
-_OF = select(grants).where(
+OF = select(grants).where(
     *(grants.c[name] == bindparam(name) for name in ("subject", "connector", "environment")), grants.c.state == "active"
 )
-_ONE = select(grants).where(grants.c.id == bindparam("id"), grants.c.state.in_(bindparam("states", expanding=True)))
+ONE = select(grants).where(grants.c.id == bindparam("id"), grants.c.state.in_(bindparam("states", expanding=True)))
+
+
+ENDING = ("revoking", "disabled")
+"""Used no more and not over: ``revoking`` because somebody wants it, ``disabled`` because its provider refused it."""
+NOT_OVER = ("active", *ENDING)
 
 
 class DifferentAccount(LoanerError):
@@ -77,6 +82,10 @@ class Grant:
     created_at: datetime
 
 
+Replaced = tuple[Secret, datetime]
+"""An access token from before a refresh, and when it is dead at the latest."""
+
+
 class Grants:
     def __init__(self, store: Store, now: Now) -> None:
         self.store = store
@@ -90,7 +99,7 @@ class Grants:
         Where the provider narrows each loan itself, any grant of the connector will do: its width never reaches a call.
         """
         whose = {"subject": caller.subject.key, "connector": connector.name, "environment": caller.environment}
-        rows = await self.store.read(lambda c: c.execute(_OF, whose).all())
+        rows = await self.store.read(lambda c: c.execute(OF, whose).all())
         found = [grant_of(row) for row in rows]
         if provider.lending.style == "held":
             found = [grant for grant in found if provider.covers(grant.permissions, needed)]
@@ -111,7 +120,7 @@ class Grants:
 
     async def forget_all(self, environment: str, *, reason: str) -> None:
         """End every grant of an environment here, where nothing is left at the provider to end."""
-        gone = update(grants).where(grants.c.environment == environment, grants.c.state == "active")
+        gone = update(grants).where(grants.c.environment == environment, grants.c.state.in_(NOT_OVER))
         await self.store.write(lambda c: c.execute(gone.values(state="revoked", reason=reason, sealed=None)) and None)
 
     async def get(self, grant_id: str) -> Grant:
@@ -124,11 +133,22 @@ class Grants:
 
         ``ending``: one that is lent on no more, to end it at the provider.
         """
-        row = await self.store.read(lambda c: _one(c, grant_id, "revoking") if ending else _active(c, grant_id))
-        grant = grant_of(row)
+        row = await self.store.read(lambda c: _one(c, grant_id, *ENDING) if ending else _active(c, grant_id))
+        kept = self.opened(row)
+        refresh = kept["refresh"]
+        return grant_of(row), Secret(kept["access"]), Secret(refresh) if refresh else None
+
+    async def replaced(self, grant_id: str) -> list[Replaced]:
+        """Access tokens that were replaced and may live on: a provider may or may not end them with the refresh."""
+        row = await self.store.read(lambda c: _one(c, grant_id, *NOT_OVER))
+        listed = [(Secret(token), from_iso(until)) for token, until in self.opened(row).get("replaced", [])]
+        return [(token, until) for token, until in listed if until > self.now()]
+
+    def opened(self, row: Row[Any]) -> dict[str, Any]:
+        """What a row has sealed. Raises :class:`GrantUnreadable`."""
         try:
             opened = self.store.sealed.open(
-                row.sealed, *_identity(grant.id, grant.subject, grant.connector, row.version)
+                row.sealed or b"", *identity(row.id, row.subject, row.connector, row.version)
             )
         except Unsealable as failure:
             unreadable = GrantUnreadable(
@@ -138,9 +158,8 @@ class Grants:
             )
             unreadable.altered = not isinstance(failure, WrongKey)
             raise unreadable from None
-        kept: Mapping[str, str | None] = json.loads(opened.reveal())
-        access, refresh = kept["access"], kept["refresh"]
-        return grant, Secret(access or ""), Secret(refresh) if refresh else None
+        kept: dict[str, Any] = json.loads(opened.reveal())
+        return kept
 
     def keep(
         self,
@@ -156,7 +175,7 @@ class Grants:
         at: datetime,
     ) -> Grant:
         """Store a new grant, inside the caller's transaction. Raises :class:`DifferentAccount`."""
-        _one_at_a_time(connection, f"{provider.name} {account_id}")
+        owners.one_at_a_time(connection, f"{provider.name} {account_id}")
         linked = connection.execute(
             select(grants.c.account_id, grants.c.account_name).where(
                 grants.c.subject == subject,
@@ -170,37 +189,92 @@ class Grants:
                 f"you signed in to {provider.title} as {account_name}, but {linked.account_name} is connected here.",
                 do=f"Sign in as {linked.account_name}, or disconnect that account first.",
             )
-        if not connector.shared_accounts and (owner := _owner(connection, provider, account_id, subject)):
+        if not connector.shared_accounts and (owner := owners.another(connection, provider, account_id, subject)):
             raise SomebodyElses(provider.title, account_name, owner)
-        grant_id = secrets.token_hex(16)
-        lifetime = tokens.expires_in if tokens.expires_in is not None else None
-        refresh_lifetime = tokens.refresh_expires_in
-        if refresh_lifetime is None and tokens.refresh:
-            refresh_lifetime = provider.grant.refresh_lifetime
+        return self._add(
+            connection,
+            tokens,
+            at,
+            provider,
+            subject=subject,
+            connector=connector.name,
+            environment=environment,
+            account_id=account_id,
+            account_name=account_name,
+            state="active",
+        )
+
+    def set_aside(
+        self,
+        connection: Connection,
+        *,
+        subject: str,
+        connector: Connector,
+        provider: Provider,
+        environment: str,
+        account: tuple[str, str] | None,
+        tokens: TokenSet,
+        reason: str,
+        at: datetime,
+    ) -> Grant:
+        """Store what a provider granted and nobody is going to use: only to be ended there."""
+        return self._add(
+            connection,
+            tokens,
+            at,
+            provider,
+            subject=subject,
+            connector=connector.name,
+            environment=environment,
+            account_id=account[0] if account else "",
+            account_name=account[1] if account else "not known",
+            state="revoking",
+            reason=reason,
+        )
+
+    def _add(self, connection: Connection, tokens: TokenSet, at: datetime, provider: Provider, **whose: Any) -> Grant:
+        grant_id, lifetime = secrets.token_hex(16), tokens.refresh_expires_in
+        if lifetime is None and tokens.refresh:
+            lifetime = provider.grant.refresh_lifetime
+        expires, refresh_expires = _after(at, tokens.expires_in), _after(at, lifetime)
         connection.execute(
             grants.insert().values(
                 id=grant_id,
-                subject=subject,
                 provider=provider.name,
-                connector=connector.name,
-                environment=environment,
                 permissions=sorted(tokens.permissions),
-                account_id=account_id,
-                account_name=account_name,
-                state="active",
                 version=1,
-                sealed=self.store.sealed.seal(tokens.as_secret(), *_identity(grant_id, subject, connector.name, 1)),
-                expires_at=_after(at, lifetime),
-                refresh_expires_at=_after(at, refresh_lifetime),
+                sealed=self.store.sealed.seal(
+                    tokens.as_secret(), *identity(grant_id, whose["subject"], whose["connector"], 1)
+                ),
+                expires_at=expires,
+                refresh_expires_at=refresh_expires,
+                ends_at=latest(expires, refresh_expires) if tokens.refresh else expires,
                 created_at=at,
+                **whose,
             )
         )
-        return grant_of(_active(connection, grant_id))
+        return grant_of(_one(connection, grant_id, *NOT_OVER))
 
-    def renew(self, connection: Connection, grant: Grant, tokens: TokenSet, at: datetime) -> Grant:
-        """Replace the tokens by refreshed ones, one version up; the old pair cannot be put back unnoticed."""
+    def renew(
+        self,
+        connection: Connection,
+        grant: Grant,
+        tokens: TokenSet,
+        at: datetime,
+        *,
+        replaced: Sequence[Replaced] = (),
+    ) -> Grant:
+        """Replace the tokens by refreshed ones, one version up; the old pair cannot be put back unnoticed.
+
+        ``replaced`` are the access tokens before, which are kept until they must be dead.
+        """
         version = grant.version + 1
         permissions = tokens.permissions or grant.permissions
+        expires = _after(at, tokens.expires_in)
+        refresh_expires = _after(at, tokens.refresh_expires_in) or grant.refresh_expires_at
+        ends = latest(expires, refresh_expires) if tokens.refresh else expires
+        for _, until in replaced:
+            ends = latest(ends, until)
         changed = connection.execute(
             update(grants)
             .where(
@@ -208,7 +282,7 @@ class Grants:
                 grants.c.version == grant.version,
                 # A pair in the hand is newer than the refusal that another process met with the one before.
                 # And while it is being revoked, the new pair is what there is to revoke.
-                grants.c.state.in_(("active", "disabled", "revoking")),
+                grants.c.state.in_(NOT_OVER),
             )
             .values(
                 version=version,
@@ -216,65 +290,20 @@ class Grants:
                 reason=case((grants.c.state == "revoking", grants.c.reason)),
                 permissions=sorted(permissions),
                 sealed=self.store.sealed.seal(
-                    tokens.as_secret(), *_identity(grant.id, grant.subject, grant.connector, version)
+                    _with(tokens, replaced), *identity(grant.id, grant.subject, grant.connector, version)
                 ),
-                expires_at=_after(at, tokens.expires_in),
-                refresh_expires_at=_after(at, tokens.refresh_expires_in) or grant.refresh_expires_at,
+                expires_at=expires,
+                refresh_expires_at=refresh_expires,
+                ends_at=ends,
+                refused=0,
+                refused_at=None,
                 lease_holder=None,
                 lease_until=None,
             )
         )
         if changed.rowcount != 1:
             raise GrantBroken("the grant was ended while it was being refreshed.", do="Ask the user to connect again.")
-        return grant_of(_one(connection, grant.id, "active", "revoking"))
-
-    def fence(self, connection: Connection, grant_id: str, *, reason: str) -> None:
-        """Nothing more is lent on it; its tokens stay until the provider was asked to end them."""
-        connection.execute(update(grants).where(grants.c.id == grant_id).values(state="revoking", reason=reason))
-        self._end_reading(connection, grant_id)
-
-    def end(
-        self, connection: Connection, grant_id: str, *, state: str, reason: str, version: int | None = None
-    ) -> None:
-        """Stop using a grant and forget its tokens. ``state`` is ``disabled`` or ``revoked``.
-
-        ``version``: only if its tokens are still those.
-        """
-        which = [grants.c.id == grant_id, *([grants.c.version == version] if version is not None else [])]
-        connection.execute(update(grants).where(*which).values(state=state, reason=reason, sealed=None))
-        self._end_reading(connection, grant_id)
-
-    def set_aside(self, connection: Connection, grant_id: str, *, reason: str) -> None:
-        """Stop using a grant whose stored tokens do not open, and keep them as they are."""
-        mine = (grants.c.id == grant_id) & (grants.c.state == "active")
-        connection.execute(update(grants).where(mine).values(state="disabled", reason=reason))
-        self._end_reading(connection, grant_id)
-
-    def _end_reading(self, connection: Connection, grant_id: str) -> None:
-        """With its last grant an account is disconnected, and nothing of what was agreed to be read there is left."""
-        of = ("subject", "connector", "environment")
-        row = connection.execute(select(*(grants.c[name] for name in of)).where(grants.c.id == grant_id)).first()
-        if row is None or connection.execute(_OF, dict(zip(of, row, strict=True))).first():
-            return
-        approvals.end_reading(connection, self.now(), **dict(zip(of, row, strict=True)))
-
-
-def _owner(connection: Connection, provider: Provider, account_id: str, subject: str) -> str | None:
-    """Who else has this account here, in whatever environment and through whichever connector."""
-    others = select(grants.c.subject).where(
-        grants.c.provider == provider.name,
-        grants.c.account_id == account_id,
-        grants.c.subject != subject,
-        grants.c.state.in_(("active", "disabled", "revoking")),
-    )
-    return connection.execute(others).scalars().first()
-
-
-def _one_at_a_time(connection: Connection, account: str) -> None:
-    """Two people who link the same account at once see each other. SQLite has one writer anyway."""
-    if connection.dialect.name == "postgresql":
-        lock = int.from_bytes(hashlib.sha256(account.encode()).digest()[:8], signed=True)
-        connection.execute(text("SELECT pg_advisory_xact_lock(:account)"), {"account": lock})
+        return grant_of(_one(connection, grant.id, *NOT_OVER))
 
 
 def _active(connection: Connection, grant_id: str) -> Row[tuple[object, ...]]:
@@ -282,7 +311,7 @@ def _active(connection: Connection, grant_id: str) -> Row[tuple[object, ...]]:
 
 
 def _one(connection: Connection, grant_id: str, *states: str) -> Row[tuple[object, ...]]:
-    row = connection.execute(_ONE, {"id": grant_id, "states": states}).first()
+    row = connection.execute(ONE, {"id": grant_id, "states": states}).first()
     if row is None:
         raise GrantBroken(
             "the user's grant has ended.", do="Repeat the call: the user will be asked to connect the account again."
@@ -298,7 +327,20 @@ def grant_of(row: Row[tuple[object, ...]]) -> Grant:
     )
 
 
-def _identity(grant_id: str, subject: str, connector: str, version: int) -> tuple[str, ...]:
+def _with(tokens: TokenSet, replaced: Sequence[Replaced]) -> Secret:
+    if not replaced:
+        return tokens.as_secret()
+    listed = [(token.reveal(), iso(until)) for token, until in replaced]
+    return Secret(json.dumps(json.loads(tokens.as_secret().reveal()) | {"replaced": listed}))
+
+
+def latest(one: datetime | None, other: datetime | None) -> datetime | None:
+    """``None`` is no known end, which is later than any."""
+    return max(one, other) if one and other else None
+
+
+def identity(grant_id: str, subject: str, connector: str, version: int) -> tuple[str, ...]:
+    """What the seal of a grant's tokens is bound to."""
     return ("grants", grant_id, subject, connector, str(version))
 
 

@@ -19,12 +19,14 @@ from loaner.consent.calls import call_of
 from loaner.consent.device import Body
 from loaner.consent.envelope import Envelope
 from loaner.consent.exchange import ExchangeFailed
-from loaner.consent.grants import DifferentAccount, Grants, SomebodyElses
+from loaner.consent.grants import DifferentAccount, Grant, Grants, SomebodyElses
+from loaner.consent.misfit import misfit
 from loaner.consent.pauses import About
 from loaner.consent.pending import Pending, Remember
 from loaner.consent.reading import Choice, Offer
 from loaner.consent.tasks import Holder
 from loaner.consent.texts import all_opened
+from loaner.consent.unwritten import EndUnused, Unwritten
 from loaner.consent.waiting import Bell
 from loaner.errors import StoreUnusable
 from loaner.failpoints import reached
@@ -54,7 +56,14 @@ class Settling:
     """Ends questions; the only place that turns one into ``approved``."""
 
     def __init__(
-        self, store: Store, grants: Grants, transport: ProviderTransport, now: Now, bell: Bell, note: Note
+        self,
+        store: Store,
+        grants: Grants,
+        transport: ProviderTransport,
+        now: Now,
+        bell: Bell,
+        note: Note,
+        end_unused: EndUnused,
     ) -> None:
         self.store = store
         self.grants = grants
@@ -62,6 +71,8 @@ class Settling:
         self.now = now
         self.bell = bell
         self.note = note
+        self.end_unused = end_unused
+        self.unwritten = Unwritten(store)
 
     async def tokens(self, asked: Pending, provider: Provider, connector: Connector, answer: Body) -> None:
         """Keep what the provider granted, if it is what was asked and from the right account; else say why not."""
@@ -72,9 +83,10 @@ class Settling:
             await self.no_pair(asked.handle)
             await self.fail(asked.handle, f"{provider.title} gave no access. Nothing was connected.")
             return
+        account: tuple[str, str] | None = None
         try:
             account = await exchange.account(self.transport, provider, granted.access)
-            problem = await self._misfit(asked, provider, granted)
+            problem = await misfit(self.grants, asked, provider, granted)
             if problem is None:
                 await self._keep(asked, provider, connector, granted, account=account)
         except ExchangeFailed:
@@ -86,12 +98,10 @@ class Settling:
         except TooLate as failure:
             problem = str(failure)
         except StoreUnusable:
-            # It cannot be kept, so it is not left alive either; the question stays open.
-            await exchange.discard(self.transport, provider, connector, granted.access)
+            await self._set_aside(asked, provider, connector, granted, account, "loaner could not store it")
             raise
         if problem:
-            if await exchange.discard(self.transport, provider, connector, granted.access):
-                await self.no_pair(asked.handle, how="ended unused")
+            await self._set_aside(asked, provider, connector, granted, account, "what was granted was not connected")
             await self.fail(asked.handle, problem)
 
     async def _told_to_both(self, asked: Pending, failure: SomebodyElses) -> None:
@@ -104,6 +114,27 @@ class Settling:
                 self._note(connection, "account_refused", whose, at, proof, code=failure.code, outcome="denied")
 
         await self.store.write(work)
+
+    async def _set_aside(
+        self,
+        asked: Pending,
+        provider: Provider,
+        connector: Connector,
+        granted: TokenSet,
+        account: tuple[str, str] | None,
+        reason: str,
+    ) -> None:
+        """Nobody will use it: list it with its tokens, and end it. Raises :class:`StoreUnusable` when that is later."""
+        at = self.now()
+
+        def work(connection: Connection) -> Grant:
+            pairs.close(connection, pairs.id_of(asked.handle), state="returned", how="to be ended unused", at=at)
+            whose: dict[str, Any] = {"subject": asked.subject, "environment": asked.environment, "connector": connector}
+            return self.grants.set_aside(
+                connection, **whose, provider=provider, account=account, tokens=granted, reason=reason, at=at
+            )
+
+        await self.end_unused(await self.unwritten.write(f"{asked.handle} {secrets.token_hex(4)}", work))
 
     async def no_pair(self, handle: str, *, how: str = "nothing was issued") -> None:
         """What the provider was asked for does not exist, or not any more."""
@@ -268,26 +299,6 @@ class Settling:
             # The call has a record of its own, which is found by its tool.
             **{"reason": f"asked for {asked.tool}", "outcome": "ok", "whole_text_opened": whole} | known | said,
         )
-
-    async def _misfit(self, asked: Pending, provider: Provider, granted: TokenSet) -> str | None:
-        """Compare what was granted with what was asked (RFC 6749 §5.1); words when it does not fit."""
-        if provider.lending.style != "held":
-            return None  # the app's registration fixes the width, and every loan is narrowed from it
-        needed = asked.permissions
-        if not provider.covers(granted.permissions, needed):
-            missing = ", ".join(sorted(p for p in needed if not provider.covers(granted.permissions, frozenset({p}))))
-            return f"{provider.title} granted less than the call needs: {missing} is missing. Nothing was connected."
-        # Slack adds up what one person has ever allowed an app. What this person allowed here before is no surprise.
-        known = set(needed | provider.always | provider.consent.comes_along)
-        for grant in await self.grants.all_of(asked.subject):
-            known |= grant.permissions if grant.connector == asked.connector else frozenset()
-        if wider := provider.excess(granted.permissions, frozenset(known)):
-            more = ", ".join(sorted(wider))
-            return (
-                f"{provider.title} granted more than was asked: {more}. Nothing was connected. "
-                f"Remove the app in {provider.title}'s settings, then ask again."
-            )
-        return None
 
     async def _rung(self, work: Callable[[Connection], bool]) -> bool:
         changed = await self.store.write(work)

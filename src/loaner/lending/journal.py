@@ -235,25 +235,38 @@ def unknown(connection: Connection, loan_id: str, *, reason: str) -> None:
     )
 
 
+def known_end(latest: datetime) -> datetime | None:
+    """When a credential is dead at the latest; ``None`` where no end is known."""
+    return None if latest >= pairs.NO_KNOWN_END else latest
+
+
 def open_loans(connection: Connection) -> list[OpenLoan]:
     """Every loan that is not known to be dead, the oldest first."""
     rows = connection.execute(select(loans).where(*_OPEN).order_by(loans.c.intent_at)).all()
     return [_open(row) for row in rows]
 
 
-def claim_due(connection: Connection, environment: str, *, at: datetime, busy: Collection[str] = ()) -> list[OpenLoan]:
+def claim_due(
+    connection: Connection,
+    environment: str,
+    *,
+    at: datetime,
+    busy: Collection[str] = (),
+    known: Collection[str] = (),
+) -> list[OpenLoan]:
     """Take over the loans whose next attempt is due, or whose process is gone; nobody else gets them meanwhile.
 
-    ``busy`` are those that this process is using, or giving back, right now.
+    ``busy`` are those that this process is using, or giving back, right now. ``known`` are those whose credential this
+    process alone knows: they are due, whatever their rows say.
     """
     due = select(loans).where(
         *_OPEN,
         loans.c.environment == environment,
-        or_(loans.c.next_attempt_at <= at, loans.c.owner != this_process()),
+        or_(loans.c.next_attempt_at <= at, loans.c.owner != this_process(), loans.c.id.in_(known)),
     )
     claimed = []
     for row in connection.execute(due.with_for_update(skip_locked=True)).all():
-        if row.id not in busy and _is_ours(row, at):
+        if row.id not in busy and (row.id in known or _is_ours(row, at)):
             _change(connection, row.id, owner=this_process(), next_attempt_at=at + CALL_DEADLINE)
             claimed.append(_open(row))
     return claimed
@@ -261,14 +274,28 @@ def claim_due(connection: Connection, environment: str, *, at: datetime, busy: C
 
 def anything_to_claim(connection: Connection, environment: str, *, at: datetime) -> bool:
     """Would :func:`claim_due` find something? A look, so that an idle server takes no lock for it."""
-    needed = (loans.c.owner, loans.c.next_attempt_at, loans.c.state, loans.c.style, loans.c.sealed)
+    needed = (
+        loans.c.owner,
+        loans.c.next_attempt_at,
+        loans.c.state,
+        loans.c.style,
+        loans.c.sealed,
+        loans.c.latest_expiry,
+    )
     rows = connection.execute(select(*needed).where(*_OPEN, loans.c.environment == environment))
     return any(_is_ours(row, at) for row in rows)
 
 
 def is_lost(row: Any) -> bool:
     """Does nobody know the credential? Then there is nothing to do but to wait for its end."""
-    return bool(row.state == "returning" and row.sealed is None and row.style != "held")
+    given_up = row.state == "returning" and row.next_attempt_at >= row.latest_expiry
+    return bool(given_up and row.sealed is None and row.style != "held")
+
+
+def is_anothers(row: Any) -> bool:
+    """Does another process alone know the credential, and may it live? Then it is that one's to end."""
+    elsewhere = row.owner != this_process() and not is_gone(row.owner)
+    return bool(elsewhere and row.sealed is None and row.style not in ("held", pairs.PAIR) and not is_lost(row))
 
 
 def in_use(connection: Connection, grant_id: str, *, at: datetime, held: bool, before: datetime | None = None) -> int:

@@ -8,26 +8,27 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from http import HTTPStatus
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import anyio
-from sqlalchemy import Connection, or_, select, update
+from sqlalchemy import Connection, select, update
 
 from loaner.catalog.provider import Provider
 from loaner.clock import Now
-from loaner.consent.grants import Grant, Grants, GrantUnreadable
+from loaner.consent import grant_ends
+from loaner.consent.grants import ENDING, Grant, Grants, GrantUnreadable, Replaced
+from loaner.consent.unwritten import Unwritten
 from loaner.errors import GrantBroken, ProviderUnavailable, SettingsInvalid
 from loaner.failpoints import reached
 from loaner.lending import journal
 from loaner.lending.account import Account
 from loaner.lending.budget import Budgets
 from loaner.lending.costs import unasked
-from loaner.lending.unwritten import Unwritten
 from loaner.provider_call import Answer, ProviderTransport, Unanswered
-from loaner.provider_call.token_endpoint import NoTokens, TokenSet, ask, error_word, token_set
+from loaner.provider_call.token_endpoint import NoTokens, TokenSet, ask, refusal, token_set
 from loaner.secret import Secret
 from loaner.settings import Connector
 from loaner.store.owner import is_gone, this_process
@@ -41,17 +42,8 @@ _LEASE = timedelta(seconds=30)
 _PATIENCE = 40.0
 """Seconds that a call waits for a refresh: for those that use the old token to end, and for the provider."""
 _LOOK_AGAIN = 0.1
-_BROKEN = frozenset({"invalid_grant", "bad_refresh_token", "invalid_refresh_token", "token_revoked", "invalid_auth"})
-_CLIENT = frozenset(
-    {
-        "invalid_client",
-        "unauthorized_client",
-        "invalid_client_id",
-        "bad_client_secret",
-        "incorrect_client_credentials",
-    }
-)
-"""About the connector's registration, not the grant: RFC 6749 §5.2, and in Slack's and GitHub's words."""
+REFUSALS = 3
+"""Refusals in words that nobody knows, within ten minutes, after which the person is asked to connect again."""
 
 
 @dataclass(frozen=True)
@@ -123,23 +115,22 @@ class Refresher:
             if failure.altered:
                 # Kept as it is for whoever looks into it; but the person is asked again, and not told forever to be.
                 reason = failure.log
-                await self.grants.store.write(lambda c: self.grants.set_aside(c, grant_id, reason=reason))
+                await self.grants.store.write(
+                    lambda c: grant_ends.retire(c, grant_id, reason=reason, at=self.now()) and None
+                )
             raise
 
     async def _take_turn(self, grant: Grant, provider: Provider) -> _Turn:
         """Win the right to spend this version's refresh token, once no call needs the present access token."""
         at, me, pair_id = self.now(), this_process(), secrets.token_hex(16)
-        state = "revoking" if self.ending else "active"
-        mine = (grants.c.id == grant.id) & (grants.c.version == grant.version) & (grants.c.state == state)
+        states = ENDING if self.ending else ("active",)
+        mine = (grants.c.id == grant.id) & (grants.c.version == grant.version) & grants.c.state.in_(states)
 
         def work(connection: Connection) -> _Turn:
             row = connection.execute(select(grants.c.lease_holder, grants.c.lease_until).where(mine)).first()
-            if row is None or (row.lease_holder and row.lease_until >= at and not is_gone(row.lease_holder)):
+            if row is None or not is_free(row, at):
                 return _Turn()
-            free = or_(grants.c.lease_holder.is_(None), grants.c.lease_holder == row.lease_holder)
-            lease = update(grants).where(mine, free, or_(grants.c.lease_until.is_(None), grants.c.lease_until < at))
-            if row.lease_holder and is_gone(row.lease_holder):
-                lease = update(grants).where(mine, grants.c.lease_holder == row.lease_holder)
+            lease = update(grants).where(mine, grants.c.lease_holder.is_not_distinct_from(row.lease_holder))
             if connection.execute(lease.values(lease_holder=me, lease_until=at + _LEASE)).rowcount != 1:
                 return _Turn()
             if _needed(connection, grant, provider, at):
@@ -160,21 +151,34 @@ class Refresher:
         """The renewed grant; ``None`` where another process turns out to have renewed it."""
         # Spending a refresh token and storing its successor must not be torn apart by a caller who goes away.
         with anyio.CancelScope(shield=True):
+            replaced = [*await self.grants.replaced(grant.id), await self._replacing(grant, provider)]
             tokens = await self._successor(pair, grant, refresh, provider, connector)
             if tokens:
                 reached("refresh.answered")
                 at = self.now()  # what it still has to live counts from here, whenever it can be written
                 renewed = await self.unwritten.write(
-                    grant.id, lambda c: self._kept(c, pair, grant, tokens, provider, at)
+                    grant.id, lambda c: self._kept(c, pair, grant, tokens, provider, at, replaced)
                 )
                 reached("refresh.written")
         return (renewed, tokens.access) if tokens else None
 
+    async def _replacing(self, grant: Grant, provider: Provider) -> Replaced:
+        """The access token of now: whether the refresh ends it, not every provider says."""
+        _, access, _ = await self.grants.tokens(grant.id, ending=self.ending)
+        return access, self.now() + timedelta(seconds=provider.grant.lifetime)
+
     def _kept(
-        self, connection: Connection, pair: str, grant: Grant, tokens: TokenSet, provider: Provider, at: datetime
+        self,
+        connection: Connection,
+        pair: str,
+        grant: Grant,
+        tokens: TokenSet,
+        provider: Provider,
+        at: datetime,
+        replaced: Sequence[Replaced],
     ) -> Grant:
         journal.pair_kept(connection, pair, grant, provider, at=at)
-        return self.grants.renew(connection, grant, tokens, at)
+        return self.grants.renew(connection, grant, tokens, at, replaced=replaced)
 
     async def _successor(
         self, pair: str, grant: Grant, refresh: Secret, provider: Provider, connector: Connector
@@ -192,31 +196,36 @@ class Refresher:
             ) from None
         with contextlib.suppress(NoTokens):
             return token_set(answer.body if isinstance(answer.body, dict) else {}, provider, grant.permissions)
-        word = error_word(answer)
-        if word in _BROKEN:
-            await self._release(grant, pair)
+        await self._release(grant, pair)
+        kind = refusal(answer, provider)
+        if kind == "unknown" and await self._is_enough(grant):
+            kind = "final"
+        if kind == "final":
             # Refused also where another process, whose clock differs, has spent it. Its pair is in the row then; or
             # soon will be, and puts the grant back in force.
             if (await self._opened(grant.id))[0].version != grant.version:
                 return None
             await self._disabled(grant, provider)
-        await self._release(grant, pair)
-        # A wrong or rotated client secret says nothing about the grant, which is alive at the provider: it is kept. In
-        # answer to a refresh, 401 is about the client whatever word comes with it. Whoever ends a grant goes on: ending
-        # it may need no client secret.
-        if not self.ending and (word in _CLIENT or answer.status == HTTPStatus.UNAUTHORIZED):
+        # A wrong or rotated client secret says nothing about the grant, which is alive at the provider: it is kept.
+        # Whoever ends a grant goes on: ending it may need no client secret.
+        if kind == "client" and not self.ending:
             raise SettingsInvalid(
                 f"{provider.title} did not accept the client credentials of the connector {connector.name!r}, so the "
                 "user's grant could not be renewed. The grant is kept, and nothing was done.",
                 do=f"An operator has to correct connectors.{connector.name}.client_id or client_secret, and restart.",
                 dont="Don't ask the user to connect the account again.",
-                log=f"refresh answered {answer.status} {word if word in _CLIENT else ''}".strip(),
+                log=f"refresh answered {answer.status}: about the client",
             )
         raise ProviderUnavailable(
             f"{provider.title} could not refresh the grant right now. Nothing was sent.",
             do="Repeat the call in a minute.",
-            log=f"refresh answered {answer.status}",
+            log=f"refresh answered {answer.status}: {kind}",
         )
+
+    async def _is_enough(self, grant: Grant) -> bool:
+        """Refused again in words that nobody knows: does the person have to be asked by now?"""
+        at = self.now()
+        return await self.grants.store.write(lambda c: grant_ends.refused(c, grant, at=at)) >= REFUSALS
 
     async def _spend(self, refresh: Secret, provider: Provider, connector: Connector) -> Answer:
         form: dict[str, str | Secret] = {"grant_type": "refresh_token", "refresh_token": refresh}
@@ -235,20 +244,35 @@ class Refresher:
 
         await self.grants.store.write(work)
 
-    async def retire(self, grant: Grant, reason: str) -> None:
-        """Stop lending on a grant that its provider does not honour any more; not on one renewed meanwhile."""
-        await self.grants.store.write(
-            lambda c: self.grants.end(c, grant.id, state="disabled", reason=reason, version=grant.version)
-        )
+    async def retire(self, grant: Grant, reason: str, *, dead_refresh: bool = False) -> None:
+        """Lend no more on a grant that its provider refuses; not on one that was renewed meanwhile.
+
+        Its tokens are kept until the provider was asked to end them. ``dead_refresh``: it said so of that one.
+        """
+
+        def work(connection: Connection) -> None:
+            gone = grant_ends.retire(connection, grant.id, reason=reason, at=self.now(), version=grant.version)
+            if gone and dead_refresh:
+                grant_ends.without_refresh(connection, self.grants, grant)
+
+        await self.grants.store.write(work)
 
     async def _disabled(self, grant: Grant, provider: Provider) -> NoReturn:
         """The provider will not have this pair any more: stop, say so, and never loop (RFC 6749 §5.2)."""
         if not self.ending:  # whoever ends it says what became of it
-            await self.retire(grant, "the provider refused the refresh token")
+            await self.retire(grant, "the provider refused the refresh token", dead_refresh=True)
         raise GrantBroken(
             f"{provider.title} no longer honours the user's grant.",
             do="Repeat the call: the user will be asked to connect the account again.",
         )
+
+
+def is_free(row: Any, at: datetime) -> bool:
+    """May another process spend the refresh token? One that lives may hold its successor, and wait for the store."""
+    if not row.lease_holder or is_gone(row.lease_holder):
+        return True
+    own = row.lease_holder == this_process()
+    return bool(row.lease_until + (timedelta(0) if own else journal.CLOCK_SKEW) < at)
 
 
 def _needed(connection: Connection, grant: Grant, provider: Provider, at: datetime) -> bool:

@@ -33,6 +33,8 @@ from loaner.store import Store, Unsealable
 log = structlog.get_logger(__name__)
 SWEEP_EVERY = 5.0
 """Seconds between two looks for loans that nobody is returning."""
+_UNSTORED_EVERY = 0.5
+"""The same while this process alone knows some of them: nobody else can end those."""
 DRAIN_SECONDS = 10.0
 _AT_ONCE = 8
 """Loans that one sweep gives back at the same time: a provider that hangs must not hold up the others."""
@@ -92,7 +94,7 @@ class Returns:
                         await self.sweep()
                     except Exception:  # whatever a damaged row does, the calls go on and the next look comes
                         log.exception("the sweep failed")
-                    await anyio.sleep(SWEEP_EVERY)
+                    await anyio.sleep(_UNSTORED_EVERY if self._unstored else SWEEP_EVERY)
             finally:
                 with anyio.CancelScope(shield=True), anyio.move_on_after(DRAIN_SECONDS):
                     await self.settled()
@@ -142,9 +144,12 @@ class Returns:
         """Take over the loans that a crash, or a provider that was down, left open. Returns how many."""
         at, busy = self.now(), self._busy | self._in_use
         try:
-            if not await self.store.read(lambda c: journal.anything_to_claim(c, self.environment, at=at)):
+            known = set(self._unstored) - busy
+            if not known and not await self.store.read(lambda c: journal.anything_to_claim(c, self.environment, at=at)):
                 return 0
-            due = await self.store.write(lambda c: journal.claim_due(c, self.environment, at=at, busy=busy))
+            due = await self.store.write(
+                lambda c: journal.claim_due(c, self.environment, at=at, busy=busy, known=known)
+            )
         except LoanerError as failure:
             log.warning("the sweeper could not read the journal", reason=failure.log)
             return 0

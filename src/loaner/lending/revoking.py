@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import contextlib
+from dataclasses import dataclass, replace
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Protocol
 
@@ -12,17 +14,17 @@ from sqlalchemy import Connection, select
 from loaner.catalog.provider import Provider
 from loaner.clock import Now
 from loaner.connectors import Connectors
+from loaner.consent import grant_ends
 from loaner.consent.grants import Grant, Grants, GrantUnreadable
 from loaner.errors import GrantBroken, LoanerError, ProviderUnavailable, SettingsInvalid
 from loaner.lending import journal
 from loaner.lending.budget import Budgets
-from loaner.lending.refresh import EARLY, Refresher
+from loaner.lending.refresh import EARLY, Refresher, is_free
 from loaner.provider_call import Answer, ProviderTransport, Unanswered
 from loaner.provider_call.token_endpoint import error_word
 from loaner.secret import Secret
 from loaner.settings import Connector
 from loaner.store import pairs
-from loaner.store.owner import is_gone
 from loaner.store.tables import grants, loans
 
 _LOOK_AGAIN = 0.05
@@ -38,6 +40,8 @@ class Revoked:
     how: str
     took: float = 0.0
     """Seconds, from the fence's point of view: waiting for its turn included."""
+    ends_at: datetime | None = None
+    """Unconfirmed: when all of it is dead at the latest; ``None`` where no end is known."""
 
 
 class NoteEnd(Protocol):
@@ -63,45 +67,93 @@ class Revoker:
         self.now = now
         self.refresher = Refresher(grants, transport, now, budgets, ending=True)
 
-    async def end(self, grant: Grant, note: NoteEnd, *, patience: float) -> Revoked:
-        """End a grant that is fenced already: at the provider, then probe, then here. ``patience`` in seconds.
+    async def end(self, grant: Grant, note: NoteEnd, *, patience: float, thorough: bool = True) -> Revoked:
+        """End a grant that is used no more: at the provider, then probe, then here. ``patience`` in seconds.
 
-        Unconfirmed, its tokens are kept so that it can be tried again. Raises :class:`GrantBroken` when another
-        process ended it meanwhile.
+        Unconfirmed, its tokens are kept so that it can be tried again. ``thorough``: a person waits for the answer, so
+        that a refresh token of which nobody knows is tried as well. Raises :class:`GrantBroken` when it is over, or was
+        renewed, meanwhile.
         """
-        await self._unleased(grant.id, patience)
         try:
-            done = await self._ended(grant.id, patience)
+            if await self._unleased(grant.id, patience):
+                done = await self._ended(grant.id, patience, thorough=thorough)
+            else:
+                done = Revoked(grant, confirmed=False, how="not asked: a server is renewing it")
         except GrantUnreadable as failure:
             done = Revoked(grant, confirmed=False, how=self._unreadable(grant, failure))
+        at = self.now()
 
-        stands = select(grants.c.reason).where(grants.c.id == grant.id, grants.c.state == "revoking")
-
-        def work(connection: Connection) -> None:
+        def work(connection: Connection) -> Revoked:
             if done.confirmed:
-                self.grants.end(connection, grant.id, state="revoked", reason=done.how)
+                if not grant_ends.over(connection, done.grant, reason=done.how):
+                    raise GrantBroken("it was renewed, or ended, meanwhile.")
                 note(connection, done)
-                return
-            row = connection.execute(stands).first()
-            if row is None:
+                return done
+            before = grant_ends.put_off(connection, grant.id, error=done.how, at=at)
+            if before is None:
                 raise GrantBroken("another process ended it meanwhile.")
-            if row.reason != done.how:  # what stays as it was is not recorded at each attempt
-                self.grants.fence(connection, grant.id, reason=done.how)
+            if before.ends_at and before.ends_at + journal.CLOCK_SKEW <= at:
+                aged = replace(done, how="expired by itself")
+                grant_ends.over(connection, before.grant, reason=aged.how)
+                note(connection, aged)
+                return aged
+            if before.last_error != done.how:  # what stays as it was is not recorded at each attempt
                 note(connection, done)
+            return replace(done, ends_at=before.ends_at)
 
-        await self.grants.store.write(work)
-        return done
+        return await self.grants.store.write(work)
 
-    async def _ended(self, grant_id: str, patience: float) -> Revoked:
+    async def _ended(self, grant_id: str, patience: float, *, thorough: bool) -> Revoked:
         """Raises :class:`GrantUnreadable`; and :class:`GrantBroken` when another process ended it meanwhile."""
-        grant, access, refresh = await self.grants.tokens(grant_id, ending=True)
+        grant, _, refresh = await self.grants.tokens(grant_id, ending=True)
         try:
-            honoured = await self._renewed(grant, refresh, patience)
-            grant, access, refresh = await self.grants.tokens(grant.id, ending=True)
-            return await self._at_provider(grant, access, refresh, honoured=honoured)
+            if not thorough and await self._shared(grant):
+                return await self._apart(grant)
+            productive = self._productive(grant)
+            lives = await self._renewed(grant, refresh, patience) if productive or thorough else None
+            done, open_question = await self._at_provider(grant_id, refresh_lives=lives)
+            if open_question and lives is None and (productive or thorough):
+                # What is left is a refresh token of which nobody knows. The one way to know is to use it.
+                lives = await self._renewed(grant, refresh, patience, force=True)
+                done, _ = await self._at_provider(grant_id, refresh_lives=lives)
+        except GrantUnreadable:
+            raise
         except (LoanerError, KeyError) as failure:
             told = failure.cause if isinstance(failure, LoanerError) else "its provider is not among the connectors"
             return Revoked(grant, confirmed=False, how=f"not asked: {told}")
+        return done
+
+    def _productive(self, grant: Grant) -> bool:
+        """Could a renewed token do more to end it? Where a refresh token cannot be ended, only another would come."""
+        rule = self.providers[grant.provider].grant
+        return rule.revoke_ends == "grant" or rule.revoke_token_field is not None
+
+    async def _shared(self, grant: Grant) -> bool:
+        """Would its end take a grant along that is in use, at a provider that ends all of an account at once?"""
+        if self.providers[grant.provider].grant.revoke_ends != "grant":
+            return False
+        client = self.connectors.named(grant.connector).client_id
+        same = (grants.c.provider == grant.provider) & (grants.c.state == "active") & (grants.c.id != grant.id)
+        query = select(grants.c.connector, grants.c.account_id).where(same)
+        rows = await self.grants.store.read(lambda c: c.execute(query).all())
+        for row in rows:
+            if row.account_id == grant.account_id or not grant.account_id:
+                try:
+                    if self.connectors.named(row.connector).client_id == client:
+                        return True
+                except LoanerError:  # that one is configured no more, and may be the same app
+                    return True
+        return False
+
+    async def _apart(self, grant: Grant) -> Revoked:
+        """End its access token alone; the rest waits until the other grant of that account has ended."""
+        provider, connector = self.providers[grant.provider], self.connectors.named(grant.connector)
+        _, access, _ = await self.grants.tokens(grant.id, ending=True)
+        if provider.lending.give_back:
+            with contextlib.suppress(Unanswered):
+                await self._ask(provider.lending.give_back, access, provider, connector)
+        told = f"{provider.title} would end another connection of that account with it, so it waits for that one's end"
+        return Revoked(grant, confirmed=False, how=told)
 
     def _unreadable(self, grant: Grant, failure: GrantUnreadable) -> str:
         """Nobody but the provider can end it now, unless its key comes back."""
@@ -111,63 +163,103 @@ class Revoker:
         back = "" if failure.altered else "put the key back and it is tried again, or "
         return f"{title} was not asked, {why}: {back}end it in the account's settings at {title}; nothing is lent on it"
 
-    async def _unleased(self, grant_id: str, patience: float) -> None:
-        """A refresh under way brings a new pair: that is the one to revoke, so it is waited for."""
+    async def _unleased(self, grant_id: str, patience: float) -> bool:
+        """A refresh under way brings a new pair: that is the one to revoke, so it is waited for; whether it is over."""
         held = select(grants.c.lease_holder, grants.c.lease_until).where(grants.c.id == grant_id)
         with anyio.move_on_after(patience):
             while True:
                 row = (await self.grants.store.read(lambda c: c.execute(held).all()))[0]
-                if not row.lease_holder or row.lease_until < self.now() or is_gone(row.lease_holder):
-                    return
+                if is_free(row, self.now()):
+                    return True
                 await anyio.sleep(_LOOK_AGAIN)
+        return False
 
-    async def _renewed(self, grant: Grant, refresh: Secret | None, patience: float) -> bool:
+    async def _renewed(
+        self, grant: Grant, refresh: Secret | None, patience: float, *, force: bool = False
+    ) -> bool | None:
         """A provider ends a grant for a live token only, so an expired one is renewed first: lent to nobody.
 
-        ``False`` when the provider will not renew it any more, and no pair of an earlier refresh may have got lost.
+        ``True`` when it was; ``False`` when the refresh token is dead; ``None`` when nobody knows.
         """
-        if refresh is None or grant.expires_at is None or grant.expires_at - self.now() >= EARLY:
-            return True
+        if refresh is None:
+            return False
+        if not force and (grant.expires_at is None or grant.expires_at - self.now() >= EARLY):
+            return None
+        provider, connector = self.providers[grant.provider], self.connectors.named(grant.connector)
         try:
             with anyio.move_on_after(patience):
-                await self.refresher.fresh(
-                    grant.id, self.providers[grant.provider], self.connectors.named(grant.connector)
-                )
+                if force:
+                    await self.refresher.renewed(
+                        (await self.grants.tokens(grant.id, ending=True))[0], provider, connector
+                    )
+                else:
+                    await self.refresher.fresh(grant.id, provider, connector)
+                return True
         except ProviderUnavailable:
-            return True  # it may honour it still
+            return None  # it may honour it still
+        except GrantUnreadable:
+            raise
         except GrantBroken:
-            lost = select(loans.c.id).where(
-                loans.c.grant_id == grant.id, loans.c.style == pairs.PAIR, loans.c.state.in_(journal.OPEN)
-            )
-            return await self.grants.store.read(lambda c: c.execute(lost).first()) is not None
-        return True
+            return await self._lost_pair(grant) and None
+        return None
 
-    async def _at_provider(self, grant: Grant, access: Secret, refresh: Secret | None, *, honoured: bool) -> Revoked:
+    async def _lost_pair(self, grant: Grant) -> bool:
+        """Was a refresh answered to nobody? Then the pair that it brought is what a refusal may come from."""
+        lost = select(loans.c.id).where(
+            loans.c.grant_id == grant.id, loans.c.style == pairs.PAIR, loans.c.state.in_(journal.OPEN)
+        )
+        return await self.grants.store.read(lambda c: c.execute(lost).first()) is not None
+
+    async def _at_provider(self, grant_id: str, *, refresh_lives: bool | None) -> tuple[Revoked, bool]:
+        """Revoke every token of it that may live, and try those that a call could be made with.
+
+        Also whether all that is open is what became of the refresh token.
+        """
+        grant, access, refresh = await self.grants.tokens(grant_id, ending=True)
         provider, connector = self.providers[grant.provider], self.connectors.named(grant.connector)
-        accepted = False
+        calling = [access, *(token for token, _ in await self.grants.replaced(grant_id))]
+        title, everything, accepted, of_refresh = (
+            provider.title,
+            False,
+            False,
+            refresh is None or refresh_lives is False,
+        )
         try:
-            for token in (access, refresh) if provider.grant.revoke_token_field else (access,):
-                if token is not None:
-                    answer = await self._revoke(token, access, provider, connector)
-                    accepted = accepted or (answer.status < HTTPStatus.BAD_REQUEST and error_word(answer) is None)
-            dead = await self._is_dead(access, provider)
+            for token in calling:
+                ended = await self._revoke(token, provider, connector)
+                accepted |= ended
+                if ended and provider.grant.revoke_ends == "grant":
+                    everything, calling = True, [token]
+                    break
+            if refresh is not None and not (everything or of_refresh):
+                of_refresh = await self._revoke(refresh, provider, connector)
+            dead = [await self._is_dead(token, provider) for token in calling]
         except Unanswered:
-            return Revoked(grant, confirmed=False, how=f"{provider.title} did not answer; nothing is lent on it")
-        if not dead:
-            return Revoked(grant, confirmed=False, how=f"{provider.title} still accepts it; nothing is lent on it")
-        if not honoured:
-            return Revoked(grant, confirmed=True, how=f"{provider.title} had ended it already; a probe was refused")
-        if not accepted and refresh and grant.expires_at and grant.expires_at <= self.now():
-            # A token that had expired proves nothing about the one that renews it.
-            return Revoked(grant, confirmed=False, how=f"{provider.title} did not say whether it can still be renewed")
-        what = "the grant" if provider.grant.revoke_ends == "grant" else "its token (our copy of the rest is destroyed)"
-        return Revoked(grant, confirmed=True, how=f"{provider.title} ended {what}; a probe was refused")
+            return Revoked(grant, confirmed=False, how=f"{title} did not answer; nothing is lent on it"), False
+        if not all(dead):
+            return Revoked(grant, confirmed=False, how=f"{title} still accepts it; nothing is lent on it"), False
+        if everything or of_refresh:
+            how = "ended the grant" if everything else "accepts none of its tokens any more"
+            how = how if accepted else "had ended it already"
+            return Revoked(grant, confirmed=True, how=f"{title} {how}; a probe was refused"), False
+        left = "did not say whether it can still be renewed"
+        if not self._productive(grant):
+            left = "has no request that ends its refresh token: remove the app in the account's settings there"
+        return Revoked(grant, confirmed=False, how=f"{title} ended its access token, and {left}"), True
 
-    async def _revoke(self, token: Secret, access: Secret, provider: Provider, connector: Connector) -> Answer:
-        rule = provider.grant
-        if rule.revoke is None:
+    async def _revoke(self, token: Secret, provider: Provider, connector: Connector) -> bool:
+        """Ask the provider to end a token; whether it says that it did. Raises :class:`Unanswered`."""
+        if provider.grant.revoke is None:
             raise Unanswered(sent=False)
-        method, url = provider.request(rule.revoke, client_id=connector.client_id)
+        answer = await self._ask(provider.grant.revoke, token, provider, connector)
+        if answer.status != HTTPStatus.NO_CONTENT and not isinstance(answer.body, dict):
+            return False  # a gateway's page, whatever its status
+        said_no = isinstance(answer.body, dict) and answer.body.get("revoked") is False
+        return answer.status < HTTPStatus.BAD_REQUEST and error_word(answer) is None and not said_no
+
+    async def _ask(self, request: str, token: Secret, provider: Provider, connector: Connector) -> Answer:
+        rule = provider.grant
+        method, url = provider.request(request, client_id=connector.client_id)
         body: dict[str, Any] | None = {rule.revoke_token_field: token.reveal()} if rule.revoke_token_field else None
         basic = None
         if rule.revoke_auth == "basic":
@@ -181,7 +273,7 @@ class Revoker:
             json=body if rule.revoke_body == "json" else None,
             form=body if rule.revoke_body == "form" else None,
             basic=basic,
-            bearer=access if rule.revoke_auth == "bearer" else None,
+            bearer=token if rule.revoke_auth == "bearer" else None,
         )
 
     async def _is_dead(self, access: Secret, provider: Provider) -> bool:

@@ -20,14 +20,15 @@ from sqlalchemy import Connection, Row, select
 from loaner import fences
 from loaner.caller import Agent, Caller, Subject
 from loaner.clock import Now, iso
-from loaner.consent.grants import Grant, grant_of
+from loaner.consent import grant_ends
+from loaner.consent.grants import NOT_OVER, Grant, grant_of
 from loaner.errors import GrantBroken, LoanerError, StoreUnusable
 from loaner.fences import Fence, Kind, Party
 from loaner.lending import journal
 from loaner.lending.returning import Returns
 from loaner.lending.revoking import Revoked, Revoker
 from loaner.lending.running import Running
-from loaner.store import Store, pairs
+from loaner.store import Store, owner, pairs
 from loaner.store.tables import grants, loans
 
 log = structlog.get_logger(__name__)
@@ -62,6 +63,8 @@ class LoanEnded:
     confirmed: bool
     how: str
     latest_expiry: datetime
+    server: str
+    """The process that saw to it last."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +126,7 @@ class Stopper:
             watched, cancelled = await self._quiet(fence)
             quiet_in = anyio.current_time() - began
             done = await self._end_grants(ending, by.subject.key)
+            watched += await self.store.read(lambda c: _lost_pairs(c, fence))
             ended = await self._loans_ended(watched)
         took = anyio.current_time() - began
         return Stopped(fence, cancelled, approvals, questions, ended, done, fenced_in, quiet_in, took)
@@ -173,9 +177,13 @@ class Stopper:
 
     async def finish(self) -> list[Revoked]:
         """Try once more to end the grants whose end no provider confirmed."""
-        stuck = select(grants).where(grants.c.state == "revoking", grants.c.environment == self.returns.environment)
-        found = await self.store.read(lambda c: [grant_of(row) for row in c.execute(stuck)])
+        at = self.now()
+        found = await self.store.read(lambda c: grant_ends.due(c, self.returns.environment, at))
         return await self._end_grants(found, None)
+
+    async def end_unused(self, grant: Grant) -> None:
+        """End what a provider granted and nobody is going to use, as far as that can be done at once."""
+        await self._end_grants([grant], None)
 
     async def _put_up(self, fence: Fence, by: Caller) -> tuple[int, int, list[Grant]]:
         def work(connection: Connection) -> tuple[int, int, list[Grant]]:
@@ -183,7 +191,7 @@ class Stopper:
             approvals, questions = self.end_yeses(connection, fence, at=fence.at)
             ending = _covered_grants(connection, fence)
             for grant in ending:
-                self.revoker.grants.fence(connection, grant.id, reason=f"{fence.told()} by {fence.set_by}")
+                grant_ends.fence(connection, grant.id, reason=f"{fence.told()} by {fence.set_by}", at=fence.at)
             self._note_fence(connection, "revoke", fence.kind, fence.value, by)
             return approvals, questions, ending
 
@@ -209,7 +217,8 @@ class Stopper:
                 await self.returns.sweep()  # where a process died, nobody else would
                 await anyio.sleep(_LOOK_AGAIN)
         for row in await self.store.read(lambda c: _out(c, fence)):
-            await self.returns.end_now(row.id)
+            if not journal.is_anothers(row):  # to take it over would lose what that process knows
+                await self.returns.end_now(row.id)
         return list(watched), cancelled
 
     async def _end_grants(self, ending: Sequence[Grant], by: str | None) -> list[Revoked]:
@@ -220,7 +229,7 @@ class Stopper:
             began = anyio.current_time()
             try:
                 async with limit:
-                    ended = await self.revoker.end(grant, self._noting(by), patience=PATIENCE)
+                    ended = await self.revoker.end(grant, self._noting(by), patience=PATIENCE, thorough=by is not None)
             except GrantBroken:
                 return  # another process ended it meanwhile
             except LoanerError as failure:
@@ -281,8 +290,9 @@ class Stopper:
                 row.provider,
                 row.resource,
                 confirmed=row.state in {"returned", "failed"},
-                how=row.returned_how or f"not confirmed: {row.last_error or 'its call has not ended'}",
+                how=row.returned_how or f"not confirmed: {_why(row)}",
                 latest_expiry=row.latest_expiry,
+                server=owner.told(row.owner),
             )
             for row in rows
         ]
@@ -290,9 +300,21 @@ class Stopper:
 
 def _covered_grants(connection: Connection, fence: Fence) -> list[Grant]:
     """Those to end: also the ones that an earlier attempt could not."""
-    rows = connection.execute(select(grants).where(grants.c.state.in_(("active", "revoking")))).all()
+    rows = connection.execute(select(grants).where(grants.c.state.in_(NOT_OVER))).all()
     found = map(grant_of, rows)
     return [one for one in found if fence.covers(Party(one.subject, "", one.environment, one.connector, one.id))]
+
+
+def _why(row: Row[Any]) -> str:
+    if journal.is_anothers(row):
+        return f"the server ({owner.told(row.owner)}) alone knows it, and ends it"
+    return row.last_error or ("it was issued to nobody" if row.style == pairs.PAIR else "its call has not ended")
+
+
+def _lost_pairs(connection: Connection, fence: Fence) -> list[str]:
+    """Pairs that a provider may have issued and that are in no grant."""
+    lost = select(loans).where(loans.c.state.in_(journal.OPEN), loans.c.style == pairs.PAIR)
+    return [row.id for row in connection.execute(lost) if fence.covers(row)]
 
 
 def _out(connection: Connection, fence: Fence) -> list[Row[Any]]:

@@ -7,9 +7,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Literal
 
-from loaner.catalog.provider import Provider
+from loaner.catalog.provider import Provider, Refusal
 from loaner.provider_call.transport import Answer, ProviderTransport, Unanswered
 from loaner.secret import Secret
 from loaner.settings import Connector
@@ -28,6 +28,12 @@ class TokenSet:
     def as_secret(self) -> Secret:
         refresh = self.refresh.reveal() if self.refresh else None
         return Secret(json.dumps({"access": self.access.reveal(), "refresh": refresh}))
+
+
+_ABOUT_THE_CLIENT = frozenset({"invalid_client", "unauthorized_client", "unsupported_grant_type"})
+_FINAL = frozenset({"invalid_grant", "invalid_request", "invalid_scope"})
+_PASSING = frozenset({"server_error", "temporarily_unavailable", "slow_down"})
+"""The words of RFC 6749 §5.2, and those of §4.1.2.1 and RFC 8628 §3.5 that some servers send here too."""
 
 
 class NoTokens(Exception):
@@ -97,6 +103,25 @@ def error_word(answer: Answer) -> str | None:
     """The ``error`` of a token endpoint's answer (RFC 6749 §5.2; GitHub and Slack send it with HTTP 200)."""
     word = answer.body.get("error") if isinstance(answer.body, dict) else None
     return word if isinstance(word, str) else None
+
+
+def refusal(answer: Answer, provider: Provider) -> Refusal | Literal["unknown"]:
+    """What a refused refresh means for the grant.
+
+    RFC 6749 §5.2: a 400 with an ``error`` that is not about the client, nor about this moment, is final; also
+    ``invalid_request``, as our request does not vary. The provider's own words come first.
+    """
+    word = error_word(answer)
+    if word in provider.grant.refusals:
+        return provider.grant.refusals[word]
+    if answer.status == HTTPStatus.UNAUTHORIZED or word in _ABOUT_THE_CLIENT:
+        return "client"  # in answer to a refresh, 401 is about the client whatever word comes with it
+    known = {"grant_broken": "final", "rate_limited": "passing", "unavailable": "passing"}
+    if word and (meaning := known.get(provider.errors.get(word, ""))):
+        return "final" if meaning == "final" else "passing"
+    if word in _PASSING or answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+        return "passing"
+    return "final" if word in _FINAL or (word and answer.status == HTTPStatus.BAD_REQUEST) else "unknown"
 
 
 def _flat(body: Mapping[str, Any]) -> dict[str, Any]:

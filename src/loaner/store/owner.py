@@ -34,6 +34,12 @@ def is_gone(owner: str) -> bool:
     return now != started or state == "Z"
 
 
+def told(owner: str) -> str:
+    """The process in words for a person: ``pid 7 on host``."""
+    host, pid, _ = owner.rsplit(" ", 2)
+    return f"pid {pid} on {host.partition('/')[0]}"
+
+
 @cache
 def _described(pid: int) -> str:
     return f"{_host()} {pid} {_stat(pid)[1]}"

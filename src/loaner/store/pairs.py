@@ -19,8 +19,8 @@ from loaner.store.tables import loans
 
 PAIR = "pair"
 """The style of such a row."""
-_NEVER = datetime(9999, 1, 1, tzinfo=UTC)
-"""A refresh token of a provider that names no lifetime."""
+NO_KNOWN_END = datetime(9999, 1, 1, tzinfo=UTC)
+"""In the place of an end: a refresh token of a provider that names no lifetime. Never shown as a date."""
 _LOOKED_AT_AGAIN = timedelta(minutes=2)
 _ISSUED_WITHIN = timedelta(minutes=2)
 """A lifetime counts from when the provider issues the pair, and that is later than when it was asked."""
@@ -73,7 +73,7 @@ def expect(
             permissions=sorted(permissions),
             resource=resource,
             intent_at=at,
-            latest_expiry=at + _ISSUED_WITHIN + timedelta(seconds=lifetime) if lifetime else _NEVER,
+            latest_expiry=at + _ISSUED_WITHIN + timedelta(seconds=lifetime) if lifetime else NO_KNOWN_END,
             next_attempt_at=at + _LOOKED_AT_AGAIN,
             record={},
         )

@@ -50,7 +50,7 @@ grants = Table(
     Column("permissions", JSON, nullable=False),
     Column("account_id", Text, nullable=False),
     Column("account_name", Text, nullable=False),
-    Column("state", Text, nullable=False),  # active | revoking | disabled | revoked
+    Column("state", Text, nullable=False),  # active | revoking | disabled | revoked; only the last is over
     Column("reason", Text),
     Column("version", Integer, nullable=False),
     Column("sealed", LargeBinary),
@@ -60,6 +60,12 @@ grants = Table(
     Column("used_at", Moment),
     Column("lease_holder", Text),
     Column("lease_until", Moment),
+    Column("ends_at", Moment),  # when everything that it holds is dead at the latest; null: no known end
+    Column("attempts", Integer, nullable=False, default=0, server_default="0"),  # to end it at the provider
+    Column("next_attempt_at", Moment),
+    Column("last_error", Text),
+    Column("refused", Integer, nullable=False, default=0, server_default="0"),  # refreshes, in words nobody knows
+    Column("refused_at", Moment),  # the first of them
     Index("grants_of", "subject", "connector", "state"),
 )
 

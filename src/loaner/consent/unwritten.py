@@ -6,6 +6,7 @@ A refresh token works once. Thrown away, the pair that came for it would take th
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 import anyio
 import structlog
@@ -18,6 +19,12 @@ from loaner.store import Store
 log = structlog.get_logger(__name__)
 TRY_EVERY = 1.0
 """Seconds between two attempts to write them down."""
+
+
+class EndUnused(Protocol):
+    """Ends, at its provider, a grant that nobody is going to use."""
+
+    async def __call__(self, grant: Grant) -> None: ...
 
 
 class Unwritten:

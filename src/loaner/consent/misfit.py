@@ -1,0 +1,29 @@
+"""What a provider granted, compared with what was asked: less does not do, and more was agreed to by nobody."""
+
+from __future__ import annotations
+
+from loaner.catalog.provider import Provider
+from loaner.consent.grants import Grants
+from loaner.consent.pending import Pending
+from loaner.provider_call.token_endpoint import TokenSet
+
+
+async def misfit(grants: Grants, asked: Pending, provider: Provider, granted: TokenSet) -> str | None:
+    """Compare what was granted with what was asked (RFC 6749 §5.1); words when it does not fit."""
+    if provider.lending.style != "held":
+        return None  # the app's registration fixes the width, and every loan is narrowed from it
+    needed = asked.permissions
+    if not provider.covers(granted.permissions, needed):
+        missing = ", ".join(sorted(p for p in needed if not provider.covers(granted.permissions, frozenset({p}))))
+        return f"{provider.title} granted less than the call needs: {missing} is missing. Nothing was connected."
+    # Slack adds up what one person has ever allowed an app. What this person allowed here before is no surprise.
+    known = set(needed | provider.always | provider.consent.comes_along)
+    for grant in await grants.all_of(asked.subject):
+        known |= grant.permissions if grant.connector == asked.connector else frozenset()
+    if wider := provider.excess(granted.permissions, frozenset(known)):
+        more = ", ".join(sorted(wider))
+        return (
+            f"{provider.title} granted more than was asked: {more}. Nothing was connected. "
+            f"Remove the app in {provider.title}'s settings, then ask again."
+        )
+    return None
