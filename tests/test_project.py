@@ -33,6 +33,7 @@ MAY_REVEAL = {
     "lending/token_scoped.py": "names the token to narrow or revoke in a request's body",
     "lending/revoking.py": "names the grant to end in a request's body",
     "provider_call/token_endpoint.py": "sends a refresh token and the client's secret; packs the answer for the seal",
+    "provider_call/echoes.py": "looks for them in what comes back, to take them out",
     "provider_call/transport.py": "puts the loan, or the client's own secret, into the Authorization header",
 }
 

@@ -119,6 +119,7 @@ class Journey:
                         loan.credential,
                         self.transport,
                         within=loan.within,
+                        known=loan.known,
                         admits=self._admitting(bound, scope, caller, ruling, task),
                         on_attempt=(attempting := partial(self._attempting, bound, account, record)),
                         young=self._young(loan, bound, attempting),

@@ -8,7 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from typing import NoReturn
+import re
+from typing import Final, NoReturn
+
+# The prefixes are the ones that GitHub, Slack and Linear print in their documentation.
+KEY_SHAPE: Final = re.compile(
+    r"(?:gh[opsur]_|github_pat_|xox[a-z]-|xoxe\.|xapp-|lin_(?:api|oauth|refresh)_)[A-Za-z0-9_.\-]{16,}"
+)
+"""What looks like a provider's key."""
 
 
 def fingerprint(token: str) -> str:

@@ -9,14 +9,14 @@ from __future__ import annotations
 import re
 
 from loaner.characters import marked
-from loaner.secret import fingerprint
+from loaner.secret import KEY_SHAPE, fingerprint
 
 LONGEST = 256
 """Characters that one field of a record may have."""
 
 # An agent can put anything where a tool's name or a repository's name belongs, even a key that it has found.
-# The prefixes are the ones that GitHub, Slack and Linear print in their documentation, and a JWT's.
-_KEY = re.compile(r"(?:gh[opsur]_|github_pat_|xox[a-z]-|xoxe\.|xapp-|lin_(?:api|oauth)_|eyJ)[A-Za-z0-9_.\-]{16,}")
+# Besides providers' keys, a JWT's beginning.
+_KEY = re.compile(rf"{KEY_SHAPE.pattern}|eyJ[A-Za-z0-9_.\-]{{16,}}")
 
 
 def plain(text: str, longest: int = LONGEST) -> str:

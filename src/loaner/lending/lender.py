@@ -267,6 +267,7 @@ class Lender:
             expires_at=minted.expires_at,
             within=minted.within,
             beyond=minted.beyond,
+            known=(ask.grant_token, ask.connector.client_secret),
         )
 
     async def _write_outcome(self, loan_id: str, record: OpenRecord) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -58,6 +58,8 @@ class Loan:
     """What it was narrowed to; empty where the provider cannot narrow."""
     beyond: str = ""
     """What else than was asked the provider says that it reaches: then it is not used."""
+    known: tuple[Secret | None, ...] = field(default=(), repr=False)
+    """Other secrets that it took: the grant's token and the app's. No answer may carry them to an agent either."""
 
     @property
     def fingerprint(self) -> str:

@@ -5,7 +5,7 @@ A write is sent once, whatever happens to it. Everything happens inside the one 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import stamina
 
@@ -31,6 +31,7 @@ async def send_patiently(
     transport: ProviderTransport,
     *,
     within: tuple[str, ...] = (),
+    known: Sequence[Secret | None] = (),
     admits: Admits | None = None,
     on_answer: Callable[[Answer], None] | None = None,
     on_attempt: Callable[[], object] | None = None,
@@ -51,6 +52,7 @@ async def send_patiently(
                 credential,
                 transport,
                 within=within,
+                known=known,
                 admits=admits,
                 on_answer=on_answer,
                 young=young,

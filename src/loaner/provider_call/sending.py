@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -16,6 +16,7 @@ from loaner.catalog.request import Outgoing, build
 from loaner.catalog.result import Admits, Shaper, look
 from loaner.catalog.step import WITHIN, Step
 from loaner.errors import GrantBroken, NotFound, ProviderRejected, RateLimited
+from loaner.provider_call.echoes import Echoes
 from loaner.provider_call.failures import fail, unavailable
 from loaner.provider_call.meeting import Meeting
 from loaner.provider_call.replication import Young
@@ -44,6 +45,7 @@ async def send(
     transport: ProviderTransport,
     *,
     within: tuple[str, ...] = (),
+    known: Sequence[Secret | None] = (),
     admits: Admits | None = None,
     on_answer: Callable[[Answer], None] | None = None,
     young: Young | None = None,
@@ -51,14 +53,16 @@ async def send(
 ) -> Reply:
     """Carry out one call under one credential, its requests one after another; nothing is retried here.
 
-    ``within`` is what the credential was narrowed to: a search neither asks nor answers beyond it. ``admits`` says of
+    ``within`` is what the credential was narrowed to: a search neither asks nor answers beyond it. ``known``: other
+    secrets that stood behind the call, none of which may leave in the reply. ``admits`` says of
     each result whether the rules let this caller see it. ``young`` says when a refusal only means that the credential
     is not known everywhere yet. ``meeting`` is told what the call is about before anything but look-ups is sent.
 
     Raises the errors of :class:`loaner.errors.ProviderError` and :class:`loaner.errors.ScopeNotGrantable` or
     :class:`loaner.errors.GrantBroken` where the provider says so.
     """
-    sending = _Sending(bound, credential, transport, within, admits, on_answer, young, meeting)
+    echoes = Echoes([credential, *known])
+    sending = _Sending(bound, credential, transport, within, admits, on_answer, young, meeting, echoes)
     try:
         return await sending.run()
     except (GrantBroken, RateLimited) as refused:
@@ -76,6 +80,7 @@ class _Sending:
     on_answer: Callable[[Answer], None] | None
     young: Young | None
     meeting: Meeting | None
+    echoes: Echoes
     changed: bool = False
     """A step that changes something was carried out."""
     resolved: dict[str, Any] = field(default_factory=dict)
@@ -200,22 +205,32 @@ class _Sending:
                     json=outgoing.json,
                     bearer=self.credential,
                     cut=cut,
+                    echoes=self.echoes,
                 )
             else:
                 self._allow(to, outgoing.url)
-                answer = await self.transport.elsewhere(outgoing.method, outgoing.url, content=outgoing.content)
+                answer = await self.transport.elsewhere(
+                    outgoing.method, outgoing.url, content=outgoing.content, echoes=self.echoes
+                )
         except Unanswered as lost:
             raise unavailable(self.bound, str(lost), changing=changing and lost.sent) from None
         if self.on_answer:
             self.on_answer(answer)
+        self._refuse_echo(changing=changing)
         return answer
+
+    def _refuse_echo(self, *, changing: bool) -> None:
+        """Where the credential is the grant's own, an answer that repeats it is not worked with at all: wherever it
+        went on the way here, it is good for hours."""
+        if self.echoes.found and self.bound.operation.provider.lending.style == "held":
+            raise unavailable(self.bound, "the answer repeated the credential", changing=changing)
 
     async def _redirected(self, step: Step, answer: Answer) -> Answer:
         """Follow one redirect to another host. The credential stays behind."""
         target = str(answer.headers.get("location", ""))
         self._allow(step, target)
         try:
-            return await self.transport.elsewhere("GET", target, cut=True)
+            return await self.transport.elsewhere("GET", target, cut=True, echoes=self.echoes)
         except Unanswered as lost:
             raise unavailable(self.bound, str(lost), changing=False) from None
 
@@ -301,5 +316,7 @@ class _Sending:
             payload["advice"] = "The user has not agreed to more. To read elsewhere, name that place: they are asked."
         if shaper.left_out:
             payload["left_out"] = shaper.left_out
+        payload = self.echoes.removed(payload)  # what was decoded meanwhile may hold one too
+        self._refuse_echo(changing=operation.effect != "read")
         reached = look(document, result.reached) if result.reached else ""
         return Reply(payload, status, shaper.truncated, reached if isinstance(reached, str) else "")

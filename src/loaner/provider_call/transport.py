@@ -22,6 +22,7 @@ from loaner import __version__
 from loaner.provider_call.addresses import resolve_public
 from loaner.provider_call.bounded import TooMuch, parsed
 from loaner.provider_call.connections import Connections
+from loaner.provider_call.echoes import Echoes
 from loaner.provider_call.wire import Broken, Incoming, Outgoing, Unreachable, Wire
 from loaner.secret import Secret
 
@@ -41,6 +42,8 @@ class Answer:
     """Case-insensitive."""
     body: Any = field(repr=False)
     """Parsed JSON, or text where the answer is not JSON; none where it is empty or unreadable."""
+    echoed: bool = False
+    """It held a credential of the request. That was removed, as was whatever has the shape of a provider's key."""
 
 
 class Unanswered(Exception):
@@ -82,11 +85,14 @@ class ProviderTransport:
         bearer: Secret | None = None,
         timeout: float = 20,  # noqa: ASYNC109 - a deadline for the whole exchange, kept by anyio
         cut: bool = False,
+        echoes: Echoes | None = None,
     ) -> Answer:
         """One request, one answer; nothing is retried and no redirect is followed.
 
         ``timeout`` in seconds, from the first byte out to the last byte in. ``cut`` keeps what fits of an answer that
-        is too large. Raises :class:`Unanswered` when no complete answer came.
+        is too large. ``echoes``: what the answer may not hold; the credential itself where it is a bearer's.
+
+        Raises :class:`Unanswered` when no complete answer came.
         """
         secured = dict(headers or {}) | _FIXED
         if basic is not None:
@@ -103,7 +109,9 @@ class ProviderTransport:
         asked = target.raw_path.decode()
         if query:
             asked = f"{asked.partition('?')[0]}?{urlencode(query)}"
-        return await self._carried(Outgoing(method, target, asked, secured, content or b""), timeout, cut=cut)
+        if echoes is None and bearer is not None:
+            echoes = Echoes([bearer])
+        return await self._carried(Outgoing(method, target, asked, secured, content or b""), timeout, echoes, cut=cut)
 
     async def elsewhere(
         self,
@@ -112,6 +120,7 @@ class ProviderTransport:
         *,
         content: bytes | None = None,
         cut: bool = False,
+        echoes: Echoes | None = None,
     ) -> Answer:
         """To a URL that a provider's answer named: without any credential, and to public addresses only.
 
@@ -124,9 +133,9 @@ class ProviderTransport:
             if address is None or target.scheme != "https":
                 raise Unanswered(sent=False, why="not a public https address")
         outgoing = Outgoing(method, target, target.raw_path.decode(), _FIXED, content or b"", address)
-        return await self._carried(outgoing, _ELSEWHERE, cut=cut)
+        return await self._carried(outgoing, _ELSEWHERE, echoes, cut=cut)
 
-    async def _carried(self, request: Outgoing, timeout: float, *, cut: bool) -> Answer:  # noqa: ASYNC109
+    async def _carried(self, request: Outgoing, timeout: float, echoes: Echoes | None, *, cut: bool) -> Answer:  # noqa: ASYNC109
         try:
             with anyio.fail_after(timeout):
                 answer = await self.wire.ask(request, cut=cut)
@@ -141,7 +150,7 @@ class ProviderTransport:
         except (OSError, ValueError) as failure:
             why = type(failure).__name__ if request.sent else "no connection"
             raise Unanswered(sent=request.sent, why=why) from None
-        return Answer(answer.status, answer.headers, _read_as_told(answer))
+        return _without(echoes, answer) if echoes else Answer(answer.status, answer.headers, _read_as_told(answer))
 
 
 def _checked(url: str) -> httpx2.URL:
@@ -158,6 +167,15 @@ def _checked(url: str) -> httpx2.URL:
 
 _known = lru_cache(256)(_checked)
 """The same few addresses are asked again and again. None that an answer named is kept."""
+
+
+def _without(echoes: Echoes, answer: Incoming) -> Answer:
+    headers, body = answer.headers, _read_as_told(answer)
+    if echoes.among(str(headers.multi_items()).encode()):
+        headers = httpx2.Headers([(name, echoes.removed(value)) for name, value in headers.multi_items()])
+    if echoes.among(answer.body):
+        body = echoes.removed(body)
+    return Answer(answer.status, headers, body, echoed=echoes.found)
 
 
 def _read_as_told(answer: Incoming) -> Any:
