@@ -54,7 +54,7 @@ async def test_everything_is_blocked_until_a_person_resumes(operator: Operator) 
         assert (refused["code"], refused["rule"]) == ("policy_denied", "fence")
         assert "loaner resume --all-tokens" in refused["do"]
         await operator.resumes()
-        assert not (await agent.call_tool("github_issue_read", ISSUE)).is_error, "the grant serves as before"
+        assert not (await town.call(agent, "github_issue_read", ISSUE)).is_error, "agreed to again, on the same grant"
 
 
 async def test_a_block_that_was_set_after_the_backup_stands(operator: Operator) -> None:
@@ -82,7 +82,7 @@ async def test_tokens_that_were_renewed_after_the_backup_are_taken_over(operator
     assert (moved["provider"], "newer tokens were taken over" in moved["how"]) == ("github", True)
     await operator.resumes()
     async with operator.server() as town, town.agent() as agent:
-        assert not (await agent.call_tool("github_issue_read", ISSUE)).is_error
+        assert not (await town.call(agent, "github_issue_read", ISSUE)).is_error
         await town.settled()
         assert await town.open_loans() == []
 

@@ -17,12 +17,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from loaner import fences
 from loaner.catalog.provider import Provider
+from loaner.consent.grants import ENDING, NOT_OVER
 from loaner.fences import Fence
 from loaner.lending import journal
 from loaner.store import pairs
 from loaner.store.tables import grants, loans, passkeys
-
-_ACTIVE = ("active", "revoking")
 
 
 @dataclass
@@ -85,13 +84,13 @@ def _grants(connection: Connection, replaced: Connection, done: Carried) -> None
     for row in replaced.execute(select(grants)):
         known = here.get(row.id)
         if known is None:
-            if row.state in _ACTIVE:
+            if row.state in NOT_OVER:
                 _put(connection, grants, row)
                 why = "connected after the backup"
                 connection.execute(update(grants).where(grants.c.id == row.id).values(state="revoking", reason=why))
                 done.moved.append(_told(row, f"{why}: it is ended at the provider, and can be connected anew"))
-        elif row.state not in _ACTIVE or (row.state == "revoking" and known.state == "active"):
-            if known.state in _ACTIVE:
+        elif row.state not in NOT_OVER or (row.state in ENDING and known.state == "active"):
+            if known.state in NOT_OVER:
                 _put(connection, grants, row)
                 done.moved.append(_told(row, "ended after the backup: it stays ended"))
         elif row.version > known.version:
@@ -108,7 +107,7 @@ def _passkeys(connection: Connection, replaced: Connection) -> None:
 
 def _suppose(connection: Connection, providers: dict[str, Provider], done: Carried, at: datetime) -> None:
     """Nobody can tell what was lent and renewed since the backup: list the most that may be alive."""
-    for row in connection.execute(select(grants).where(grants.c.state.in_(_ACTIVE))).all():
+    for row in connection.execute(select(grants).where(grants.c.state.in_(NOT_OVER))).all():
         provider = providers.get(row.provider)
         if row.refresh_expires_at is not None or provider is None or provider.grant.rotates:
             pairs.expect(connection, pairs.id_of(f"restored {row.id} {at.isoformat()}"), **_pair(row, provider), at=at)
