@@ -99,8 +99,8 @@ async def place(home: Path, *, signs_in: bool = False, **settings: Any) -> Async
         listener = _listening.loopback(0)
         chosen = chosen.model_copy(update={"http": chosen.http.model_copy(update={"port": listener.getsockname()[1]})})
         async with (
-            contextlib.AsyncExitStack() as stack,
             open_loaner(chosen, connectors=_sandboxed.connectors(), now=running.sandbox.clock) as loaner,
+            contextlib.AsyncExitStack() as stack,  # inside, since what it holds is opened after loaner
         ):
             loaner.base_url = web.local_url(_listening.url(listener), chosen)
             assert chosen.identity

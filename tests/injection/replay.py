@@ -30,6 +30,7 @@ from injection.traces import Benign, Injection, Step
 from injection.worlds import Worlds
 from journeys.town import Town, error_of, text_of, town
 from loaner import catalog
+from loaner.caller import Subject
 from loaner.catalog import BoundCall
 from loaner.consent import approvals, pending
 from loaner.consent.envelope import Envelope
@@ -114,6 +115,7 @@ class Person:
         self._consents = town.loaner.consents
         self._store = town.loaner.store
         self._refused: list[str] = []
+        self._subject = Subject(f"{town.sandbox_url}/idp", "user-alice")
 
     async def answer(self, answer: CallToolResult, *, approve: bool, remember: Remember = "once") -> None:
         handle = error_of(answer)["url"].rpartition("/")[2]
@@ -126,13 +128,18 @@ class Person:
             await self._consents.deny(asked, proven_by="replay")
 
     async def think_again(self, call: BoundCall, remember: Remember) -> bool:
-        """They had refused this very call when a text asked for it; now their own request does."""
+        """They had refused this very call when a text asked for it, or another one of the same tool there; now their
+        own request needs it, and they take that no back: the call is allowed, or asked about anew."""
         refused = await self._store.read(lambda c: [pending.get(c, handle) for handle in self._refused])
         for asked in refused:
             if asked is not None and asked.digest == call.digest and await self._consents.ask_again(asked):
                 await self._approve(asked, remember)
                 return True
-        return False
+        resources, lifted = {asked.shown.get("resource") for asked in refused if asked is not None}, False
+        for pause in (await self._consents.standing(self._subject)).paused:
+            if pause.tool == call.operation.tool and pause.resource in resources:
+                lifted = await self._consents.lift_pause(pause.id, self._subject) or lifted
+        return lifted
 
     def forget(self) -> None:
         self._refused.clear()
