@@ -19,7 +19,7 @@ from loaner.caller import LOCAL
 from loaner.catalog import Catalog
 from loaner.clock import Now, utc_now
 from loaner.connectors import Connectors
-from loaner.consent import Consents, Proposal
+from loaner.consent import Consents, Proposal, grant_seals
 from loaner.consent.ending import end_covered
 from loaner.consent.grants import Grants
 from loaner.cursors import Cursors
@@ -134,7 +134,7 @@ async def open_loaner(
     network = Network.of(settings.network)
     connectors = connectors or registered.from_settings(settings.connectors, catalog.providers)
     async with (
-        nullcontext(store) if store else _store(settings) as opened,
+        nullcontext(store) if store else _store(settings, now) as opened,
         ProviderTransport(Connections(network)) as transport,
         TaskTokens(
             settings.task_issuers,
@@ -165,9 +165,10 @@ async def open_loaner(
 
 
 @asynccontextmanager
-async def _store(settings: Settings) -> AsyncIterator[Store]:
+async def _store(settings: Settings, now: Now) -> AsyncIterator[Store]:
     made(settings.home)
     async with open_store(settings.store_url, key_holder(settings)) as store:
+        await grant_seals.reseal(store, event.note, now())
         yield store
 
 

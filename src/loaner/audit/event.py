@@ -22,6 +22,7 @@ KINDS = frozenset(
         "grant_linked",
         "account_refused",
         "grant_ended",
+        "grants_resealed",
         "approval_given",
         "denied",
         "passkey_made",

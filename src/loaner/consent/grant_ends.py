@@ -16,7 +16,8 @@ from sqlalchemy import Connection, Row, select, update
 
 from loaner.clock import from_iso
 from loaner.consent import approvals
-from loaner.consent.grants import ENDING, NOT_OVER, OF, ONE, Grant, Grants, GrantUnreadable, grant_of, identity, latest
+from loaner.consent.grant_seals import identity
+from loaner.consent.grants import ENDING, NOT_OVER, OF, ONE, Grant, Grants, GrantUnreadable, grant_of, latest
 from loaner.secret import Secret
 from loaner.store.tables import grants
 
@@ -90,9 +91,7 @@ def without_refresh(connection: Connection, kept: Grants, grant: Grant) -> None:
         ends = row.expires_at
         for _, until in opened.get("replaced", []):
             ends = latest(ends, from_iso(until))
-        sealed = kept.store.sealed.seal(
-            Secret(json.dumps(opened)), *identity(row.id, row.subject, row.connector, row.version)
-        )
+        sealed = kept.store.sealed.seal(Secret(json.dumps(opened)), *identity(dict(row._mapping)))  # noqa: SLF001
         left = update(grants).where(grants.c.id == grant.id, grants.c.version == grant.version)
         connection.execute(left.values(sealed=sealed, ends_at=ends, refresh_expires_at=None))
 

@@ -19,6 +19,7 @@ from loaner.caller import Caller
 from loaner.catalog.provider import Provider
 from loaner.clock import Now, from_iso, iso
 from loaner.consent import owners
+from loaner.consent.grant_seals import identity
 from loaner.errors import GrantBroken, LoanerError
 from loaner.provider_call.token_endpoint import TokenSet
 from loaner.secret import Secret
@@ -147,9 +148,7 @@ class Grants:
     def opened(self, row: Row[Any]) -> dict[str, Any]:
         """What a row has sealed. Raises :class:`GrantUnreadable`."""
         try:
-            opened = self.store.sealed.open(
-                row.sealed or b"", *identity(row.id, row.subject, row.connector, row.version)
-            )
+            opened = self.store.sealed.open(row.sealed or b"", *identity(dict(row._mapping)))  # noqa: SLF001
         except Unsealable as failure:
             unreadable = GrantUnreadable(
                 "the stored grant cannot be opened: it was altered, moved, or its key is gone.",
@@ -237,20 +236,21 @@ class Grants:
         if lifetime is None and tokens.refresh:
             lifetime = provider.grant.refresh_lifetime
         expires, refresh_expires = _after(at, tokens.expires_in), _after(at, lifetime)
+        known = {
+            "id": grant_id,
+            "provider": provider.name,
+            "permissions": sorted(tokens.permissions),
+            "version": 1,
+            **whose,
+        }
         connection.execute(
             grants.insert().values(
-                id=grant_id,
-                provider=provider.name,
-                permissions=sorted(tokens.permissions),
-                version=1,
-                sealed=self.store.sealed.seal(
-                    tokens.as_secret(), *identity(grant_id, whose["subject"], whose["connector"], 1)
-                ),
+                **known,
+                sealed=self.store.sealed.seal(tokens.as_secret(), *identity(known)),
                 expires_at=expires,
                 refresh_expires_at=refresh_expires,
                 ends_at=latest(expires, refresh_expires) if tokens.refresh else expires,
                 created_at=at,
-                **whose,
             )
         )
         return grant_of(_one(connection, grant_id, *NOT_OVER))
@@ -270,6 +270,7 @@ class Grants:
         """
         version = grant.version + 1
         permissions = tokens.permissions or grant.permissions
+        renewed = vars(grant) | {"version": version, "permissions": permissions}
         expires = _after(at, tokens.expires_in)
         refresh_expires = _after(at, tokens.refresh_expires_in) or grant.refresh_expires_at
         ends = latest(expires, refresh_expires) if tokens.refresh else expires
@@ -289,9 +290,7 @@ class Grants:
                 state=case((grants.c.state == "revoking", "revoking"), else_="active"),
                 reason=case((grants.c.state == "revoking", grants.c.reason)),
                 permissions=sorted(permissions),
-                sealed=self.store.sealed.seal(
-                    _with(tokens, replaced), *identity(grant.id, grant.subject, grant.connector, version)
-                ),
+                sealed=self.store.sealed.seal(_with(tokens, replaced), *identity(renewed)),
                 expires_at=expires,
                 refresh_expires_at=refresh_expires,
                 ends_at=ends,
@@ -322,7 +321,7 @@ def _one(connection: Connection, grant_id: str, *states: str) -> Row[tuple[objec
 def grant_of(row: Row[tuple[object, ...]]) -> Grant:
     values = row._mapping  # noqa: SLF001 - SQLAlchemy's public name for it
     return Grant(
-        permissions=frozenset(values["permissions"]),
+        permissions=frozenset(values["permissions"] or ()),
         **{name: values[name] for name in Grant.__dataclass_fields__ if name != "permissions"},
     )
 
@@ -337,11 +336,6 @@ def _with(tokens: TokenSet, replaced: Sequence[Replaced]) -> Secret:
 def latest(one: datetime | None, other: datetime | None) -> datetime | None:
     """``None`` is no known end, which is later than any."""
     return max(one, other) if one and other else None
-
-
-def identity(grant_id: str, subject: str, connector: str, version: int) -> tuple[str, ...]:
-    """What the seal of a grant's tokens is bound to."""
-    return ("grants", grant_id, subject, connector, str(version))
 
 
 def _after(at: datetime, seconds: float | None) -> datetime | None:
