@@ -115,6 +115,8 @@ class Town:
         self.running.sandbox.faults.add(provider, kind, path=path, count=count)
 
     async def open_loans(self) -> list[OpenLoan]:
+        """What is still listed once the returns beside the answers are over: they are not part of a call's time."""
+        await self.settled()
         return await self.loaner.store.read(open_loans)
 
     async def settled(self) -> None:
