@@ -6,6 +6,7 @@ equal the configured one letter by letter (RFC 8414 §3.3), or another server co
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from datetime import datetime, timedelta
@@ -14,7 +15,6 @@ from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
 import anyio
-import anyio.abc
 import httpx2
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
@@ -68,8 +68,7 @@ class IssuerKeys:
         self._network = network or Network()
         self._transport = transport
         self._clients: dict[str, httpx2.AsyncClient] = {}
-        self._beside: anyio.abc.TaskGroup | None = None
-        self._renewing = False
+        self._renewal: asyncio.Task[None] | None = None
         self._metadata: dict[str, Any] = {}
         self._keys: list[jwt.PyJWK] = []
         self._raw: Any = None
@@ -78,15 +77,14 @@ class IssuerKeys:
         self._fetching = anyio.Lock()
 
     async def __aenter__(self) -> Self:
-        self._beside = await anyio.create_task_group().__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._beside:
-            self._beside.cancel_scope.cancel()
-            await self._beside.__aexit__(kind, value, trace)
+        if self._renewal:
+            self._renewal.cancel()
+            await asyncio.wait([self._renewal])
         for client in self._clients.values():
             await client.aclose()
 
@@ -100,21 +98,13 @@ class IssuerKeys:
 
         Keys that are still good are renewed beside the call: a slow issuer delays nobody.
         """
-        if self._older_than(STALE) or self._beside is None:
-            if self._older_than(FRESH):
-                await self._fetch()
+        if self._older_than(STALE):
+            await self._fetch()
             if self._older_than(STALE):
                 raise IssuerUnreachable(f"no usable keys of {self.issuer}")
-        elif self._older_than(FRESH) and not self._renewing:
-            self._renewing = True
-            self._beside.start_soon(self._renewed_beside)
+        elif self._older_than(FRESH) and (self._renewal is None or self._renewal.done()):
+            self._renewal = asyncio.create_task(self._fetch())
         return self.generation
-
-    async def _renewed_beside(self) -> None:
-        try:
-            await self._fetch()
-        finally:
-            self._renewing = False
 
     async def key(self, key_id: str, algorithm: str) -> PublicKey | None:
         """The public key with that id, if it is one for that algorithm. Raises :class:`IssuerUnreachable`."""
