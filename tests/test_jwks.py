@@ -68,6 +68,24 @@ async def test_invented_key_ids_do_not_make_us_hammer_the_issuer(desk: Desk) -> 
     assert desk.asked("/jwks") == 2
 
 
+async def test_while_it_is_not_known_whether_a_key_is_new_nobody_is_refused_for_it(desk: Desk) -> None:
+    """An invented id has closed the throttle just before the issuer rotates: the new key is kept out for a moment."""
+    await desk.check(token())
+    desk.at = NOW + PAUSE
+    with pytest.raises(NotAuthenticated):  # the issuer was asked for this very id
+        await desk.check(token("evil", header={"kid": "invented"}))
+    desk.issuer.keys = [jwk("rsa-9")]
+    desk.at += PAUSE / 2
+    for given in (token("rsa-9"), token("evil", header={"kid": "invented-too"})):
+        with pytest.raises(IssuerUnreachable):
+            await desk.check(given)
+    desk.at += PAUSE / 2
+    assert await desk.check(token("rsa-9"))
+    desk.at += PAUSE / 2
+    with pytest.raises(NotAuthenticated):  # signed with what was withdrawn: no new key, so refused at once
+        await desk.check(token("rsa-1", sub="another"))
+
+
 async def test_one_bad_key_does_not_spoil_the_others(desk: Desk) -> None:
     """MUST 6."""
     desk.issuer.keys = [

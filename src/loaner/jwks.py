@@ -33,6 +33,8 @@ PAUSE: Final = timedelta(seconds=10)
 """At most one attempt to fetch in this time, so that invented key ids cannot make us hammer the issuer."""
 MAX_BYTES: Final = 64 * 1024
 TIMEOUT: Final = 5.0
+_GONE: Final = 100
+"""Ids of earlier keys that are remembered: what they signed is refused at once."""
 _MIN_RSA_BITS: Final = 2048
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -71,6 +73,7 @@ class IssuerKeys:
         self._renewal: asyncio.Task[None] | None = None
         self._metadata: dict[str, Any] = {}
         self._keys: list[jwt.PyJWK] = []
+        self._gone: dict[str, None] = {}
         self._raw: Any = None
         self._fetched_at: datetime | None = None
         self._tried_at: datetime | None = None
@@ -107,13 +110,24 @@ class IssuerKeys:
         return self.generation
 
     async def key(self, key_id: str, algorithm: str) -> PublicKey | None:
-        """The public key with that id, if it is one for that algorithm. Raises :class:`IssuerUnreachable`."""
+        """The public key with that id, if it is one for that algorithm; ``None`` when the issuer has no such key now.
+
+        Raises :class:`IssuerUnreachable`, also for an id that the issuer may have begun to use since it was asked last:
+        whoever invents ids keeps nobody's new key out for longer than :data:`PAUSE`, and gets nobody refused for good.
+        """
+        asked_at = self._now()
         await self.settle()
         found = self._find(key_id, algorithm)
-        if found is None:
+        if found is None and not self._knew(key_id):
             await self._fetch()  # perhaps the issuer has rotated; throttled
             found = self._find(key_id, algorithm)
+            if found is None and not self._knew(key_id) and (self._fetched_at is None or self._fetched_at < asked_at):
+                raise IssuerUnreachable(f"a key id of {self.issuer} that was not there when it was asked last")
         return found
+
+    def _knew(self, key_id: str) -> bool:
+        """Whether the issuer has, or had, a key with that id: then it is no new one."""
+        return key_id in self._gone or any(key.key_id == key_id for key in self._keys)
 
     def _find(self, key_id: str, algorithm: str) -> PublicKey | None:
         named = (key for key in self._keys if key.key_id == key_id)
@@ -138,6 +152,8 @@ class IssuerKeys:
                 logger.warning("keys of %s: %s", self.issuer, failure or type(failure).__name__)
                 return
             if raw != self._raw:
+                gone = {key.key_id: None for key in self._keys if key.key_id} | self._gone
+                self._gone = dict(list(gone.items())[:_GONE])
                 self._raw, self._keys = raw, keys
                 self.generation += 1
             self._metadata, self._fetched_at = metadata, now
