@@ -161,6 +161,7 @@ async def open_loaner(
         try:
             yield loaner
         finally:
+            await transport.unbroken.finish()  # first: what comes may have to be given back
             background.cancel_scope.cancel()
 
 

@@ -73,6 +73,10 @@ class Linking:
 
     async def poll(self, handle: str) -> None:
         """Ask the provider once whether the person has answered there, if it is time to."""
+        with self.transport.unbroken.section():  # its answer cannot be asked for again
+            await self._poll(handle)
+
+    async def _poll(self, handle: str) -> None:
         turn = await self._turn_to_poll(handle)
         if turn is None:
             return
@@ -141,11 +145,14 @@ class Linking:
         at = self.now()
         asked = await self.store.read(lambda c: pending.by_state(c, codes.hashed(state), at)) if state else None
         mine = asked and asked.flow and asked.flow.get("session") == session and asked.subject == subject
-        if asked is None or not mine or asked.provider != provider_name or asked.sealed is None:
+        if asked is None or not mine or asked.provider != provider_name:
             return None
-        if not await self._spent(
-            asked, codes.hashed(state), at, asks=bool(answer.get("code")) and "error" not in answer
-        ):
+        with self.transport.unbroken.section():  # a code works once
+            return await self._redeemed(asked, answer, at)
+
+    async def _redeemed(self, asked: Pending, answer: Mapping[str, str], at: datetime) -> str | None:
+        asks = bool(answer.get("code")) and "error" not in answer
+        if asked.sealed is None or not await self._spent(asked, codes.hashed(answer["state"]), at, asks=asks):
             return None
         provider, connector = self._of(asked)
         if "iss" in answer and answer["iss"].rstrip("/") not in provider.hosts.values():

@@ -48,6 +48,8 @@ class Polling:
     async def poll_due(self) -> None:
         """Move on every device flow whose time has come. Safe to run in several processes."""
         for handle in await self._due():
+            if self.linking.transport.unbroken.closing:
+                return  # the next process asks
             await self.linking.poll(handle)
 
     async def sweep(self) -> int:

@@ -119,8 +119,8 @@ class Lender:
         with place.filling() if place else nullcontext() as fill:
             ask, loan_id, rung = await self._intend(need, bound, scope, record)
             record.handed_over = True  # from here on, the record is closed together with the loan
-            # A caller who goes away must not leave a mint under way that nobody waits for.
-            with anyio.CancelScope(shield=True):
+            # Neither a caller who goes away nor a stop may leave a mint under way that nobody waits for.
+            with self.refresher.transport.unbroken.section():
                 loan = await self._minted(ask, loan_id, record, SHARED if place else rung, need.party)
             if fill:
                 fill(loan, ask)

@@ -150,7 +150,7 @@ class Refresher:
     ) -> tuple[Grant, Secret] | None:
         """The renewed grant; ``None`` where another process turns out to have renewed it."""
         # Spending a refresh token and storing its successor must not be torn apart by a caller who goes away.
-        with anyio.CancelScope(shield=True):
+        with self.transport.unbroken.section():
             replaced = [*await self.grants.replaced(grant.id), await self._replacing(grant, provider)]
             tokens = await self._successor(pair, grant, refresh, provider, connector)
             if tokens:

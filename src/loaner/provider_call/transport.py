@@ -23,6 +23,7 @@ from loaner.provider_call.addresses import resolve_public
 from loaner.provider_call.bounded import TooMuch, parsed
 from loaner.provider_call.connections import Connections
 from loaner.provider_call.echoes import Echoes
+from loaner.provider_call.unbroken import Unbroken
 from loaner.provider_call.wire import Broken, Incoming, Outgoing, Unreachable, Wire
 from loaner.secret import Secret
 
@@ -62,6 +63,7 @@ class ProviderTransport:
     def __init__(self, wire: Wire | None = None) -> None:
         """``wire`` stands in for the network in tests."""
         self.wire = wire or Connections()
+        self.unbroken = Unbroken()
 
     async def __aenter__(self) -> Self:
         return self

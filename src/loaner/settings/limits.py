@@ -34,7 +34,7 @@ class LimitSettings(_Section):
 
 
 class StoppingSettings(_Section):
-    """What happens at SIGTERM. Give the process ``drain_seconds + finish_seconds + 15`` until it is killed
+    """What happens at SIGTERM. Give the process ``drain_seconds + finish_seconds + 25`` until it is killed
     (Kubernetes: ``terminationGracePeriodSeconds``)."""
 
     drain_seconds: float = Field(default=3, ge=0, le=120)
