@@ -151,7 +151,7 @@ async def test_a_jwt_svid_need_not_say_who_issued_it(door: Door, typ: object, mo
         pytest.param({"exp": REMOVE}, id="no end"),
         pytest.param({"exp": int(utc_now().timestamp()) - 60}, id="over"),
         pytest.param({"exp": int(utc_now().timestamp()) + 400 * 24 * 3600}, id="for a year"),
-        pytest.param({"key": "rsa-2"}, id="another key"),
+        pytest.param({"key": "rsa-2", "header": {"kid": "rsa-1", "typ": "JWT"}}, id="another key"),
     ],
 )
 async def test_a_jwt_svid_of_another_domain_workload_or_key_is_nobody(door: Door, wrong: dict[str, Any]) -> None:
