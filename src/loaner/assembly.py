@@ -38,6 +38,7 @@ from loaner.lending.running import Running
 from loaner.lending.sharing import Sharing
 from loaner.lending.stopping import Stopper
 from loaner.lending.token_scoped import TokenScoped
+from loaner.looks import Looks
 from loaner.network import Network
 from loaner.policy import Policy
 from loaner.policy import load as read_policy
@@ -227,7 +228,19 @@ def _assemble(
     lender = Lender(store, styles, Refresher(grants, transport, now, budgets), returns, now, budgets, running, sharing)
     cursors = Cursors(store.sealed.holder.derive("cursors"))
     journey = Journey(
-        audit, catalog, policy, connectors, consents, lender, transport, cursors, budgets, drifts, task_tokens, now
+        audit,
+        catalog,
+        policy,
+        connectors,
+        consents,
+        lender,
+        Looks(audit, lender, budgets, transport, now),
+        transport,
+        cursors,
+        budgets,
+        drifts,
+        task_tokens,
+        now,
     )
     loaner = Loaner(
         settings=settings,

@@ -27,6 +27,7 @@ from loaner.lending.account import Account
 from loaner.lending.budget import Budgets
 from loaner.lending.costs import costs
 from loaner.lending.loan import Loan
+from loaner.looks import Looks
 from loaner.meant import Meant, with_permissions
 from loaner.policy import Policy, Ruling
 from loaner.provider_call import Answer, ProviderTransport, Reply, Young, send_patiently
@@ -67,6 +68,7 @@ class Journey:
     connectors: Connectors
     consents: Consents
     lender: Lender
+    looks: Looks
     transport: ProviderTransport
     cursors: Cursors
     budgets: Budgets
@@ -90,7 +92,10 @@ class Journey:
             record.ruled(ruling, version=self.policy.version)
             connector = self.connectors.choose(operation.provider.name, caller)
             record.asked(operation, bound, connector=connector.name)
-            consent = await self.consents.obtain(caller, bound, scope, ruling, connector, task=task)  # or asks
+            look = partial(self.looks.known, caller, bound, scope, connector)
+            consent = await self.consents.obtain(  # or asks, about what the name means now
+                caller, bound, scope, ruling, connector, task=task, look=look
+            )
             record.consented(consent)
             record.task = consent.task
             account = Account.of(operation.provider, consent.grant)
@@ -105,6 +110,7 @@ class Journey:
                 task,
                 record,
                 consent,
+                look,
             )
             undone = False
             need = Need(call.id, caller, connector, consent.grant.id, account, consent.task)
@@ -129,11 +135,14 @@ class Journey:
                     record.answered(reply)
                     await meant.reached(reply.reached)
                     return self.cursors.signed(operation.tool, reply, caller)
-            except ScopeNotGrantable as refused:
-                raise await self._stepping_up(refused, bound, caller, connector) from None
             except LoanerError as refused:
-                undone = refused.undone
-                raise
+                answer = await meant.refused(refused)
+                undone = answer.undone
+                if isinstance(answer, ScopeNotGrantable):
+                    answer = await self._stepping_up(answer, bound, caller, connector)
+                if answer is refused:
+                    raise
+                raise answer from None
             finally:
                 await self._unspend(meant.consent, record, undone=undone)
 
@@ -154,7 +163,8 @@ class Journey:
         task = await self.consents.tasks.inside(caller, wider, scope)
         ruling = self.policy.rule(caller, wider, scope, self.now(), task=task)
         try:
-            consent = await self.consents.obtain(caller, wider, scope, ruling, connector, task=task)
+            look = partial(self.looks.known, caller, wider, scope, connector)
+            consent = await self.consents.obtain(caller, wider, scope, ruling, connector, task=task, look=look)
         except ConsentNeeded as asked:
             return asked.stepping_up(refused)
         if consent.approval_id:

@@ -13,14 +13,17 @@ from dataclasses import dataclass, replace
 from loaner.audit import Draft
 from loaner.caller import Caller
 from loaner.catalog import BoundCall
+from loaner.catalog.looking import permissions_of
 from loaner.consent import Consent, Consents
-from loaner.errors import LoanerError
+from loaner.consent.known import Look
+from loaner.errors import LoanerError, NotFound, ProviderForbidden, ProviderUnavailable, ScopeNotGrantable
 from loaner.policy import Ask, Refused, Ruling
 from loaner.provider_call.meeting import Meeting
 from loaner.scope import Scope
 from loaner.settings import Connector
 
 Rule = Callable[[Scope], Ruling]
+_OUT_OF_REACH = (NotFound, ProviderForbidden, ScopeNotGrantable)
 
 
 def with_permissions(bound: BoundCall, scope: Scope) -> Scope:
@@ -29,9 +32,7 @@ def with_permissions(bound: BoundCall, scope: Scope) -> Scope:
     identify = provider.identifies(scope.resource)
     if identify is None or identify.lookup is None:
         return scope
-    lookup = provider.lookups[identify.lookup]
-    says = set(lookup.scope.named_params()) <= set(bound.arguments)
-    return scope.instead(scope.permissions | (lookup.permissions_for(bound.arguments) if says else lookup.usual))
+    return scope.instead(scope.permissions | permissions_of(bound, provider.lookups[identify.lookup]))
 
 
 @dataclass
@@ -48,18 +49,22 @@ class Meant:
     task: str | None
     record: Draft
     consent: Consent
+    look: Look
 
     def meeting(self, *, named: bool) -> Meeting:
         """What the sender does after its look-ups. ``named``: rules tell resources apart, so the name is asked for."""
         provider = self.bound.operation.provider
         grant, identify = self.consent.grant, provider.identifies(self.scope.resource)
-        if identify and identify.lasting:
-            named = self.consent.lasting and self.bound.operation.effect != "read"
+        agreed = self.consent.ids.get(self.scope.resource, "")
+        if identify and identify.lasting:  # where the id is known, the credential itself is for that
+            named = self.consent.lasting and self.bound.operation.effect != "read" and not agreed
+        elif identify and agreed not in {"", self.scope.resource_name}:
+            named = True
         return Meeting(
             self.scope.resource,
             identify if named else None,
             self._known,
-            self.consent.ids.get(self.scope.resource, ""),
+            agreed,
             lambda permissions: provider.covers(grant.permissions, permissions),
         )
 
@@ -67,6 +72,31 @@ class Meant:
         """What a name turned out to mean: the approval stands for that from now on."""
         if known and not self.scope.ids:
             await self._stands_for({self.scope.resource: known})
+
+    async def refused(self, why: LoanerError) -> LoanerError:
+        """What to answer where the provider refused a credential that was for the agreed thing alone.
+
+        If the name is another's now, that is why. The yes for the old one ends, and the person is asked about the new.
+        """
+        agreed = self.consent.ids.get(self.scope.resource)
+        identify = self.bound.operation.provider.identifies(self.scope.resource)
+        if not (agreed and identify and identify.lasting and isinstance(why, _OUT_OF_REACH)):
+            return why
+        known = await self.look(self.consent.grant)
+        if known is None or known.id == agreed:
+            return why
+        if self.consent.approval_id and not self.consent.task:
+            await self.consents.end_approval(self.consent.approval_id, self.caller.subject)
+        try:
+            await self._again(replace(self.scope, ids=known.ids), self.ruling)
+        except LoanerError as asks:
+            return asks
+        if self.consent.approval_id:
+            await self.consents.give_back_use(self.consent.approval_id)
+        return ProviderUnavailable(
+            f"“{self.scope.resource_name}” is another {self.scope.resource_kind} now than before. Nothing was done.",
+            do="Repeat the call now.",
+        )
 
     async def _known(self, resource: str, known: str) -> None:
         """Raises what :meth:`loaner.consent.Consents.obtain` raises; then nothing but look-ups was sent."""
@@ -82,6 +112,8 @@ class Meant:
 
     async def _stands_for(self, ids: dict[str, str]) -> bool:
         """Is the approval one of this very thing? One that was given before the id was known is, from now on."""
+        if any(self.consent.ids.get(name, known) != known for name, known in ids.items()):
+            return False
         approval = self.consent.approval_id
         return approval is None or await self.consents.pin(approval, ids)
 

@@ -9,7 +9,11 @@ from typing import Any
 import pytest
 
 from journeys.town import Town, error_of, text_of, town
+from loaner.consent import pending
+from loaner.consent.pending import Pending
+from loaner.web import words
 
+COMMENT = ("github_add_issue_comment", {"owner": "acme", "repo": "web", "issue_number": 1, "body": "Looking into it."})
 SEND = ("slack_send_message", {"channel": "#releases", "text": "v1.4.0 is out"})
 
 
@@ -107,7 +111,7 @@ async def test_an_hours_yes_does_not_follow_the_name_to_another_repository(acme:
     github: Any = acme.running.sandbox.inside["github"]
     world = github.world
     web = next(one for one in world.repositories.values() if one.name == "web")
-    say = ("github_add_issue_comment", {"owner": "acme", "repo": "web", "issue_number": 1, "body": "Looking into it."})
+    say = COMMENT
     async with acme.agent() as agent:
         assert not (await acme.call(agent, "github_get_me", {})).is_error
         asked = await agent.call_tool(*say)
@@ -125,3 +129,109 @@ async def test_an_hours_yes_does_not_follow_the_name_to_another_repository(acme:
         assert (await acme.decide(again)).state == "approved"
         assert not (await agent.call_tool(*say)).is_error
         assert len(other.issues[1].comments) == before + 1
+
+
+async def question(acme: Town, answer: Any) -> Pending:
+    """What its page says, as it is kept."""
+    asked = await acme.loaner.store.read(lambda c: pending.get(c, handle_of(answer)))
+    assert asked
+    return asked
+
+
+def handle_of(answer: Any) -> str:
+    return str(error_of(answer)["url"]).rpartition("/")[2]
+
+
+async def test_the_person_sees_the_id_and_a_name_that_moves_before_the_yes_is_asked_about_again(acme: Town) -> None:
+    """MUST 28: one call, approved once; the channel is swapped between the question and the yes."""
+    async with acme.agent() as agent:
+        await may_ask_for_names(acme, agent)
+        asked = await agent.call_tool(*SEND)
+        old_id = channels(acme)["releases"].id
+        told = words.limits(await question(acme, asked), acme.loaner.catalog.providers["slack"])
+        assert any(old_id in line.text and line.code == "#releases" for line in told), "it is on the page"
+        again = await agent.call_tool(*SEND)
+        assert handle_of(again) == handle_of(asked), "a repeat meets the question that waits"
+        assert len(await acme.records(kind="look_up")) == 1, "and does not look again"
+        _, new = swapped(acme)
+        assert (await acme.decide(asked)).state == "approved"
+        before = writes(acme)
+        asked = await agent.call_tool(*SEND)
+        assert error_of(asked)["code"] == "consent_required"
+        assert writes(acme) == before, "the provider saw nothing but look-ups"
+        assert (await question(acme, asked)).shown["ids"]["channel:#releases"] == new.id
+        assert (await acme.decide(asked)).state == "approved"
+        answer = await agent.call_tool(*SEND)
+        assert (answer.structured_content or {})["channel"] == new.id, text_of(answer)
+
+
+async def test_a_look_up_has_its_own_least_scope_and_record(acme: Town) -> None:
+    """MUST 28."""
+    async with acme.agent() as agent:
+        assert not (await acme.call(agent, "github_get_me", {})).is_error
+        await agent.call_tool(*COMMENT)
+    (looked,) = await acme.records(kind="look_up")
+    assert looked["effect"] == "read"
+    assert looked["needed_permissions"] == looked["granted_permissions"] == ["metadata:read"]
+    assert looked["resource"] == "repository:acme/web"
+    assert looked["returned_confirmed"]
+    assert not await acme.open_loans()
+
+
+async def test_an_exact_yes_for_a_repository_is_held_to_it_by_github_itself(acme: Town) -> None:
+    """MUST 28: the credential is for the repository's id, so that a name that is another's now reaches nothing."""
+    github: Any = acme.running.sandbox.inside["github"]
+    world = github.world
+    web = next(one for one in world.repositories.values() if one.name == "web")
+    async with acme.agent() as agent:
+        assert not (await acme.call(agent, "github_get_me", {})).is_error
+        asked = await agent.call_tool(*COMMENT)
+        assert (await acme.decide(asked)).state == "approved"
+        other = copy.deepcopy(web)
+        other.id = 7002
+        web.name = "web-2025"
+        world.repositories[other.id] = other
+        before = len(other.issues[1].comments)
+        asked = await agent.call_tool(*COMMENT)
+        assert error_of(asked)["code"] == "consent_required", text_of(asked)
+        assert len(other.issues[1].comments) == before
+        assert (await question(acme, asked)).shown["ids"]["repository:acme/web"] == "7002"
+        assert (await acme.decide(asked)).state == "approved"
+        assert not (await agent.call_tool(*COMMENT)).is_error
+        assert len(other.issues[1].comments) == before + 1
+        asked = await agent.call_tool(*COMMENT)
+        assert (await acme.decide(asked)).state == "approved"
+        del world.repositories[other.id]
+        web.name = "web"
+        again = await agent.call_tool(*COMMENT)
+        assert error_of(again)["code"] == "consent_required", "gone, and the name is another's again"
+
+
+async def test_what_is_asked_with_a_known_id_takes_no_look_before_the_write(acme: Town) -> None:
+    async with acme.agent() as agent:
+        assert not (await acme.call(agent, "github_get_me", {})).is_error
+        assert (await acme.decide(await agent.call_tool(*COMMENT), remember="hour")).state == "approved"
+        assert not (await agent.call_tool(*COMMENT)).is_error
+        await acme.settled()
+        uses = [use for entry in acme.ledger(provider="github") for use in entry["uses"]]
+        posted = [use for use in uses if use["path"].endswith("/comments")]
+        looks = [use for use in uses if use["path"].endswith("/repos/acme/web")]
+        assert (len(posted), len(looks)) == (1, 1), "the look is that of the question"
+
+
+LINEAR = ("linear_create_comment", {"issueId": "ENG-1", "body": "Looking into it."})
+
+
+async def test_an_identifier_that_is_another_issues_by_the_time_of_the_yes_is_asked_about_again(acme: Town) -> None:
+    """MUST 28."""
+    linear: Any = acme.running.sandbox.inside["linear"]
+    async with acme.agent() as agent:
+        assert not (await acme.call(agent, *LINEAR)).is_error
+        asked = await agent.call_tool(*LINEAR)
+        one, two = linear.world.issue("ENG-1"), linear.world.issue("ENG-2")
+        assert (await question(acme, asked)).shown["known"] == {"name": "ENG-1", "id": one.id}
+        one.number, two.number = two.number, one.number
+        assert (await acme.decide(asked)).state == "approved"
+        asked = await agent.call_tool(*LINEAR)
+        assert error_of(asked)["code"] == "consent_required", text_of(asked)
+        assert (await question(acme, asked)).shown["ids"]["issue:ENG-1"] == two.id

@@ -30,6 +30,7 @@ KINDS = frozenset(
         "restore",
         "prune",
         "calls_refused",
+        "look_up",
     }
 )
 

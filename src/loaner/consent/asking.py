@@ -18,6 +18,7 @@ from loaner.catalog import BoundCall
 from loaner.clock import iso
 from loaner.consent import codes, pauses, pending
 from loaner.consent.envelope import Envelope
+from loaner.consent.known import Known
 from loaner.consent.pauses import About
 from loaner.consent.pending import Pending
 from loaner.consent.reading import Offer
@@ -94,8 +95,12 @@ def put(
     outside: str,
     policy_version: str,
     offer: Offer | None = None,
-) -> LoanerError:
+    known: Known | None = None,
+    new: bool = True,
+) -> LoanerError | None:
     """The answer to a call that lacks consent: a new question, the one that waits, or how the last one ended.
+
+    ``known`` is what the provider says now that the resource is. ``None`` instead of a new question if not ``new``.
 
     Inside the caller's transaction, so that a call repeated at the same moment finds the same question.
     """
@@ -116,8 +121,12 @@ def put(
         wants_grant=wants_grant,
         wants_approval=wants_approval,
         digest=bound.digest,
-        shown=shown(bound, scope, exact=exact) | {"outside": outside} | ({"reads": offer.stored()} if offer else {}),
+        shown=shown(bound, scope, exact=exact)
+        | {"outside": outside}
+        | ({"reads": offer.stored()} if offer else {})
+        | (known.shown if known else {}),
         policy_version=policy_version,
+        new=new,
     )
 
 
@@ -136,7 +145,7 @@ def put_task(
 ) -> LoanerError:
     """The same for a task that is proposed; it needs no provider yet. ``supplied``: what its host signed, its id."""
     signed = {"issuer": supplied[0].issuer, "ends": iso(supplied[0].ends), "task_id": supplied[1]} if supplied else {}
-    return _put(
+    answer = _put(
         connection,
         sealed,
         settings,
@@ -162,6 +171,8 @@ def put_task(
         },
         policy_version=policy_version,
     )
+    assert answer is not None  # noqa: S101 - a new question was wanted
+    return answer
 
 
 def _put(
@@ -175,8 +186,9 @@ def _put(
     need: str,
     said: str,
     tool: str,
+    new: bool = True,
     **columns: Any,
-) -> LoanerError:
+) -> LoanerError | None:
     last = pending.newest(connection, caller.key, need)
     if last and last.state_at(at) in pending.OPEN:
         code = codes.shown_code(sealed, last.code_shown, last.handle)
@@ -194,6 +206,8 @@ def _put(
         if last:
             pending.mark_told(connection, last.handle)
         return ended
+    if not new:
+        return None
     added = add(connection, sealed, settings, base_url, at, caller=caller, need=need, tool=tool, **columns)
     if isinstance(added, LoanerError):
         return added

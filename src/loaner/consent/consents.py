@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
 
 from anyio import TASK_STATUS_IGNORED
 from anyio.abc import TaskStatus
@@ -16,6 +18,7 @@ from loaner.consent.approvals import Call
 from loaner.consent.calls import call_for, call_of
 from loaner.consent.connecting import Connecting
 from loaner.consent.grants import Grant, Grants
+from loaner.consent.known import Look
 from loaner.consent.linking import Linking
 from loaner.consent.pending import Pending, Remember, State
 from loaner.consent.polling import Polling
@@ -27,12 +30,14 @@ from loaner.consent.tasking import Tasks
 from loaner.consent.tasks import Task
 from loaner.consent.unwritten import EndUnused
 from loaner.consent.waiting import Bell
-from loaner.errors import PolicyDenied
+from loaner.errors import LoanerError, PolicyDenied
 from loaner.policy import Allowed, Ask, Ruling
 from loaner.provider_call import ProviderTransport
 from loaner.scope import Scope
 from loaner.settings import Connector, Settings
 from loaner.store import Store
+
+Put = Callable[..., LoanerError | None]
 
 
 class Consents:
@@ -79,8 +84,11 @@ class Consents:
         connector: Connector,
         *,
         task: str | None = None,
+        look: Look | None = None,
     ) -> Consent:
         """The consent that covers this call; one use of its approval is taken. ``task``: the one that the rules saw.
+
+        ``look`` tells what the call is about where a new question about a change is put: it is shown, and kept.
 
         Raises :class:`~loaner.errors.PolicyDenied`, :class:`~loaner.errors.ConsentNeeded`,
         :class:`~loaner.errors.ConsentDenied`, :class:`~loaner.errors.ConsentExpired`,
@@ -129,26 +137,39 @@ class Consents:
             raise PolicyDenied(
                 f"it is {outside}.", rule="outside-task", do="Tell the user; only another task allows it."
             )
-        raise await self.store.write(
-            lambda c: asking.put(
-                c,
-                self.store.sealed,
-                self.settings,
-                self.base_url(),
-                at,
-                caller=caller,
-                bound=bound,
-                scope=scope,
-                connector=connector,
-                wants_grant=grant is None,
-                # With a grant, the use of whatever approval there was has just been refused.
-                wants_approval=asks and (grant is not None or approved is None),
-                exact=call.exact,
-                offer=Offer.of(bound, scope) if reads and (grant is not None or approved is None) else None,
-                outside=outside,
-                policy_version=self.policy_version,
-            )
+        put = partial(
+            asking.put,
+            sealed=self.store.sealed,
+            settings=self.settings,
+            base_url=self.base_url(),
+            at=at,
+            caller=caller,
+            bound=bound,
+            scope=scope,
+            connector=connector,
+            wants_grant=grant is None,
+            # With a grant, the use of whatever approval there was has just been refused.
+            wants_approval=asks and (grant is not None or approved is None),
+            exact=call.exact,
+            offer=Offer.of(bound, scope) if reads and (grant is not None or approved is None) else None,
+            outside=outside,
+            policy_version=self.policy_version,
         )
+        return await self._asked(put, call, grant if asks and not scope.ids else None, ruling, look)
+
+    async def _asked(self, put: Put, call: Call, grant: Grant | None, ruling: Ruling, look: Look | None) -> Consent:
+        """Before a new question is put: what does the name mean now? A yes by another name of the same counts."""
+        known = None
+        if look and grant and call.effect != "read":
+            if waiting := await self.store.write(partial(put, new=False)):
+                raise waiting
+            if known := await look(grant):
+                call = replace(call, ids=known.ids)
+                if approved := await self.store.write(lambda c: approvals.consume(c, call, self.now())):
+                    return Consent.by(approved, grant, ruling.rule, ids=known.ids)
+        answer = await self.store.write(partial(put, known=known))
+        assert answer is not None  # noqa: S101 - only where no new question is wanted is there no answer
+        raise answer
 
     async def pin(self, approval_id: str, ids: Mapping[str, str]) -> bool:
         """Does an approval stand for the things of these ids? It does from now on, where it was of a name alone."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 from loaner.consent.approvals import Approval
 from loaner.consent.grants import Grant
@@ -11,6 +12,8 @@ from loaner.consent.pauses import Pause
 from loaner.consent.pending import Pending
 from loaner.consent.tasking import Running
 from loaner.scope import Scope
+
+_NONE: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -33,14 +36,18 @@ class Consent:
     """The approval is not of one exact call: it may serve another one later."""
 
     @classmethod
-    def by(cls, approval: Approval, grant: Grant, rule: str, *, only: tuple[str, ...] = ()) -> Consent:
-        """On the strength of an approval."""
-        of = approval
-        return cls(grant, of.id, rule, of.proven_by, of.task, of.permissions, of.ids, only, of.digest is None)
+    def by(
+        cls, approval: Approval, grant: Grant, rule: str, *, only: tuple[str, ...] = (), ids: Mapping[str, str] = _NONE
+    ) -> Consent:
+        """On the strength of an approval. ``ids``: what else is known of what the call names."""
+        of, known = approval, {**approval.ids, **ids}
+        return cls(grant, of.id, rule, of.proven_by, of.task, of.permissions, known, only, of.digest is None)
 
     def within(self, scope: Scope) -> Scope:
         """The scope without the alternatives that were not shown: no credential is made for one of those. A search of
-        all is one of what was agreed to."""
+        all is one of what was agreed to, and a name stands for what it was when the person agreed."""
+        if (known := self.ids.get(scope.resource)) and not scope.ids:
+            scope = replace(scope, ids={scope.resource: known})
         if self.only:
             scope = scope.limited(self.only, "provider")
         if self.shown is None:

@@ -49,6 +49,8 @@ class _Key:
     tool: str
     permissions: frozenset[str]
     resource: str
+    known: str
+    """The id of the resource; empty where that is not known."""
 
 
 @dataclass(eq=False)
@@ -138,7 +140,7 @@ class Sharing:
             return None
         if scope.alternatives:
             return None  # which permissions its key will have is known only once it is minted
-        key = _Key(need.party, need.task, operation.tool, scope.permissions, scope.resource)
+        key = _Key(need.party, need.task, operation.tool, scope.permissions, scope.resource, scope.resource_id)
         while True:
             share = self._shares.get(key)
             if share is None:

@@ -25,6 +25,7 @@ from loaner.lending.loan import Ask, Minted, NotReturned
 from loaner.provider_call import Answer, ProviderTransport, Unanswered, replication
 from loaner.provider_call.verdict import signing_in
 from loaner.provider_call.waiting import is_limit, is_used_up, retry_after
+from loaner.scope import Scope
 from loaner.secret import Secret
 from loaner.settings import Connector
 
@@ -48,7 +49,10 @@ class TokenScoped:
         named = (scope.resource_name,) if scope.resource_kind == "repository" else scope.only
         if named:
             body["target"] = named[0].partition("/")[0]
-            body["repositories"] = [one.partition("/")[2] for one in named]
+            if known := _number(scope):  # a repository is held by its id, whatever is called so now
+                body["repository_ids"] = [known]
+            else:
+                body["repositories"] = [one.partition("/")[2] for one in named]
         else:
             body["target"] = await self._any_target(ask)
         method, url = provider.request(provider.lending.mint or "", client_id=ask.connector.client_id)
@@ -61,7 +65,7 @@ class TokenScoped:
             raise await self._not_found(ask, str(body["target"]))
         if answer.status >= HTTPStatus.MULTIPLE_CHOICES:
             raise _refused(answer, ask, str(body["target"]))
-        return _minted(answer.body, named, str(body["target"]))
+        return _minted(answer.body, named, str(body["target"]), body.get("repository_ids", []))
 
     async def _not_found(self, ask: Ask, target: str) -> LoanerError:
         """404 has two meanings, a token that is dead and a target that is out of reach: the check tells them apart."""
@@ -165,7 +169,13 @@ def _account_names(body: object) -> list[str]:
     return [name for name in names if isinstance(name, str) and name]
 
 
-def _minted(body: object, named: tuple[str, ...], target: str) -> Minted:
+def _number(scope: Scope) -> int | None:
+    """The id of the one repository, where it is known."""
+    known = scope.resource_id if scope.resource_kind == "repository" else ""
+    return int(known) if known.isascii() and known.isdecimal() else None
+
+
+def _minted(body: object, named: tuple[str, ...], target: str, ids: list[int]) -> Minted:
     """The token before all else: whatever is wrong with the rest of the answer, it is live, and has to go back."""
     if not isinstance(body, dict) or not isinstance(body.get("token"), str) or not body["token"]:
         raise Unanswered(sent=True, why="a mint without a readable token")  # it said yes, so one may exist
@@ -175,11 +185,11 @@ def _minted(body: object, named: tuple[str, ...], target: str) -> Minted:
         _given(installation),
         _moment(body.get("expires_at")),
         named or (target,),
-        beyond=_beyond(installation, body.get("repositories"), named, target),
+        beyond=_beyond(installation, body.get("repositories"), named, target, ids),
     )
 
 
-def _beyond(installation: object, repositories: object, named: tuple[str, ...], target: str) -> str:
+def _beyond(installation: object, repositories: object, named: tuple[str, ...], target: str, ids: list[int]) -> str:
     """What else than was asked it says that the credential reaches, in words; empty where it says nothing else."""
     said = installation if isinstance(installation, dict) else {}
     account, chosen = said.get("account"), said.get("repository_selection")
@@ -193,6 +203,9 @@ def _beyond(installation: object, repositories: object, named: tuple[str, ...], 
     listed = repositories if repositories is not None else said.get("repositories")
     if listed is None:
         return ""
+    if ids:
+        found = [one.get("id") if isinstance(one, dict) else None for one in listed] if isinstance(listed, list) else []
+        return "" if found == ids else "other repositories"
     names = (
         [one.get("full_name") if isinstance(one, dict) else None for one in listed] if isinstance(listed, list) else []
     )

@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from loaner.catalog import BoundCall, cursor
 from loaner.catalog.identify import Identify
+from loaner.catalog.looking import Looking
 from loaner.catalog.lookup import Lookup
 from loaner.catalog.request import Outgoing, build
 from loaner.catalog.result import Admits, Shaper, look
@@ -70,6 +71,25 @@ async def send(
         raise
 
 
+async def look_up(
+    looking: Looking,
+    credential: Secret,
+    transport: ProviderTransport,
+    *,
+    known: Sequence[Secret | None] = (),
+    on_answer: Callable[[Answer], None] | None = None,
+    young: Young | None = None,
+) -> tuple[str, str]:
+    """The resource by its canonical name, and its id. Nothing else is sent. Raises as :func:`send` does."""
+    echoes = Echoes([credential, *known])
+    sending = _Sending(looking.bound, credential, transport, (), None, on_answer, young, None, echoes)
+    scope, identify = looking.scope, looking.identify
+    if identify is None:
+        return scope.resource, str(await sending.found(looking.lookup, scope.resource_name)) if looking.lookup else ""
+    resource, known_id = await sending.identified(identify, scope.resource_kind, scope.resource_name)
+    return scope.resource if identify.lasting else resource, known_id
+
+
 @dataclass
 class _Sending:
     bound: BoundCall
@@ -96,7 +116,7 @@ class _Sending:
         for name, param in operation.params.items():
             lookup = operation.provider.lookups[param.lookup] if param.lookup else None
             if lookup and lookup.needed(self.bound.arguments.get(name)):
-                self.resolved[name] = await self._found(lookup, self.bound.arguments[name])
+                self.resolved[name] = await self.found(lookup, self.bound.arguments[name])
         if self.meeting:
             await self._meet(self.meeting)
         status = 200
@@ -111,7 +131,7 @@ class _Sending:
         names = [name for name, param in operation.params.items() if param.role == "resource"]
         resource, known = meeting.resource, next((self.resolved[name] for name in names if name in self.resolved), "")
         if meeting.identify:
-            found, known = await self._identified(meeting.identify, meeting, meeting.name)
+            found, known = await self.identified(meeting.identify, meeting.kind, meeting.name)
             resource = resource if meeting.identify.lasting else found
         elif not known and meeting.agreed:
             known = await self._still(meeting)
@@ -119,11 +139,11 @@ class _Sending:
             await meeting.known(resource, known)
             self.resolved |= {name: known for name in names if arguments.get(name) == meeting.name}
 
-    async def _identified(self, identify: Identify, meeting: Meeting, name: str) -> tuple[str, str]:
+    async def identified(self, identify: Identify, kind: str, name: str) -> tuple[str, str]:
         provider = self.bound.operation.provider
         answer = await self._exchange(build(identify.step, provider, self.bound.sent, {"wanted": name}))
         self._judge(identify.step, answer, changing=False)
-        found = identify.found(answer.body, meeting.kind)
+        found = identify.found(answer.body, kind)
         if found is None:
             raise NotFound(f"{provider.title} does not say what “{name}” is called.", do="Check the name.")
         return found
@@ -141,8 +161,8 @@ class _Sending:
             return ""
         if not meeting.may(lookup.usual):
             return meeting.agreed
-        resource, _ = await self._identified(identify, meeting, meeting.agreed)
-        return meeting.agreed if resource == meeting.resource else str(await self._found(lookup, meeting.name))
+        resource, _ = await self.identified(identify, meeting.kind, meeting.agreed)
+        return meeting.agreed if resource == meeting.resource else str(await self.found(lookup, meeting.name))
 
     async def _step(self, step: Step) -> Answer:
         changing = self.bound.operation.effect != "read" and step.changes
@@ -249,7 +269,7 @@ class _Sending:
         if not (named or (base in LOOPBACK and host in LOOPBACK)):
             raise unavailable(self.bound, f"an answer names the host {ascii(host)[:80]}", changing=False)
 
-    async def _found(self, lookup: Lookup, value: str) -> Any:
+    async def found(self, lookup: Lookup, value: str) -> Any:
         provider, wanted = self.bound.operation.provider, lookup.wanted(value)
         mark: Any = None
         for _ in range(lookup.pages):

@@ -100,6 +100,9 @@ def limits(asked: Pending, provider: Provider) -> list[Line]:
     """How wide the provider's permission is and what is narrower, each with whoever enforces it. Nothing is claimed
     for the provider that it does not do."""
     lines = []
+    if known := asked.shown.get("known"):
+        told = f"with the id {known['id']}; a yes is for that one, whatever is called so later"
+        lines.append(Line("Which is", told, by=f"as {provider.title} says now", code=known["name"]))
     for limit in asked.shown["limits"]:
         label = {"permissions": "Provider scope", "resource": "Narrowed to", "call": "For"}.get(limit["what"], "Limit")
         lines.append(Line(label, _text(limit, asked, provider), by=_by(limit["by"], provider), code=_code(limit)))
