@@ -44,9 +44,10 @@ async def test_a_write_needs_a_yes_to_this_very_call_each_time(acme: Town) -> No
         assert error_of(other)["code"] == "consent_required"
         assert error_of(other)["user_code"] != error_of(again)["user_code"]
     await acme.settled()
-    (loan,) = acme.ledger(provider="github", kind="scoped")
+    loan, *looks = acme.ledger(provider="github", kind="scoped")
     assert loan["permissions"] == {"issues": "write", "metadata": "read"}
     assert [use["method"] for use in loan["uses"]] == ["POST"]
+    assert [look["permissions"] for look in looks] == [{"metadata": "read"}] * 2, "what each question is about"
 
 
 async def test_a_no_is_a_no(acme: Town) -> None:
