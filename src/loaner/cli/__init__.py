@@ -15,8 +15,10 @@ _OBJECTS_BETWEEN_LOOKS = 10_000
 def main() -> None:
     """Run the verb that was typed, and turn every failure into words and an exit code."""
     gc.set_threshold(_OBJECTS_BETWEEN_LOOKS, *gc.get_threshold()[1:])
-    from loaner.cli import _own_memory
+    from loaner.cli import _interrupted, _own_memory
     from loaner.cli._app import run
 
     _own_memory.close_to_others()
-    sys.exit(run(sys.argv[1:]))
+    with _interrupted.heard() as told:
+        code = run(sys.argv[1:])
+    sys.exit(told.code(code))
