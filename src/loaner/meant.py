@@ -60,6 +60,8 @@ class Meant:
             named = self.consent.lasting and self.bound.operation.effect != "read" and not agreed
         elif identify and agreed not in {"", self.scope.resource_name}:
             named = True
+        elif self.consent.is_by_container(self.scope):
+            named = True  # the name says what it is in, and may be one from before it moved
         return Meeting(
             self.scope.resource,
             identify if named else None,
@@ -102,11 +104,13 @@ class Meant:
         """Raises what :meth:`loaner.consent.Consents.obtain` raises; then nothing but look-ups was sent."""
         wider = self.bound.operation.provider.wider_than(resource)
         ids = {resource: known, self.scope.resource: known}
-        scope = replace(self.scope, resource=resource, wider=wider or self.scope.wider, ids=ids)
+        scope = replace(self.scope, resource=resource, wider=wider, ids=ids)
+        contained = not self.consent.is_by_container(self.scope) or self.consent.is_about(scope)
         self.record.needed(scope)
         ruling = self.rule(scope)
         asks = isinstance(ruling, Ask) and not isinstance(self.ruling, Ask)
-        if not asks and not isinstance(ruling, Refused) and await self._stands_for({self.scope.resource: known}):
+        agreed = contained and not asks and not isinstance(ruling, Refused)
+        if agreed and await self._stands_for({self.scope.resource: known}):
             return
         await self._again(scope, ruling)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from loaner.consent.approvals import Approval
+from loaner.consent.envelope import is_about
 from loaner.consent.grants import Grant
 from loaner.consent.pauses import Pause
 from loaner.consent.pending import Pending
@@ -34,14 +35,23 @@ class Consent:
     """The repositories that a search of all is limited to, since the person agreed to no more."""
     lasting: bool = False
     """The approval is not of one exact call: it may serve another one later."""
+    resources: tuple[str, ...] = ()
+    """What the approval is about; empty where nobody had to be asked, or for what was limited to it."""
 
     @classmethod
     def by(
         cls, approval: Approval, grant: Grant, rule: str, *, only: tuple[str, ...] = (), ids: Mapping[str, str] = _NONE
     ) -> Consent:
         """On the strength of an approval. ``ids``: what else is known of what the call names."""
-        of, known = approval, {**approval.ids, **ids}
-        return cls(grant, of.id, rule, of.proven_by, of.task, of.permissions, known, only, of.digest is None)
+        of, known, about = approval, {**approval.ids, **ids}, () if only else approval.resources
+        return cls(grant, of.id, rule, of.proven_by, of.task, of.permissions, known, only, of.digest is None, about)
+
+    def is_by_container(self, scope: Scope) -> bool:
+        """Does it cover this only as a part of something: issue ENG-12 by what was agreed to of team ENG?"""
+        return bool(self.resources) and not is_about(self.resources, [n for n in scope.names if n != scope.wider])
+
+    def is_about(self, scope: Scope) -> bool:
+        return is_about(self.resources, scope.names)
 
     def within(self, scope: Scope) -> Scope:
         """The scope without the alternatives that were not shown: no credential is made for one of those. A search of
