@@ -194,6 +194,7 @@ web_sessions = Table(
     Column("wrong_codes", Integer, nullable=False, default=0),
     Column("created_at", Moment, nullable=False),
     Column("expires_at", Moment, nullable=False),
+    Column("tag", String(64)),
 )
 
 passkeys = Table(
@@ -217,6 +218,7 @@ passkey_challenges = Table(
     Column("challenge", LargeBinary, nullable=False),
     Column("form", JSON, nullable=False),  # what the proof will be a yes to
     Column("expires_at", Moment, nullable=False),
+    Column("tag", String(64)),
 )
 
 loans = Table(

@@ -30,7 +30,7 @@ from webauthn.helpers.structs import (
 from loaner.audit import event
 from loaner.caller import Subject
 from loaner.clock import Now
-from loaner.store import Store
+from loaner.store import Store, tags
 from loaner.store.tables import passkey_challenges, passkeys
 from loaner.web.sessions import Session
 
@@ -188,7 +188,7 @@ class Passkeys:
 
         def work(connection: Connection) -> None:
             connection.execute(delete(passkey_challenges).where(or_(mine, passkey_challenges.c.expires_at <= at)))
-            connection.execute(passkey_challenges.insert().values(**row))
+            tags.add(connection, passkey_challenges, row)
 
         await self.store.write(work)
         return challenge
@@ -201,10 +201,12 @@ class Passkeys:
         )
 
         def work(connection: Connection) -> tuple[bytes | None, dict[str, Any]]:
-            row = connection.execute(select(passkey_challenges).where(mine)).first()
-            if row is None or connection.execute(delete(passkey_challenges).where(mine)).rowcount != 1:
+            rows = tags.sound(
+                connection, passkey_challenges, connection.execute(select(passkey_challenges).where(mine))
+            )
+            if not rows or connection.execute(delete(passkey_challenges).where(mine)).rowcount != 1:
                 return None, {}
-            return row.challenge, row.form
+            return rows[0].challenge, rows[0].form
 
         return await self.store.write(work)
 

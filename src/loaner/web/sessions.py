@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from loaner.caller import Subject
 from loaner.clock import Now
-from loaner.store import Store
+from loaner.store import Store, tags
 from loaner.store.tables import web_sessions
 
 LIFETIME = timedelta(hours=8)
@@ -75,9 +75,11 @@ class Sessions:
         alive = select(web_sessions).where(
             web_sessions.c.id_hash == _hash(browser), web_sessions.c.expires_at > self.now()
         )
-        row = await self.store.read(lambda c: c.execute(alive).first())
-        if row is None:
+        # One that somebody else put into the database is nobody's.
+        rows = await self.store.read(lambda c: tags.sound(c, web_sessions, c.execute(alive)))
+        if not rows:
             return None
+        row = rows[0]
         issuer, _, sub = (row.subject or "").partition(" ")
         subject = Subject(issuer, sub) if row.subject else None
         return Session(browser, subject, row.display, row.proven_by, row.wrong_codes, row.state_hash, row.created_at)
@@ -101,7 +103,6 @@ class Sessions:
             "display": session.display,
             "proven_by": session.proven_by,
             "state_hash": session.state_hash,
-            "wrong_codes": 0,
             "created_at": at,
             "expires_at": at + (LIFETIME if who else SIGNING_IN),
         }
@@ -115,7 +116,7 @@ class Sessions:
                 _make_room(connection, web_sessions.c.subject.is_(None), MOST_SIGNING_IN)
             else:
                 _make_room(connection, web_sessions.c.subject == session.subject.key, MOST_OF_ONE)
-            connection.execute(web_sessions.insert().values(**values))
+            tags.add(connection, web_sessions, values)
 
         await self.store.write(begin)
         return session
