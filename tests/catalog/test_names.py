@@ -167,6 +167,17 @@ def test_what_a_task_names_is_spelled_as_calls_spell_it(written: str, canonical:
     assert tools().names.resource(written) == canonical
 
 
+def test_content_is_sent_and_shown_as_it_was_written() -> None:
+    """A label that is not there yet is created in the very letters that are sent."""
+    written = ["Needs Triage", "bug"]
+    one = tools()["github_add_labels"].bind(REPO | {"issue_number": 1, "labels": written})
+    other = tools()["github_add_labels"].bind(REPO | {"issue_number": 1, "labels": ["BUG", "needs triage"]})
+    assert one.arguments == other.arguments, "for rules they are the same"
+    assert one.digest != other.digest, "and a yes is for the letters that were shown"
+    assert one.plan()[-1].body == {"labels": written}
+    assert one.payload[-1] == ("labels", "Needs Triage, bug")
+
+
 def test_a_form_without_a_fold_takes_letters_as_they_are() -> None:
     plain = Form(pattern="[A-Za-z]+", means="letters")
     assert plain.canonical("Ab") == "Ab"

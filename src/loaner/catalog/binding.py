@@ -48,6 +48,16 @@ def check(
     return MappingProxyType(checked)
 
 
+def written(params: Mapping[str, Param], given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The content among checked arguments as it was written: it may become a name that was not there before."""
+    content = {
+        name: given[name] for name, param in params.items() if param.role == "content" and given.get(name) is not None
+    }
+    return MappingProxyType(
+        {name: tuple(value) if isinstance(value, list) else value for name, value in content.items()}
+    )
+
+
 def _unknowns(names: list[Any], params: Mapping[str, Param]) -> list[str]:
     """The first few: to look for what each of a thousand may have meant keeps everybody else waiting."""
     told = [_unknown(name, params) for name in names[:UNKNOWN_TOLD]]

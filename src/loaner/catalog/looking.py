@@ -32,7 +32,9 @@ def looking(bound: BoundCall, scope: Scope) -> Looking | None:
     else:
         return None
     read = replace(bound.operation, effect="read", idempotent=True, params={}, steps=(step,), page=None)
-    return Looking(BoundCall(read, bound.arguments), _least(bound, scope, identify, lookup), identify, lookup)
+    return Looking(
+        BoundCall(read, bound.arguments, bound.written), _least(bound, scope, identify, lookup), identify, lookup
+    )
 
 
 def permissions_of(bound: BoundCall, lookup: Lookup) -> frozenset[str]:

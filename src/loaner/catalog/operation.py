@@ -7,7 +7,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Literal
@@ -142,7 +142,7 @@ class Operation:
     def bind(self, arguments: Mapping[str, Any]) -> BoundCall:
         """One exact call. Raises :class:`InvalidArguments` naming everything that does not fit."""
         checked = binding.check(self.tool, self.params, self.provider.forms, arguments)
-        bound = BoundCall(self, checked)
+        bound = BoundCall(self, checked, binding.written(self.params, arguments))
         self.scope.of(bound)  # a call whose scope is unknown is refused here, before anyone is asked about it
         bound.plan()  # likewise one that does not fit its path
         return bound
@@ -205,12 +205,18 @@ class BoundCall:
 
     operation: Operation
     arguments: Mapping[str, Any]
+    """As rules compare them, each name in its one spelling."""
+    written: Mapping[str, Any] = field(default_factory=dict)
+    """What is content, as its author wrote it: a new label has its capitals."""
 
     @cached_property
     def digest(self) -> str:
-        """Hex SHA-256 over the canonical JSON of tool and arguments."""
+        """Hex SHA-256 over the canonical JSON of tool and arguments, content letter by letter as it was shown."""
         canonical = json.dumps(
-            [self.operation.tool, dict(self.arguments)], sort_keys=True, separators=(",", ":"), ensure_ascii=False
+            [self.operation.tool, dict(self.arguments) | dict(self.written)],
+            sort_keys=True,
+            separators=(",", ":"),
+            ensure_ascii=False,
         )
         return hashlib.sha256(canonical.encode()).hexdigest()
 
@@ -221,7 +227,7 @@ class BoundCall:
         for name, param in self.operation.params.items():
             if param.role in {"resource", "page"} or name not in self.arguments:
                 continue
-            value = self.arguments[name]
+            value = self.written.get(name, self.arguments[name])
             if isinstance(value, bool):
                 value = "true" if value else "false"
             shown.append((name, ", ".join(value) if isinstance(value, tuple) else str(value)))
@@ -229,8 +235,8 @@ class BoundCall:
 
     @cached_property
     def sent(self) -> Mapping[str, Any]:
-        """The arguments as requests see them: the cursor is the provider's own mark again."""
-        arguments = dict(self.arguments)
+        """The arguments as requests see them: content as written, and the provider's own mark as cursor."""
+        arguments = dict(self.arguments) | dict(self.written)
         if self.operation.page and "cursor" in arguments:
             arguments["cursor"] = cursor.decode(self.operation.tool, arguments["cursor"])
         return MappingProxyType(arguments)
