@@ -12,10 +12,9 @@ import pytest
 from sqlalchemy import select
 
 from journeys.town import Town, error_of
-from loaner import fences
 from loaner.caller import Agent, Caller, Subject
 from loaner.errors import StoreUnusable
-from loaner.lending import journal, stopping
+from loaner.lending import journal, returning, stopping
 from loaner.store.tables import loans
 
 ISSUE = {"owner": "acme", "repo": "web", "issue_number": 1}
@@ -30,6 +29,7 @@ def alive(town: Town) -> list[str]:
 @pytest.fixture
 async def stranded(linked: Town, monkeypatch: pytest.MonkeyPatch) -> Town:
     """A key is minted, and then neither the store nor the provider takes anything: memory alone knows it."""
+    monkeypatch.setattr(returning, "_UNSTORED_EVERY", 3600)
     store, minted = linked.loaner.store, len(linked.ledger(kind="scoped"))
     write = store.write
 
@@ -75,30 +75,11 @@ async def test_a_key_that_another_living_server_alone_knows_is_left_to_it_and_sa
     assert (alive(stranded), await stranded.open_loans()) == ([], [])
 
 
-async def test_the_server_that_knows_it_ends_it_while_the_other_waits(
-    stranded: Town, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sweep, stood = stranded.loaner.returns.sweep, anyio.Event()
-
-    async def once_stopped() -> int:
-        return await sweep() if stood.is_set() else 0
-
-    monkeypatch.setattr(stranded.loaner.returns, "sweep", once_stopped)
-    told: list[dict[str, Any]] = []
-
-    async def revoke() -> None:
-        verb = [sys.executable, "-m", "loaner", "revoke", "--agent", "test-agent", "--yes", "--json"]
-        env = {**os.environ, "LOANER_HOME": str(stranded.home)}
-        done = await anyio.run_process(verb, env=env, check=False)
-        told.extend(map(json.loads, done.stdout.decode().splitlines()))
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(revoke)
-        with anyio.fail_after(30):
-            while not await stranded.loaner.store.read(fences.listed):  # noqa: ASYNC110 - a row of another process
-                await anyio.sleep(0.02)
-        stood.set()
-        await stranded.loaner.returns.sweep()
+async def test_the_server_that_knows_it_is_woken_and_ends_it_while_the_other_waits(stranded: Town) -> None:
+    verb = [sys.executable, "-m", "loaner", "revoke", "--agent", "test-agent", "--yes", "--json"]
+    env = {**os.environ, "LOANER_HOME": str(stranded.home), "LOANER_STORE": stranded.loaner.settings.store_url}
+    done = await anyio.run_process(verb, env=env, check=False)
+    told: list[dict[str, Any]] = list(map(json.loads, done.stdout.decode().splitlines()))
     (loan,) = [one for one in told if one["what"] == "loan"]
     assert (loan["confirmed"], f"pid {os.getpid()} on " in loan["server"]) == (True, True)
     assert (alive(stranded), await stranded.open_loans()) == ([], [])

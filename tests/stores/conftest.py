@@ -23,12 +23,15 @@ SUITES = (
     "lending.test_ways_out",
     "lending.test_refresh",
     "journeys.test_one_call",
+    "stop.test_elsewhere",
     "stop.test_stop",
 )
 for suite in SUITES:
     pytest.register_assert_rewrite(suite)
 
 from audit_parts import Clock  # noqa: E402 - found by the line above
+
+from stop.conftest import linked  # noqa: E402, F401 - a town where alice has connected two providers
 
 
 @pytest.fixture

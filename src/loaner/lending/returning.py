@@ -16,17 +16,20 @@ import anyio.abc
 import structlog
 from sqlalchemy import Connection
 
+from loaner import fences
 from loaner.catalog.provider import Provider
 from loaner.clock import Now
 from loaner.connectors import Connectors
 from loaner.errors import LoanerError, StoreUnusable
 from loaner.failpoints import reached
+from loaner.fences import Fence
 from loaner.lending import journal, sharers
 from loaner.lending.account import Account, account_id_of
 from loaner.lending.budget import Budgets
 from loaner.lending.costs import unasked
 from loaner.lending.journal import OpenLoan
 from loaner.lending.loan import Handback, NotReturned, Style
+from loaner.lending.running import LOOK_EVERY
 from loaner.secret import Secret
 from loaner.store import Store, Unsealable
 
@@ -81,6 +84,9 @@ class Returns:
         self._busy: set[str] = set()
         self._in_use: set[str] = set()
         self._unstored: dict[str, Secret] = {}
+        self._alone = anyio.Event()
+        """Set once this process alone knows some of them."""
+        self._standing: list[Fence] | None = None
         self._idle = anyio.Event()
 
     async def run(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
@@ -94,10 +100,33 @@ class Returns:
                         await self.sweep()
                     except Exception:  # whatever a damaged row does, the calls go on and the next look comes
                         log.exception("the sweep failed")
-                    await anyio.sleep(_UNSTORED_EVERY if self._unstored else SWEEP_EVERY)
+                    await self._until_due()
             finally:
                 with anyio.CancelScope(shield=True), anyio.move_on_after(DRAIN_SECONDS):
                     await self.settled()
+
+    async def _until_due(self) -> None:
+        """Sleep until the next look: sooner for what this process alone knows, and at once when something is stopped.
+
+        Whoever stopped it, in whatever process, waits for it: nobody else can end it.
+        """
+        if not self._unstored:
+            self._standing, self._alone = None, anyio.Event()
+            with anyio.move_on_after(SWEEP_EVERY):
+                await self._alone.wait()
+        if self._unstored:
+            with anyio.move_on_after(_UNSTORED_EVERY):
+                while not await self._is_stopped():  # noqa: ASYNC110 - another process is no event of ours
+                    await anyio.sleep(LOOK_EVERY)
+
+    async def _is_stopped(self) -> bool:
+        """Has anything been stopped, or resumed, since the last look?"""
+        try:
+            standing, before = await self.store.read(fences.listed), self._standing
+        except LoanerError:  # the next sweep says so
+            return False
+        self._standing = standing
+        return before is not None and standing != before
 
     async def settled(self) -> None:
         """Wait until nothing is being given back."""
@@ -220,13 +249,18 @@ class Returns:
             self._unstored.pop(loan.loan_id, None)
         except StoreUnusable as failure:
             # The journal may not hold the credential either, so this process keeps it until it can be written down.
-            self._unstored[loan.loan_id] = loan.credential
+            self._keep(loan)
             log.warning("giving back could not be recorded; tried again", loan=loan.loan_id, reason=failure.log)
         except Exception:
-            self._unstored[loan.loan_id] = loan.credential
+            self._keep(loan)
             log.exception("giving back failed; the sweeper tries again", loan=loan.loan_id)
         finally:
             self._done(loan.loan_id)
+
+    def _keep(self, loan: Handback) -> None:
+        """Until it is ended, or can be written down: the row does not know it, so nobody else does."""
+        self._unstored[loan.loan_id] = loan.credential
+        self._alone.set()
 
     def _count(self, loan: Handback) -> None:
         """Ending a key is never held back. The first attempt was paid for with the mint; the others are owed."""
