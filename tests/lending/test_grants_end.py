@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -14,8 +16,10 @@ from sqlalchemy import select, update
 from journeys.town import Town, error_of, town
 from loaner.cli import _app
 from loaner.consent import grant_ends
+from loaner.provider_call.token_endpoint import TokenSet
 from loaner.sandbox.linear.oauth import OAuthError
 from loaner.sandbox.slack.errors import SlackError
+from loaner.secret import Secret
 from loaner.store.tables import grants
 
 GITHUB = ("github_get_me", {})
@@ -112,6 +116,45 @@ async def test_an_access_token_that_is_dead_says_nothing_of_its_refresh_token(ac
     (grant,) = await acme.loaner.grants.everybodys()
     ended = await acme.loaner.stopper.end_grant(grant.id)
     assert (ended.confirmed, alive(acme, "github")) == (True, [])
+
+
+async def test_a_refresh_that_is_refused_is_no_proof_where_the_pair_before_it_was_lost(acme: Town) -> None:
+    """The refused token was spent for a pair that nobody saw, and that pair lives."""
+    await connected(acme, GITHUB)
+    await expired(acme)
+    acme.fault("github", "half_close", path="/login/oauth/access_token", count=1)
+    assert await told(acme, GITHUB) == "provider_unavailable"
+    (grant,) = await acme.loaner.grants.everybodys()
+    ended = await acme.loaner.stopper.end_grant(grant.id)
+    assert (ended.confirmed, alive(acme, "github")) == (False, ["user", "refresh"])
+    assert len(await acme.loaner.store.read(grant_ends.listed)) == 1
+
+
+@pytest.mark.parametrize("call", [GITHUB, SLACK, LINEAR])
+async def test_a_token_that_a_refresh_replaced_is_ended_with_the_grant(acme: Town, call: Call) -> None:
+    """Whether the refresh ends it, not every provider says: here none does."""
+    await connected(acme, call)
+    ledger, provider = acme.running.sandbox.ledger, call[0].partition("_")[0]
+    (first,) = [one for one in ledger if (one.provider, one.kind) == (provider, "user")]
+    await expired(acme)
+    assert await told(acme, call) is None
+    first.revoked_at = None
+    assert alive(acme, provider).count("user") == 2
+    (grant,) = await acme.loaner.grants.everybodys()
+    await acme.loaner.stopper.end_grant(grant.id)
+    assert "user" not in alive(acme, provider)
+
+
+async def test_a_grant_is_listed_until_the_last_token_that_was_replaced_is_dead(acme: Town) -> None:
+    await connected(acme, LINEAR)
+    (grant,), kept = await acme.loaner.grants.everybodys(), acme.loaner.grants
+    at = acme.loaner.now().replace(microsecond=0)
+    short = TokenSet(Secret("new"), Secret("refresh"), 60.0, 60.0, grant.permissions)
+    before = [(Secret("old"), at + timedelta(hours=1))]
+    await acme.loaner.store.write(lambda c: kept.renew(c, grant, short, at, replaced=before))
+    await acme.loaner.lender.refresher.retire(replace(grant, version=grant.version + 1), "refused", dead_refresh=True)
+    (listed,) = await acme.loaner.store.read(grant_ends.listed)
+    assert listed.ends_at == at + timedelta(hours=1)
 
 
 async def test_a_grant_that_no_attempt_ended_is_over_once_nothing_of_it_can_live(acme: Town) -> None:

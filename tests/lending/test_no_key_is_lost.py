@@ -6,27 +6,40 @@ A step is an entry of :data:`STEPS`; what comes to be possible (a restore, a sig
 from __future__ import annotations
 
 import contextlib
+import json
+import os
+import signal
+import sys
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import anyio
+import pytest
+from anyio.abc import Process
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from crash import consenting
+from crash.kit import AT_LENGTH
 from loaner import settings as settings_module
 from loaner.assembly import Loaner, open_loaner
-from loaner.caller import Agent, Caller, Subject
+from loaner.caller import Agent, Caller, Subject, local_subject
 from loaner.cli import _sandboxed
 from loaner.cli.loans import listed
+from loaner.clock import utc_now
+from loaner.connectors import Connectors
 from loaner.errors import ConsentNeeded, LoanerError
 from loaner.journey import ToolCall
+from loaner.keys import FileKey
+from loaner.maintenance import archive, backup, restore
 from loaner.sandbox.run import RunningSandbox, serving
+from loaner.store.rotation import rewrap
 
 few = settings(max_examples=6, deadline=None, database=None)
+many = settings(max_examples=AT_LENGTH, deadline=None, database=None)
 OPERATOR = Caller(Subject("local", "olga"), Agent("loaner revoke", "loaner"), "sandbox", "here", "olga")
 CALLS = {
     "github": [ToolCall("github_get_me", {})],
@@ -42,11 +55,13 @@ class World:
     running: RunningSandbox
     loaner: Loaner
     stack: contextlib.AsyncExitStack
+    missing: set[str] = field(default_factory=set)
+    """Connectors that are not in the settings any more."""
 
     @property
     def alice(self) -> Caller:
-        issuer = f"{self.running.base_url}/idp"
-        return Caller(Subject(issuer, "user-alice"), Agent("agent", "actor", issuer), "sandbox", "a test")
+        """As a server on this machine sees her."""
+        return Caller(local_subject(), Agent("agent", "reported"), "sandbox", "a test")
 
     def fault(self, provider: str, kind: str, path: str, count: int | None = 1) -> None:
         self.running.sandbox.faults.add(provider, kind, path=path, count=count)
@@ -63,10 +78,16 @@ class World:
             except LoanerError:
                 return
 
-    async def restart(self) -> None:
+    async def close(self) -> None:
         await self.stack.aclose()
         self.stack = contextlib.AsyncExitStack()
-        self.loaner = await self.stack.enter_async_context(opened(self.home, self.running))
+
+    async def open(self) -> None:
+        self.loaner = await self.stack.enter_async_context(opened(self.home, self.running, self.missing))
+
+    async def restart(self) -> None:
+        await self.close()
+        await self.open()
 
     def alive(self, provider: str, kind: str) -> list[str]:
         ledger = self.running.sandbox.ledger
@@ -88,10 +109,11 @@ class World:
 
 
 @contextlib.asynccontextmanager
-async def opened(home: Path, running: RunningSandbox) -> AsyncIterator[Loaner]:
+async def opened(home: Path, running: RunningSandbox, missing: Collection[str] = ()) -> AsyncIterator[Loaner]:
     chosen = _sandboxed.on_sandbox(settings_module.load(home=home), running.base_url)
-    clock = running.sandbox.clock
-    async with open_loaner(chosen, connectors=_sandboxed.connectors(), now=clock) as loaner:
+    clock, apps = running.sandbox.clock, _sandboxed.connectors()
+    there = Connectors(apps.named(name) for name in CALLS if name not in missing)
+    async with open_loaner(chosen, connectors=there, now=clock) as loaner:
         loaner.base_url = "http://127.0.0.1:1"
         yield loaner
 
@@ -149,8 +171,110 @@ async def elsewhere(world: World) -> None:
     await world.call(ELSEWHERE)
 
 
+async def give_up(world: World) -> None:
+    """A provider says of the newest grant that it is over, and is wrong."""
+    for grant in (await world.loaner.grants.everybodys())[-1:]:
+        await world.loaner.lender.refresher.retire(grant, "its provider refuses it")
+
+
 async def idle(world: World) -> None:
     await world.loaner.idle.fence()
+
+
+async def back_up(world: World) -> None:
+    source = backup.Source(world.home / "loaner.db", world.loaner.store.sealed, None, {})
+    backup.make(source, world.home / "backup", at=world.loaner.now(), replacing=True)
+
+
+async def restored(world: World) -> None:
+    file, old = world.home / "backup", world.loaner
+    if file.exists():
+        place = restore.Place(world.home / "loaner.db", old.store.sealed, None, old.catalog.providers, "local olga")
+        await world.close()
+        restore.restore(archive.read(file), place, at=old.now())
+        await world.open()
+        await world.loaner.stopper.resume("all", "", OPERATOR)
+
+
+async def rotate(world: World) -> None:
+    FileKey(world.home / "key").renew()
+    await rewrap(world.loaner.store)
+
+
+def without(connector: str) -> Callable[[World], Awaitable[None]]:
+    async def step(world: World) -> None:
+        world.missing.add(connector)
+        await world.restart()
+
+    return step
+
+
+async def all_connectors(world: World) -> None:
+    world.missing.clear()
+    await world.restart()
+
+
+SERVER = """
+import sys
+from datetime import timedelta
+from functools import partial
+from loaner import assembly
+from loaner.cli._app import run
+from loaner.clock import utc_now
+ahead = timedelta(seconds=float(sys.argv[1]))
+assembly.open_loaner = partial(assembly.open_loaner, now=lambda: utc_now() + ahead)
+run(["serve", "--sandbox", sys.argv[2]])
+"""
+HELLO = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "agent", "version": "1"}}
+
+
+def server_dies(how: signal.Signals, when: str) -> Callable[[World], Awaitable[None]]:
+    """A server of its own on the same store makes all calls, and is told to end when a provider mints, or is used."""
+
+    async def step(world: World) -> None:
+        sandbox, ledger = world.running.sandbox, world.running.sandbox.ledger
+        ahead = (sandbox.clock() - utc_now()).total_seconds()
+        command = [sys.executable, "-c", SERVER, str(ahead), world.running.base_url]
+        env = {**os.environ, "LOANER_HOME": str(world.home)}
+        async with await anyio.open_process(command, env=env, stderr=None) as server:
+            original = getattr(ledger, when)
+
+            def noticed(*args: Any, **named: Any) -> Any:
+                with contextlib.suppress(ProcessLookupError):
+                    server.send_signal(how)
+                return original(*args, **named)
+
+            calls = [call for listed in CALLS.values() for call in listed]
+            asked = [rpc(n, "tools/call", name=one.tool, arguments=one.arguments) for n, one in enumerate(calls, 1)]
+            setattr(ledger, when, noticed)
+            try:
+                with contextlib.suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
+                    await answered(server, rpc(0, "initialize", **HELLO))
+                    for one in asked:
+                        await answered(server, one)
+                    server.send_signal(how)
+                with anyio.fail_after(60):
+                    await server.wait()
+            finally:
+                delattr(ledger, when)
+
+    return step
+
+
+def rpc(number: int, method: str, **params: Any) -> bytes:
+    return json.dumps({"jsonrpc": "2.0", "id": number, "method": method, "params": params}).encode() + b"\n"
+
+
+async def answered(server: Process, line: bytes) -> None:
+    """Send one request, and wait for what comes back; raises when the server is gone."""
+    assert server.stdin
+    assert server.stdout
+    await server.stdin.send(line)
+    with contextlib.suppress(anyio.EndOfStream):
+        while b"\n" not in await server.stdout.receive():
+            pass
+        return
+    raise anyio.ClosedResourceError
 
 
 STEPS: dict[str, Callable[[World], Awaitable[None]]] = {
@@ -173,11 +297,27 @@ STEPS: dict[str, Callable[[World], Awaitable[None]]] = {
     "evict": evict,
     "elsewhere": elsewhere,
     "idle": idle,
+    "a grant is refused": give_up,
     "restart": World.restart,
+    "back up": back_up,
+    "restore": restored,
+    "rotate": rotate,
+    "github is not configured": without("github"),
+    "linear is not configured": without("linear"),
+    "all are configured": all_connectors,
     "a minute": later(minutes=1),
     "a day": later(hours=25),
     "a season": later(days=100),
 }
+
+
+PROCESSES = {
+    "a server is killed at a mint": server_dies(signal.SIGKILL, "mint"),
+    "a server is killed in a call": server_dies(signal.SIGKILL, "used"),
+    "a server is ended at a mint": server_dies(signal.SIGTERM, "mint"),
+    "a server is ended in a call": server_dies(signal.SIGTERM, "used"),
+}
+"""What takes a second each; by chance only in long runs."""
 
 
 async def happens(steps: list[str]) -> None:
@@ -189,7 +329,7 @@ async def happens(steps: list[str]) -> None:
             world = World(home, running, await stack.enter_async_context(opened(home, running)), stack)
             try:
                 for number, step in enumerate(steps):
-                    await STEPS[step](world)
+                    await (STEPS | PROCESSES)[step](world)
                     await world.assert_listed(f"{step} (step {number} of {steps})")
             finally:
                 await world.stack.aclose()
@@ -201,5 +341,25 @@ async def happens(steps: list[str]) -> None:
 @example(["call linear", "a day", "linear forgets the refresh's answer", "call linear", "call linear", "stop"])
 @example(["linear revokes nothing", "linear grants another scope", "call linear", "restart", "call linear", "a minute"])
 @example(["call slack", "a day", "call slack", "evict", "call slack", "call slack", "disconnect", "a season"])
+@example(
+    [
+        "back up",
+        "call linear",
+        "a day",
+        "linear refuses the refresh",
+        "linear revokes nothing",
+        "call linear",
+        "restore",
+    ]
+)
+@example(["call github", "a server is killed at a mint", "a minute", "a server is ended in a call", "a day"])
+@example(["call github", "call linear", "github is not configured", "stop", "rotate", "all are configured", "a minute"])
 def test_what_is_alive_at_the_providers_is_listed(steps: list[str]) -> None:
+    anyio.run(happens, steps)
+
+
+@pytest.mark.soak
+@many
+@given(st.lists(st.sampled_from(sorted(STEPS | PROCESSES)), min_size=4, max_size=20))
+def test_at_length_what_is_alive_at_the_providers_is_listed(steps: list[str]) -> None:
     anyio.run(happens, steps)
