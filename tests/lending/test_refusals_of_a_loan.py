@@ -12,6 +12,9 @@ import pytest
 from sqlalchemy import select
 
 from journeys.town import Town, error_of, town
+from loaner.errors import RateLimited
+from loaner.lending.account import Account
+from loaner.lending.budget import Budgets
 from loaner.provider_call import Answer, replication
 from loaner.store.tables import grants
 
@@ -238,9 +241,19 @@ async def test_a_limit_at_the_mint_holds_the_account_that_it_was_said_of_alone(
     again = await told(linked, ELSEWHERE)
     assert again
     assert "held back by loaner" in again["message"]
+    await held_in_another_process(linked)
     assert await told(linked) is None
     linked.advance(seconds=seconds + 1)
     assert (await told(linked, ELSEWHERE) or {})["code"] == "scope_not_grantable"
+
+
+async def held_in_another_process(town: Town) -> None:
+    """It knows nothing but the store."""
+    loaner = town.loaner
+    (grant,), bound = await loaner.grants.everybodys(), loaner.catalog[ELSEWHERE[0]].bind(ELSEWHERE[1])
+    other = Budgets(loaner.store, loaner.now, loaner.settings.budget)
+    with pytest.raises(RateLimited):
+        await other.granted(Account.of(bound.operation.provider, grant), bound, lambda _: None)
 
 
 async def test_a_limit_that_is_used_up_is_everybodys(linked: Town, monkeypatch: pytest.MonkeyPatch) -> None:

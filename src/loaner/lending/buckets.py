@@ -19,6 +19,8 @@ _LOOK = select(budgets.c.spent, budgets.c.asleep_until).where(_MINE)
 _READ = _LOOK.with_for_update()
 _CHANGE = update(budgets).where(_MINE).values(spent=bindparam("spent"), asleep_until=bindparam("asleep_until"))
 _IDLE_SECONDS = 300
+_TARGET = "target "
+"""Begins the name of an entry that is no limit: until when one target is not asked."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,20 @@ class Kept:
 
     def put(self, bucket: Bucket) -> None:
         self.spent[bucket.budget.name] = [round(bucket.level, 3), bucket.learned, bucket.at.timestamp()]
+
+    @property
+    def targets(self) -> bool:
+        """Was it ever said of one target alone that it is to be asked later?"""
+        return any(name.startswith(_TARGET) for name in self.spent)
+
+    def hold(self, target: str, until: datetime) -> None:
+        """One account at the provider asked to wait; the others are free."""
+        self.spent[_TARGET + target.casefold()] = [0.0, 0.0, until.timestamp()]
+
+    def held(self, target: str, at: datetime) -> float:
+        """Seconds until it may be asked again; 0 where it may."""
+        *_, until = self.spent.get(_TARGET + target.casefold(), (0.0,))
+        return max(0.0, until - at.timestamp())
 
     def forget_idle(self, known: Collection[str], at: datetime) -> None:
         """Drop the limits of single values, such as channels, that nobody has used for a while."""

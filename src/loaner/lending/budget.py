@@ -91,8 +91,6 @@ class Budgets:
         self.now = now
         self.settings = settings
         self._news: dict[str, _News] = {}
-        self._targets: dict[tuple[str, str], datetime] = {}
-        """When a target that asked to wait may be asked again; nothing of it is stored, and others are free."""
         self._busy = Lock()  # calls add to the news on the event loop, and the store's thread takes from it
 
     async def is_low(self, account: Account) -> bool:
@@ -112,7 +110,6 @@ class Budgets:
         gets scarce (:mod:`loaner.lending.sharing`); then a short wait; then :class:`RateLimited`, with ``work`` not
         done. What ``work`` raises passes through, and then nothing is taken.
         """
-        self._wait_for_target(account, bound)
         waited = 0.0
         news = _News()
         while True:
@@ -173,6 +170,8 @@ class Budgets:
         kept = buckets.read(connection, account.key, self.settings.factor)
         if kept.asleep_until and kept.asleep_until > at:
             raise NothingLeft((kept.asleep_until - at).total_seconds() + _SAFETY, "")
+        if kept.targets and (held := kept.held(derive(bound).resource_name.partition("/")[0], at)):
+            raise NothingLeft(held + _SAFETY, "")
         for budget, amount in news.owed:
             bucket = kept.bucket(budget, at)
             bucket.level += amount
@@ -234,11 +233,7 @@ class Budgets:
             return
         at = self.now()
         until = at + timedelta(seconds=asked.retry_after)
-        if asked.target:
-            self._targets = {one: end for one, end in self._targets.items() if end > at}
-            self._targets[account.key, asked.target.casefold()] = until
-            return
-        alone = of_methods(bound)
+        alone = () if asked.target else of_methods(bound)
 
         def work(connection: Connection) -> None:
             kept = buckets.read(connection, account.key, self.settings.factor)
@@ -246,18 +241,13 @@ class Budgets:
                 bucket = kept.bucket(budget, at)
                 bucket.empty_for(asked.retry_after)
                 kept.put(bucket)
-            if not alone:
+            if asked.target:
+                kept.hold(asked.target, until)
+            elif not alone:
                 kept.asleep_until = max(until, kept.asleep_until or until)
             buckets.write(connection, account.key, kept)
 
         await self.store.write(work)
-
-    def _wait_for_target(self, account: Account, bound: BoundCall) -> None:
-        """Raises :class:`RateLimited` while the account that this call is about has asked to wait."""
-        target = derive(bound).resource_name.partition("/")[0].casefold() if self._targets else ""
-        until = self._targets.get((account.key, target))
-        if until and until > self.now():
-            raise NothingLeft((until - self.now()).total_seconds() + _SAFETY, "").told(account.provider)
 
     async def left(self, providers: Mapping[str, Provider]) -> list[Left]:
         """How every limit stands that was ever touched."""
