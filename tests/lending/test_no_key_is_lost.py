@@ -6,10 +6,7 @@ A step is an entry of :data:`STEPS`; what comes to be possible (a restore, a sig
 from __future__ import annotations
 
 import contextlib
-import json
-import os
 import signal
-import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from dataclasses import dataclass, field
@@ -18,18 +15,17 @@ from typing import Any
 
 import anyio
 import pytest
-from anyio.abc import Process
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from crash import consenting
 from crash.kit import AT_LENGTH
+from lending.dying import server_dies
 from loaner import settings as settings_module
 from loaner.assembly import Loaner, open_loaner
 from loaner.caller import Agent, Caller, Subject, local_subject
 from loaner.cli import _sandboxed
 from loaner.cli.loans import listed
-from loaner.clock import utc_now
 from loaner.connectors import Connectors
 from loaner.errors import ConsentNeeded, LoanerError
 from loaner.journey import ToolCall
@@ -214,69 +210,6 @@ async def all_connectors(world: World) -> None:
     await world.restart()
 
 
-SERVER = """
-import sys
-from datetime import timedelta
-from functools import partial
-from loaner import assembly
-from loaner.cli._app import run
-from loaner.clock import utc_now
-ahead = timedelta(seconds=float(sys.argv[1]))
-assembly.open_loaner = partial(assembly.open_loaner, now=lambda: utc_now() + ahead)
-run(["serve", "--sandbox", sys.argv[2]])
-"""
-HELLO = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "agent", "version": "1"}}
-
-
-def server_dies(how: signal.Signals, when: str) -> Callable[[World], Awaitable[None]]:
-    """A server of its own on the same store makes all calls, and is told to end when a provider mints, or is used."""
-
-    async def step(world: World) -> None:
-        sandbox, ledger = world.running.sandbox, world.running.sandbox.ledger
-        ahead = (sandbox.clock() - utc_now()).total_seconds()
-        command = [sys.executable, "-c", SERVER, str(ahead), world.running.base_url]
-        env = {**os.environ, "LOANER_HOME": str(world.home)}
-        async with await anyio.open_process(command, env=env, stderr=None) as server:
-            original = getattr(ledger, when)
-
-            def noticed(*args: Any, **named: Any) -> Any:
-                with contextlib.suppress(ProcessLookupError):
-                    server.send_signal(how)
-                return original(*args, **named)
-
-            calls = [call for listed in CALLS.values() for call in listed]
-            asked = [rpc(n, "tools/call", name=one.tool, arguments=one.arguments) for n, one in enumerate(calls, 1)]
-            setattr(ledger, when, noticed)
-            try:
-                with contextlib.suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
-                    await answered(server, rpc(0, "initialize", **HELLO))
-                    for one in asked:
-                        await answered(server, one)
-                    server.send_signal(how)
-                with anyio.fail_after(60):
-                    await server.wait()
-            finally:
-                delattr(ledger, when)
-
-    return step
-
-
-def rpc(number: int, method: str, **params: Any) -> bytes:
-    return json.dumps({"jsonrpc": "2.0", "id": number, "method": method, "params": params}).encode() + b"\n"
-
-
-async def answered(server: Process, line: bytes) -> None:
-    """Send one request, and wait for what comes back; raises when the server is gone."""
-    assert server.stdin
-    assert server.stdout
-    await server.stdin.send(line)
-    with contextlib.suppress(anyio.EndOfStream):
-        while b"\n" not in await server.stdout.receive():
-            pass
-        return
-    raise anyio.ClosedResourceError
-
-
 STEPS: dict[str, Callable[[World], Awaitable[None]]] = {
     "call github": calling("github"),
     "call slack": calling("slack"),
@@ -312,10 +245,10 @@ STEPS: dict[str, Callable[[World], Awaitable[None]]] = {
 
 
 PROCESSES = {
-    "a server is killed at a mint": server_dies(signal.SIGKILL, "mint"),
-    "a server is killed in a call": server_dies(signal.SIGKILL, "used"),
-    "a server is ended at a mint": server_dies(signal.SIGTERM, "mint"),
-    "a server is ended in a call": server_dies(signal.SIGTERM, "used"),
+    "a server is killed at a mint": server_dies(signal.SIGKILL, "mint", CALLS),
+    "a server is killed in a call": server_dies(signal.SIGKILL, "used", CALLS),
+    "a server is ended at a mint": server_dies(signal.SIGTERM, "mint", CALLS),
+    "a server is ended in a call": server_dies(signal.SIGTERM, "used", CALLS),
 }
 """What takes a second each; by chance only in long runs."""
 
