@@ -19,7 +19,7 @@ from loaner.caller import Agent
 from loaner.policy import Allowed, Ask, Refused
 from loaner.scope import Limit, Scope
 
-PERSONAL = {"issuer", "sub", "origin", "resource", "limits"}
+PERSONAL = {"issuer", "agent_issuer", "sub", "origin", "resource", "limits"}
 DIGESTS = {"arguments_digest", "fingerprint"}
 OPEN = {
     *(
@@ -31,7 +31,6 @@ OPEN = {
         "agent_version",
         "agent_verified",
         "agent_kind",
-        "agent_issuer",
         "environment",
         "task",
     ),

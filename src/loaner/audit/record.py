@@ -133,7 +133,7 @@ class Draft:
     agent_version: Open[str | None] = None
     agent_verified: Open[bool]
     agent_kind: Open[str | None] = None
-    agent_issuer: Open[str | None] = None
+    agent_issuer: Personal[str | None] = None
     environment: Open[str]
     origin: Personal[str]
     task: Open[str | None] = None
