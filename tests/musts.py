@@ -45,7 +45,46 @@ REQUIRED = {
     30: "Redirects: S256, a one-time state of this browser session, `iss`, an exact redirect URI",
     31: "A grant wider or narrower than asked is refused",
     32: "What has no scope has no permission",
+    33: "A credential is for one call of one person",
+    34: "The intent is on disk before a credential is asked for, and the credential before it is used",
+    35: "A credential is returned on success, on an error, at a timeout and when a client leaves",
+    36: "A credential is called ended after the provider confirmed it, and is listed until then",
+    37: "Once a stop has returned, nothing of what it covers reaches a provider",
+    38: "Of many processes one renews a grant, and the new pair is written before it is used",
+    39: "A grant that its provider ended is set aside, and its person is asked; nothing goes round",
+    40: "Of an exchanged token only the outermost `act` says who the agent is",
+    42: "No credential is in what an agent, a person or a record is told, also where a provider repeats it",
+    43: "A secret is kept in its sealed column and nowhere else on disk",
+    44: "A call goes to the hosts of its connector; no argument names one",
+    45: "An address that an answer names is public, looked up once; no redirect and no environment leads elsewhere",
+    46: "An argument in a path is one checked, encoded segment",
+    47: "A GraphQL document is fixed; arguments are its variables",
+    48: "No header is made of an argument",
+    49: "An answer ends at a size after decoding, a depth and a deadline",
+    50: "Only a read is sent again, and a provider that asks for time gets it",
+    51: "What is posted makes nobody's server fetch a link",
+    52: "A sealed value opens in its own row alone, and a row that decides something carries our tag",
+    53: "The sealing key is changed while servers write; a destroyed key opens nothing",
+    54: "No key by default, none too short, none in a file that others can read",
+    55: "Codes, cookies and states are stored as hashes",
+    56: "A cursor is its owner's alone",
+    57: "A record is written with the change it describes; what cannot be recorded is withheld",
+    58: "A record that is changed, dropped, moved, forked or cut off before a checkpoint is noticed",
+    59: "A record says who did what, with which scope and outcome, and nothing that is secret or acts on its reader",
+    60: "No log, span, error or page shows what is secret",
+    61: "No core dump, and no other program of the user reads our memory",
+    63: "Bodies, connections, sessions, sign-ins and rates are bounded, for each person",
+    64: "Every locked package has a hash and stands above the advisories that are known",
 }
+NOT_HERE = {
+    41: (
+        "DPoP where a provider offers it",
+        "GitHub, Linear and Slack take bearer tokens alone, so a lent credential is bounded by its scope and its life",
+    ),
+    62: ("A webhook is authenticated before it is read", "loaner has no door for them: it acts when an agent calls"),
+}
+"""What does not apply, and why."""
+ALL = range(1, 65)
 
 
 def cited(text: str) -> set[int]:
@@ -78,7 +117,8 @@ def table() -> str:
     rows = [
         f"| {number} | {what} | {'<br>'.join(f'`{one}`' for one in found[number]) or '**none**'} |"
         for number, what in REQUIRED.items()
-    ]
+    ] + [f"| {number} | {what} | does not apply: {why} |" for number, (what, why) in NOT_HERE.items()]
+    rows.sort(key=lambda row: int(row.split()[1]))
     head = (
         "# What must hold, and the test that would fail without it\n\n"
         "Written by `./run docs` from the tests' own docstrings.\n\n| | requirement | tests |\n| --- | --- | --- |\n"

@@ -99,7 +99,6 @@ FORGED: dict[str, Callable[[], str]] = {
 }
 
 MUTATED: dict[str, Callable[[], str]] = {
-    # Signed by the issuer, so only what it says can give it away. MUST 3 and 4.
     "typ JWT": lambda: token(header={"typ": "JWT"}),
     "typ missing": lambda: token(header={"typ": REMOVE}),
     "typ of an ID token": lambda: token(header={"typ": "id+jwt"}),
@@ -205,6 +204,7 @@ def test_there_are_enough_forgeries() -> None:
 
 @pytest.mark.parametrize("what", MUTATED)
 async def test_a_token_of_the_issuer_that_is_not_for_us_is_refused(desk: Desk, what: str) -> None:
+    """MUST 3, 4: signed by the issuer, so only what it says can give it away."""
     with pytest.raises(NotAuthenticated) as refused:
         await desk.check(MUTATED[what]())
     assert refused.value.log

@@ -105,7 +105,7 @@ def test_what_is_no_leak_passes(told: str, innocent: str) -> None:
 
 @pytest.mark.last
 def test_no_token_of_this_session_is_left_on_disk(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Whatever the suite left behind, databases of finished servers included."""
+    """MUST 43: whatever the suite left behind, databases of finished servers included."""
     for file in tmp_path_factory.getbasetemp().rglob("*"):
         if file.is_file() and not file.is_symlink():
             assert WATCH.minted.isdisjoint(token_shaped(file.read_bytes())), file

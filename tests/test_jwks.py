@@ -116,6 +116,7 @@ async def test_one_bad_key_does_not_spoil_the_others(desk: Desk) -> None:
     ids=["for encryption", "for another algorithm", "not for verifying", "too short", "a shared secret"],
 )
 async def test_a_key_that_is_not_for_this_is_not_used(desk: Desk, key: dict[str, Any]) -> None:
+    """MUST 5."""
     desk.issuer.keys = [key]
     signer = "weak-1" if len(str(key.get("n", ""))) < 200 and key["kty"] == "RSA" else "rsa-1"
     with pytest.raises(NotAuthenticated):

@@ -111,11 +111,13 @@ def test_no_file_names_a_place_on_the_machine_it_was_written_on() -> None:
 @pytest.mark.parametrize("lock", ["runtime.txt", "dev.txt"])
 @pytest.mark.parametrize(("package", "floor"), FLOORS.items())
 def test_locks_stay_above_the_advisory_floor(lock: str, package: str, floor: str) -> None:
+    """MUST 64."""
     assert locked(lock)[package] >= Version(floor)
 
 
 @pytest.mark.parametrize("lock", ["runtime.txt", "dev.txt"])
 def test_every_locked_package_has_a_hash(lock: str) -> None:
+    """MUST 64."""
     entries = re.split(r"\n(?=\S)", (ROOT / "locks" / lock).read_text().strip())
     assert [e.split()[0] for e in entries if "--hash=sha256:" not in e] == []
 

@@ -207,6 +207,7 @@ async def test_a_write_that_fails_before_it_was_sent_changed_nothing() -> None:
 
 
 async def test_nothing_is_sent_twice() -> None:
+    """MUST 50."""
     seen: list[httpx2.Request] = []
 
     def answer(request: httpx2.Request) -> httpx2.Response:
@@ -215,7 +216,6 @@ async def test_nothing_is_sent_twice() -> None:
 
     with pytest.raises(OutcomeUnknown):
         await carried(WRITE, answer)
-
     assert len(seen) == 1
 
 
@@ -337,6 +337,7 @@ async def test_the_log_of_a_job_is_fetched_elsewhere_without_the_credential() ->
     ],
 )
 async def test_a_redirect_leads_only_to_the_hosts_that_the_file_names(target: str) -> None:
+    """MUST 44, 45."""
     seen: list[str] = []
 
     def answer(request: httpx2.Request) -> httpx2.Response:

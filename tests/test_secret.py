@@ -13,6 +13,7 @@ VALUE = "xoxp-a-canary-value"
 
 
 def test_no_usual_way_of_showing_a_value_shows_a_secret() -> None:
+    """MUST 60."""
     secret = Secret(VALUE)
     shown = f"{secret} {secret!r} {[secret]} { ({'token': secret}) } {vars(type(secret)).keys()}"
     assert VALUE not in shown

@@ -79,6 +79,7 @@ async def test_json_arrives_parsed_and_text_as_text() -> None:
 
 
 async def test_a_gzip_bomb_stops_at_the_cap() -> None:
+    """MUST 49."""
     bomb = gzip.compress(b"\0" * (MAX_BYTES * 20))
     assert len(bomb) < 200_000
     head = HEAD + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(bomb)
@@ -93,6 +94,8 @@ async def test_a_gzip_bomb_stops_at_the_cap() -> None:
 
 
 async def test_an_endless_body_stops_at_the_cap() -> None:
+    """MUST 49."""
+
     async def endless(stream: SocketStream) -> None:
         await stream.send(HEAD + b"\r\n")
         while True:
@@ -104,6 +107,8 @@ async def test_an_endless_body_stops_at_the_cap() -> None:
 
 
 async def test_a_slow_drip_ends_at_the_deadline() -> None:
+    """MUST 49."""
+
     async def drip(stream: SocketStream) -> None:
         await stream.send(HEAD + b"Content-Length: 100\r\n\r\n")
         while True:  # each byte within any read timeout, the whole never
@@ -145,6 +150,7 @@ async def test_a_closed_port_is_certain_not_to_have_been_reached() -> None:
 
 
 async def test_a_redirect_is_answered_and_not_followed() -> None:
+    """MUST 45."""
     redirect = b"HTTP/1.1 302 Found\r\nLocation: /b\r\nContent-Length: 0\r\n\r\n"
 
     async with serving(saying(redirect)) as server, ProviderTransport() as transport:
@@ -168,6 +174,7 @@ async def test_a_cookie_of_one_call_does_not_come_along_in_the_next() -> None:
 async def test_the_environment_adds_no_proxy_and_no_credential(
     monkeypatch: pytest.MonkeyPatch, tmp_path: object
 ) -> None:
+    """MUST 45."""
     async with serving(saying(HEAD + b"Content-Length: 2\r\n\r\n{}")) as server:
         (netrc := tmp_path / "netrc").write_text("machine 127.0.0.1 login me password hunter2\n")  # type: ignore[operator]
         monkeypatch.setenv("NETRC", str(netrc))
@@ -193,12 +200,14 @@ async def test_the_environment_adds_no_proxy_and_no_credential(
     ],
 )
 async def test_a_url_that_would_not_be_requested_as_written_is_refused(url: str) -> None:
+    """MUST 44, 46."""
     async with ProviderTransport() as transport:
         with pytest.raises(ValueError, match=r"https|as it is written"):
             await transport.exchange("GET", url, bearer=Secret("lent"))
 
 
 async def test_nothing_of_a_call_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """MUST 60."""
     caplog.set_level(logging.DEBUG)
     async with serving(saying(HEAD + b"Content-Length: 2\r\n\r\n{}")) as server, ProviderTransport() as transport:
         await transport.exchange("GET", server.url_of("/"), query={"q": "canary-q"}, bearer=Secret("canary-t"))
@@ -207,6 +216,7 @@ async def test_nothing_of_a_call_is_logged(caplog: pytest.LogCaptureFixture) -> 
 
 
 async def test_an_answer_cannot_send_us_to_a_private_address() -> None:
+    """MUST 45."""
     async with ProviderTransport() as transport:
         for url in ("https://10.0.0.1/x", "https://[fd00::1]/x", "https://169.254.169.254/latest"):
             with pytest.raises(Unanswered, match="not a public") as refused:
@@ -215,6 +225,8 @@ async def test_an_answer_cannot_send_us_to_a_private_address() -> None:
 
 
 async def test_a_name_with_one_private_address_is_not_public(monkeypatch: pytest.MonkeyPatch) -> None:
+    """MUST 45."""
+
     async def resolved(host: str, port: int) -> list[tuple[int, int, int, str, tuple[str, int]]]:
         return [(2, 1, 6, "", (address, port)) for address in ("93.184.216.34", "10.0.0.1")]
 
@@ -254,10 +266,13 @@ async def test_a_name_with_one_private_address_is_not_public(monkeypatch: pytest
     ],
 )
 def test_which_addresses_are_public(address: str, public: bool) -> None:
+    """MUST 45."""
     assert is_public(ip_address(address)) is public
 
 
 def test_json_nested_deeper_than_asked_for_is_not_read() -> None:
+    """MUST 49."""
+
     def nested(depth: int) -> bytes:
         return json.dumps(eval("[" * depth + "]" * depth)).encode()  # noqa: S307 - brackets only
 

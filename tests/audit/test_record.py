@@ -44,7 +44,7 @@ OPEN = {
 
 
 def test_every_field_has_a_sensitivity_and_none_is_new():
-    """A new field belongs in one of the sets above, by a person who has thought about it."""
+    """MUST 59: a new field belongs in one of the sets above, by a person who has thought about it."""
     assert {name for name, how in FIELDS.items() if how == "personal"} == PERSONAL
     assert {name for name, how in FIELDS.items() if how == "digest"} == DIGESTS
     assert {name for name, how in FIELDS.items() if how == "open"} == OPEN
@@ -142,6 +142,7 @@ HOSTILE = [
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_what_would_act_on_a_reader_is_shown_instead(now: Clock, text: str):
+    """MUST 59."""
     caller = replace(ALICE, agent=Agent(text, version=text), origin=text)
     draft = Draft.begun(Call(tool=text), caller, now)
     draft.needed(Scope("github", frozenset({text}), text))

@@ -151,6 +151,7 @@ MUTATIONS = {
 
 @pytest.mark.parametrize("named", MUTATIONS)
 def test_a_mutated_connector_is_refused_at_its_file(named: str, connectors: Path) -> None:
+    """MUST 32, 44, 46, 47, 51: what would allow it is no connector."""
     file, old, new, cause = MUTATIONS[named]
     path, _ = mutate(connectors, file, old, new)
 

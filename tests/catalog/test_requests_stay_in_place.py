@@ -1,4 +1,5 @@
-"""No input can change the host, leave its path segment, add a header, or change a GraphQL document."""
+"""No input can change the host, leave its path segment, add a header, or change a GraphQL document
+(MUSTs 44, 46-48)."""
 
 from __future__ import annotations
 

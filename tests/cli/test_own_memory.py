@@ -1,4 +1,5 @@
-"""A program of the same user finds no secret in a running loaner: what the system is asked for, and what it answers."""
+"""A program of the same user finds no secret in a running loaner: what the system is asked for, and what it answers
+(MUST 61)."""
 
 from __future__ import annotations
 

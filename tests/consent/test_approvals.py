@@ -81,6 +81,7 @@ async def test_other_arguments_need_a_wider_approval(store: Store) -> None:
 
 
 async def test_a_wider_approval_is_not_enough_for_what_must_be_exact(store: Store) -> None:
+    """MUST 28."""
     await approve(store, LOOSE)
     assert await consume(store, CALL) is None
 

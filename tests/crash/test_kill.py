@@ -1,4 +1,4 @@
-"""kill -9 at every failpoint, for real: afterwards nothing is lost, and nothing lives that is not listed.
+"""kill -9 at every failpoint, for real: afterwards nothing is lost, and nothing lives that is not listed (MUST 34).
 
 Points are inside loaner. ``STRUCK`` are the instants when the provider has acted and its answer is on the way, which no
 program can see from inside.

@@ -21,6 +21,7 @@ def alive(shop: Shop, kind: str) -> list[str]:
 
 
 async def test_sixty_four_processes_refresh_one_expired_grant_once(linked: Shop) -> None:
+    """MUST 38."""
     linked.expire("linear")
     with linked.database() as connection:
         mine = (grants.c.provider == "linear") & (grants.c.state == "active")

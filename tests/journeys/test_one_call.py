@@ -8,6 +8,7 @@ ISSUE = {"owner": "acme", "repo": "web", "issue_number": 1}
 
 
 async def test_a_read_asks_once_and_then_runs_on_a_credential_of_its_own(acme: Town) -> None:
+    """MUST 33."""
     async with acme.agent() as agent:
         asked = await agent.call_tool("github_issue_read", ISSUE)
         assert error_of(asked)["code"] == "consent_required"
@@ -110,6 +111,7 @@ async def test_every_call_leaves_one_record_and_the_chain_holds(acme: Town) -> N
 
 
 async def test_bob_cannot_use_what_alice_allowed(acme: Town) -> None:
+    """MUST 33."""
     async with acme.agent("alice") as hers, acme.agent("bob") as his:
         read = await acme.call(hers, "github_issue_read", ISSUE)
         assert not read.is_error

@@ -31,6 +31,7 @@ def test_a_key_in_the_environment_is_hex_or_base64(written: str, monkeypatch: py
 
 @pytest.mark.parametrize("written", ["changeme", "0" * 63, "ab" * 31, "ab" * 33, "ä" * 32, "=" * 44])
 def test_anything_else_stops_the_start_and_is_not_repeated(written: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MUST 54."""
     monkeypatch.setenv("SEALING_KEY", written)
     with pytest.raises(SettingsInvalid) as told:
         key_holder(Settings(key="env:SEALING_KEY"))
@@ -51,6 +52,7 @@ def test_a_key_in_the_keychain(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("content", [KEY, KEY.hex().encode() + b"\n"])
 def test_a_key_in_a_named_file_is_its_owners_only(content: bytes, tmp_path: Path) -> None:
+    """MUST 54."""
     file = tmp_path / "named"
     file.write_bytes(content)
     file.chmod(0o600)

@@ -160,6 +160,7 @@ async def test_linears_resets_are_in_milliseconds(bank: Bank) -> None:
 
 
 async def test_who_asks_to_wait_is_not_asked_again_before(bank: Bank) -> None:
+    """MUST 50."""
     await bank.budgets.obey(bank.account(READ), READ, RateLimited("wait", retry_after=60))
     assert 60 <= await bank.spend(READ) < 61
     assert await bank.spend(READ, account="2") == 0
@@ -273,6 +274,7 @@ class Door:
 
 
 async def test_a_read_is_tried_three_times_under_one_key(acme: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MUST 50."""
     issues = WEB
     async with acme.agent() as agent:
         await acme.call(agent, "github_list_issues", issues)
@@ -323,6 +325,7 @@ async def test_a_long_wait_is_the_agents_to_decide_and_holds_the_next_call(
 async def test_a_write_is_sent_once_whatever_happens(
     acme: Town, monkeypatch: pytest.MonkeyPatch, provider: str, tool: str, given: dict[str, Any], path: str, kind: str
 ) -> None:
+    """MUST 50."""
     async with acme.agent() as agent:
         asked = await agent.call_tool(tool, given)
         assert (await acme.decide(asked)).state == "approved"

@@ -104,6 +104,7 @@ def broken(words: str) -> Callable[[Connection], None]:
 async def test_without_a_store_no_key_is_minted_and_it_goes_on_when_the_store_is_back(
     linked: Town, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """MUST 34."""
     minted = len(linked.ledger(kind="scoped"))
     store, write = linked.loaner.store, linked.loaner.store.write
     monkeypatch.setattr(store, "write", lambda _: write(broken(words)))

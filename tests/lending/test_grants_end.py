@@ -217,6 +217,8 @@ async def test_ending_an_old_grant_of_an_account_leaves_the_new_one_alone(acme: 
 async def test_slacks_words_for_a_grant_that_is_over_ask_the_person(
     acme: Town, monkeypatch: pytest.MonkeyPatch, word: str
 ) -> None:
+    """MUST 39."""
+
     def refused(*_: object) -> NoReturn:
         raise SlackError(word)
 

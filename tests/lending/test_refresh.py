@@ -107,6 +107,7 @@ async def test_a_clock_set_back_costs_a_repeated_call_and_no_grant(acme: Town) -
 
 
 async def test_a_grant_that_the_person_ended_is_asked_for_anew(acme: Town) -> None:
+    """MUST 39."""
     await connected(acme, ("github_get_me", {}))
     ledger = acme.running.sandbox.ledger
     for entry in ledger:

@@ -115,6 +115,7 @@ async def test_sharing_begins_when_little_is_left(tmp_path: Path) -> None:
 
 
 async def test_nothing_is_shared_outside_a_task(short: Town) -> None:
+    """MUST 33: one call, one credential."""
     async with short.agent(name="free") as agent:
         assert not (await short.call(agent, "github_issue_read", ISSUE)).is_error
         before = len(minted(short))
@@ -123,6 +124,7 @@ async def test_nothing_is_shared_outside_a_task(short: Town) -> None:
 
 
 async def test_nothing_is_shared_with_another_agent_or_person(short: Town) -> None:
+    """MUST 33."""
     async with short.agent(name="one") as one, short.agent(name="two") as two, short.agent("bob", "one") as bobs:
         await agreed(short, one)
         await agreed(short, two)

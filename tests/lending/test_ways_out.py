@@ -109,6 +109,7 @@ async def test_a_loan_that_nobody_can_return_is_closed_when_it_must_be_dead(link
 
 
 async def test_a_mint_that_nobody_answered_is_listed_because_it_may_have_happened(linked: Town) -> None:
+    """MUST 34."""
     linked.fault("github", "half_close", path="/token/scoped", count=1)
     async with linked.agent() as agent:
         answer = await agent.call_tool("github_issue_read", ISSUE)

@@ -60,6 +60,7 @@ def test_a_driver_that_is_not_installed_is_a_clear_error(monkeypatch: pytest.Mon
 
 
 async def test_only_its_owner_can_read_the_store(tmp_path: Path) -> None:
+    """MUST 54."""
     file = tmp_path / "s.db"
     async with open_store(f"sqlite:///{file}", KEY) as store:
         await store.write(put("a"))

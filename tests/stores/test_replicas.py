@@ -80,6 +80,7 @@ async def test_a_client_of_the_earlier_era_is_served_by_both_in_turns(both: Repl
 
 
 async def test_one_refresh_among_them(both: Replicas) -> None:
+    """MUST 38."""
     soon = update(grants).where(grants.c.connector == "linear").values(expires_at=utc_now() + timedelta(seconds=20))
     await both.store.write(lambda c: c.execute(soon) and None)
     before, failed, both.turn = both.minted("linear"), [], None

@@ -155,7 +155,7 @@ async def test_a_row_that_is_not_what_was_written_there_does_not_open(how: str, 
 
 
 def test_every_column_of_bytes_is_either_sealed_or_known_not_to_be() -> None:
-    """What a rotation did not know of, it would leave under the old key."""
+    """MUST 43: what a rotation did not know of, it would leave under the old key."""
     public = {"passkeys.public_key", "passkey_challenges.challenge"}
     of_bytes = {
         f"{table.name}.{column.name}"

@@ -122,7 +122,7 @@ async def test_no_page_answers_to_another_host(local: House, host: str) -> None:
 
 
 async def test_a_page_of_a_local_loaner_is_for_this_computer(local: House) -> None:
-    """Another computer that reaches the port is nobody."""
+    """MUST 2: another computer that reaches the port is nobody."""
     needed = await local.asked(POST)
     far = httpx2.ASGITransport(app=local.app, client=("203.0.113.9", 1))
     async with httpx2.AsyncClient(transport=far, base_url=OURS, follow_redirects=True) as http:
