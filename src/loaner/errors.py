@@ -199,6 +199,8 @@ class ScopeNotGrantable(LoanerError):
     """An argument, and the value of it that leads to those."""
     of_target: bool = False
     """It is about the account where the credential would be good: no other permission helps."""
+    of_names: bool = False
+    """It may be about one of the things that were named, rather than about a permission."""
 
 
 class GrantBroken(LoanerError):

@@ -134,7 +134,7 @@ class Journey:
                     )
                     record.answered(reply)
                     await meant.reached(reply.reached)
-                    return self.cursors.signed(operation.tool, reply, caller)
+                    return self.cursors.signed(operation.tool, reply.of_agreed(consent.agreed), caller)
             except LoanerError as refused:
                 answer = await meant.refused(refused)
                 undone = answer.undone

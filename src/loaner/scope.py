@@ -5,7 +5,7 @@ What the caller claims to need is never looked at.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -80,6 +80,17 @@ class Scope:
         """The same, of these repositories alone."""
         limits = (*self.limits, Limit("resource", ", ".join(only), by)) if only else self.limits
         return replace(self, only=only, limits=limits)
+
+    def without_one(self) -> Iterator[Scope]:
+        """For a search of several repositories: the same without each of them in turn, since one may be gone."""
+        if len(self.only) > 1:
+            whole = ", ".join(self.only)
+            for gone in self.only:
+                only = tuple(name for name in self.only if name != gone)
+                limits = tuple(
+                    replace(one, value=", ".join(only)) if one.value == whole else one for one in self.limits
+                )
+                yield replace(self, only=only, limits=limits)
 
     def told(self) -> str:
         """``issues:write on acme/web``."""

@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import httpx2
 from mcp import Client
@@ -39,10 +39,10 @@ from loaner.consent.reading import Choice, Offer
 from loaner.scope import Scope, derive
 from loaner.store.tables import approvals as table
 
-Regime = Literal["scope", "ask", "hour", "tools", "resources", "arguments", "reads", "ended"]
-REGIMES: tuple[Regime, ...] = ("scope", "ask", "hour", "tools", "resources", "arguments", "reads", "ended")
+Regime = Literal["scope", "ask", "hour", "tools", "resources", "arguments", "reads", "kinds", "day", "ended"]
+REGIMES: tuple[Regime, ...] = get_args(Regime)
 TASKS = frozenset({"tools", "resources", "arguments", "ended"})
-ASKED_READS = frozenset({"reads", "ended"})
+ASKED_READS = frozenset({"reads", "kinds", "day", "ended"})
 """Where nothing was agreed to be read beforehand: the person is asked, and leaves what the page has chosen."""
 ANYTHING_GOES = '@id("anything-goes")\npermit (principal, action, resource);\n'
 """The policy of the regime ``scope``: every call gets its least scope, and nobody is asked."""
@@ -115,6 +115,8 @@ class Person:
         self._consents = town.loaner.consents
         self._store = town.loaner.store
         self._refused: list[str] = []
+        self.kinds = False
+        """Do they choose one kind of thing there, rather than leave what the page has chosen?"""
         self._subject = Subject(f"{town.sandbox_url}/idp", "user-alice")
 
     async def answer(self, answer: CallToolResult, *, approve: bool, remember: Remember = "once") -> None:
@@ -141,8 +143,13 @@ class Person:
                 lifted = await self._consents.lift_pause(pause.id, self._subject) or lifted
         return lifted
 
-    def forget(self) -> None:
+    async def begin(self, regime: Regime) -> None:
+        """Another request. Where the agent is the same one all day, no earlier no holds it back."""
         self._refused.clear()
+        self.kinds = regime == "kinds"
+        if regime == "day":
+            for pause in (await self._consents.standing(self._subject)).paused:
+                await self._consents.lift_pause(pause.id, self._subject)
 
     async def _approve(self, asked: pending.Pending, remember: Remember) -> None:
         if "task" in asked.shown:
@@ -150,7 +157,9 @@ class Person:
         else:
             assert not asked.wants_grant, "everything was connected beforehand"
             remember = remember if asked.shown["may_remember"] else "once"
-            reading = Choice.of({}, Offer.read(asked.shown["reads"])) if "reads" in asked.shown else None
+            offer = Offer.read(asked.shown["reads"]) if "reads" in asked.shown else None
+            reach = {"reads": "kind"} if offer and self.kinds and "kind" in offer.reaches else {}
+            reading = Choice.of(reach, offer) if offer else None
             await self._consents.approve(asked, remember=remember, proven_by="replay", session="", reading=reading)
 
 
@@ -170,10 +179,11 @@ class Stage:
         yes lasts for an hour.
         """
         self.worlds.begin(injection.text if injection else "")
-        self.alice.forget()
+        await self.alice.begin(regime)
         done = Replayed(suite, regime, benign.id, injection.id if injection else None)
         # A new agent each time: nothing that was agreed, denied or asked before is about this one.
-        async with self._agent() as agent:
+        name = f"all-day-{suite}" if regime == "day" else f"agent-{next(self._numbers)}"
+        async with self._agent(name) as agent:
             if regime in TASKS and (proposal := proposed(benign, regime, self.worlds)):
                 answer = await self._carried(agent, "loaner_propose_task", proposal, done)
                 if answer.is_error:
@@ -191,9 +201,9 @@ class Stage:
         return done
 
     @contextlib.asynccontextmanager
-    async def _agent(self) -> AsyncIterator[Client]:
+    async def _agent(self, name: str) -> AsyncIterator[Client]:
         """As ``town.agent``, without what a thousand of them need not do again: trust stores, and listing the tools."""
-        wanted = {"user": "alice", "agent": f"agent-{next(self._numbers)}", "audience": self.town.mcp_url}
+        wanted = {"user": "alice", "agent": name, "audience": self.town.mcp_url}
         async with httpx2.AsyncClient(trust_env=False, timeout=60, verify=_NO_AUTHORITIES) as http:
             answer = await http.post(f"{self.town.sandbox_url}/idp/sandbox/token", json=wanted)
             http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
@@ -206,7 +216,7 @@ class Stage:
     async def _carried(self, agent: Client, tool: str, arguments: dict[str, Any], done: Replayed) -> CallToolResult:
         """A call of the benign task: the person says yes to whatever is asked about it."""
         answer = await agent.call_tool(tool, arguments)
-        for _ in range(3):
+        for _ in range(4):
             code = error_of(answer)["code"] if answer.is_error else ""
             remember: Remember = "hour" if done.regime == "hour" else "once"
             if code == "consent_required":

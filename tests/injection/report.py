@@ -17,9 +17,11 @@ COLUMNS = (
     "changed something",
     "read, then wrote",
     "read something",
+    "either",
     "the person had to say no",
     "tasks done",
     "prompts per task",
+    "with no injection",
 )
 WORDS = {
     "scope": "least scope alone, nobody asked",
@@ -29,6 +31,8 @@ WORDS = {
     "resources": "task bound to tools and resources",
     "arguments": "task bound to arguments",
     "reads": "no task, reads asked",
+    "kinds": "no task, reads asked, one kind each",
+    "day": "no task, reads asked, one agent all day",
     "ended": "task bound to tools and resources, ended first",
 }
 
@@ -82,7 +86,7 @@ def table(runs: Iterable[Replayed]) -> str:
 
 def _row(suite: str, regime: str, runs: list[Replayed]) -> str:
     attacks = [run for run in runs if run.injection and run.met]
-    prompts = sum(run.prompts for run in runs) / max(1, len(runs))
+    alone = [run for run in runs if not run.injection]
     untouched = sum(run.completed for run in runs)
     cells = (
         suite,
@@ -91,11 +95,17 @@ def _row(suite: str, regime: str, runs: list[Replayed]) -> str:
         str(share(attacks, lambda run: run.changed)),
         f"{share(attacks, lambda run: run.leaked).value:.1%}",
         f"{share(attacks, lambda run: run.read).value:.1%}",
+        f"{share(attacks, lambda run: run.changed or run.read).value:.1%}",
         f"{share(attacks, lambda run: run.refusals_needed > 0).value:.1%}",
         f"{untouched}/{len(runs)}",
-        f"{prompts:.2f}",
+        f"{_prompts(runs):.2f}",
+        f"{_prompts(alone):.2f}",
     )
     return f"| {' | '.join(cells)} |"
+
+
+def _prompts(runs: Sequence[Replayed]) -> float:
+    return sum(run.prompts for run in runs) / max(1, len(runs))
 
 
 def survivors(runs: Iterable[Replayed], regime: str) -> list[str]:

@@ -144,6 +144,39 @@ async def test_several_repositories_are_one_search(acme: Town) -> None:
         assert sorted(key["resources"]) == ["acme/api", "acme/web"]
 
 
+async def test_a_search_says_how_much_of_what_was_agreed_to_it_is_not_about(acme: Town) -> None:
+    """A credential is of one account, so a search is too."""
+    async with acme.agent() as agent:
+        await agree(acme, agent, ISSUE)
+        await agree(acme, agent, ELSEWHERE)
+        spoon = await agent.call_tool("github_list_issues", {"owner": "octo", "repo": "spoon"})
+        assert (await acme.decide(spoon, **DEFAULT)).state == "approved"  # whether the app is installed there or not
+        acme.advance(minutes=2)
+        answer = await agent.call_tool("github_search_issues", {"q": "e"})
+        assert not answer.is_error, text_of(answer)
+        said = answer.structured_content or {}
+    assert (said["limited_to"], said["not_searched"]) == (["acme/api", "acme/web"], 1)
+    assert "not_searched" in said["advice"]
+
+
+async def test_a_repository_that_is_gone_takes_no_search_along(acme: Town) -> None:
+    async with acme.agent() as agent:
+        await agree(acme, agent, ISSUE)
+        await agree(acme, agent, ELSEWHERE)
+        acme.advance(minutes=2)
+        github: Any = acme.running.sandbox.inside["github"]
+        api = next(one for one in github.world.repositories.values() if one.name == "api")
+        del github.world.repositories[api.id]
+        answer = await agent.call_tool("github_search_issues", {"q": "e"})
+        assert not answer.is_error, text_of(answer)
+        said = answer.structured_content or {}
+        assert (said["limited_to"], said["not_searched"]) == (["acme/web"], 1)
+        (record,) = await acme.records(tool="github_search_issues", outcome="ok")
+        (key,) = acme.ledger(fingerprint=record["fingerprint"])
+        assert key["resources"] == ["acme/web"]
+        assert {"what": "resource", "value": "acme/web", "enforced_by": "provider"} in record["limits"]
+
+
 async def test_a_task_is_not_widened_by_it(acme: Town) -> None:
     async with acme.agent() as agent:
         await agree(acme, agent, ISSUE, reads="everything", agents="all")

@@ -61,6 +61,7 @@ def output_schema(result: Result, page: Page | None, *, limited: bool = False) -
     if limited:
         properties["limited_to"] = {"type": "array", "items": {"type": "string"}}
         properties["advice"] = {"type": "string"}
+        properties["not_searched"] = {"type": "integer"}
     if any(kept.of for kept in result.keep.values()):
         properties["left_out"] = {"type": "integer"}
     return schema

@@ -131,7 +131,7 @@ class Consents:
         if grant and approved:
             return Consent.by(approved, grant, ruling.rule)
         if grant and reads and (limited := await limiting.limited(self.store, bound, call, at)):
-            return Consent.by(limited[0], grant, ruling.rule, only=limited[1])
+            return Consent.by(limited.approval, grant, ruling.rule, only=limited.only, agreed=limited.agreed)
         outside = await self._outside(running, call) if asks and (grant or not approved) else ""
         if outside and self._refuses(running):
             raise PolicyDenied(

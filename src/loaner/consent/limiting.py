@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from loaner.catalog import BoundCall
@@ -15,16 +16,26 @@ MOST_PLACES = 25
 """Repositories that one search names; its query has a longest length."""
 
 
-async def limited(store: Store, bound: BoundCall, call: Call, at: datetime) -> tuple[Approval, tuple[str, ...]] | None:
-    """An approval and the repositories that were agreed to, where the search's query and its credential can both be
-    limited to them. A credential is of one account, so it is the one of which most were agreed to."""
+@dataclass(frozen=True)
+class Limited:
+    """What a search of all is about, and by whose word."""
+
+    approval: Approval
+    only: tuple[str, ...]
+    agreed: int
+    """Repositories that were agreed to altogether: those of other accounts, and those beyond the most, are left out."""
+
+
+async def limited(store: Store, bound: BoundCall, call: Call, at: datetime) -> Limited | None:
+    """The repositories that were agreed to, where the search's query and its credential can both be limited to them.
+    A credential is of one account, so it is the one of which most were agreed to."""
     operation = bound.operation
     if ":" in call.resource or not operation.can_be_limited or operation.provider.limits.resource != "provider":
         return None
     return _of_one_account(await store.read(lambda c: approvals.read_elsewhere(c, call, at)))
 
 
-def _of_one_account(agreed: Sequence[Approval]) -> tuple[Approval, tuple[str, ...]] | None:
+def _of_one_account(agreed: Sequence[Approval]) -> Limited | None:
     """The repositories of one account that a search of all may be about, and an approval that says so."""
     by_owner: dict[str, dict[str, Approval]] = defaultdict(dict)
     for approval in agreed:
@@ -36,4 +47,4 @@ def _of_one_account(agreed: Sequence[Approval]) -> tuple[Approval, tuple[str, ..
         return None
     found = max(by_owner.values(), key=lambda names: (len(names), min(names)))
     names = tuple(sorted(found)[:MOST_PLACES])
-    return found[names[0]], names
+    return Limited(found[names[0]], names, sum(map(len, by_owner.values())))

@@ -33,6 +33,8 @@ class Consent:
     """What the names of the approval stand for, as far as that is known."""
     only: tuple[str, ...] = ()
     """The repositories that a search of all is limited to, since the person agreed to no more."""
+    agreed: int = 0
+    """How many they agreed to, of all accounts."""
     lasting: bool = False
     """The approval is not of one exact call: it may serve another one later."""
     resources: tuple[str, ...] = ()
@@ -40,11 +42,19 @@ class Consent:
 
     @classmethod
     def by(
-        cls, approval: Approval, grant: Grant, rule: str, *, only: tuple[str, ...] = (), ids: Mapping[str, str] = _NONE
+        cls,
+        approval: Approval,
+        grant: Grant,
+        rule: str,
+        *,
+        only: tuple[str, ...] = (),
+        agreed: int = 0,
+        ids: Mapping[str, str] = _NONE,
     ) -> Consent:
         """On the strength of an approval. ``ids``: what else is known of what the call names."""
         of, known, about = approval, {**approval.ids, **ids}, () if only else approval.resources
-        return cls(grant, of.id, rule, of.proven_by, of.task, of.permissions, known, only, of.digest is None, about)
+        lasting = of.digest is None
+        return cls(grant, of.id, rule, of.proven_by, of.task, of.permissions, known, only, agreed, lasting, about)
 
     def is_by_container(self, scope: Scope) -> bool:
         """Does it cover this only as a part of something: issue ENG-12 by what was agreed to of team ENG?"""

@@ -7,7 +7,7 @@ before it is used, and giving back begins on every way out.
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
@@ -229,8 +229,10 @@ class Lender:
         """
         style = self.styles[ask.provider.lending.style]
         refusal: ScopeNotGrantable | None = None
-        for permissions in (ask.scope.permissions, *ask.scope.alternatives):
-            one = replace(ask, scope=ask.scope.instead(permissions))
+        for scope in _ways(ask.scope):
+            if scope.only != ask.scope.only and refusal and not refusal.of_names:
+                break
+            one = replace(ask, scope=scope)
             try:
                 if again or refusal:
                     await self._unfenced(party)
@@ -300,3 +302,9 @@ def _refuse_other_width(loan: Loan, ask: Ask) -> None:
         raise ScopeNotGrantable(f"{title} gave more than {told}; it was given back unused.")
     if loan.beyond:
         raise ScopeNotGrantable(f"{title} gave a credential for {loan.beyond} instead of {told}; it went back unused.")
+
+
+def _ways(scope: Scope) -> Iterator[Scope]:
+    """The scopes that a credential for this call may have, the wanted one first."""
+    yield from (scope.instead(permissions) for permissions in (scope.permissions, *scope.alternatives))
+    yield from scope.without_one()

@@ -255,11 +255,14 @@ def _refused(answer: Answer, ask: Ask, target: str) -> LoanerError:
     if answer.status == HTTPStatus.UNPROCESSABLE_ENTITY:
         accept = ask.provider.lending.accept
         page = f" ({ask.provider.url(accept, target=target)})" if accept and target else ""
-        return ScopeNotGrantable(
+        beyond = ScopeNotGrantable(
             f"connector {ask.connector.name} can't give {told}.",
             do=f"Check the name. Otherwise an operator must give the {title} app this permission, or install it on "
             f"that repository; and an owner of {target or 'the account'} must accept it{page}.",
         )
+        said = answer.body.get("message") if isinstance(answer.body, dict) else None
+        beyond.of_names = not (isinstance(said, str) and "permissions requested" in said)  # which name, it never says
+        return beyond
     if answer.status == HTTPStatus.UNAUTHORIZED:
         # About the app's own credentials. The person's grant is as good as before, and must not be ended for it.
         return SettingsInvalid(

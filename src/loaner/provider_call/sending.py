@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -38,6 +38,14 @@ class Reply:
     truncated: bool = False
     reached: str = ""
     """The provider's id of what the call reached, where the answer says it."""
+
+    def of_agreed(self, agreed: int) -> Reply:
+        """With how many of the repositories that the person agreed to a limited search was not about."""
+        missing = agreed - len(self.payload.get("limited_to", ()))
+        if not agreed or missing <= 0:
+            return self
+        told = f"{self.payload['advice']} not_searched: so many repositories that they agreed to are not in this."
+        return replace(self, payload=self.payload | {"not_searched": missing, "advice": told})
 
 
 async def send(
