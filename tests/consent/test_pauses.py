@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -169,4 +170,4 @@ async def test_a_denial_is_recorded_with_how_long_it_took(connected: House) -> N
     await browser.open(needed.invitation.url)
     await browser.press("deny")
     (record,) = [row for row in await connected.rows(records) if row["kind"] == "denied"]
-    assert f"asked for {TOOL}, refused after 12." in record["body"]
+    assert re.search(rf"asked for {TOOL}, refused after 1\d\.\d s", record["body"])  # the clock goes on by itself too

@@ -177,6 +177,17 @@ async def test_a_repository_that_is_gone_takes_no_search_along(acme: Town) -> No
         assert {"what": "resource", "value": "acme/web", "enforced_by": "provider"} in record["limits"]
 
 
+async def test_a_no_to_one_place_keeps_no_other_read_away(acme: Town) -> None:
+    """Else a text that makes an agent ask for what its person refuses would end its own work."""
+    async with acme.agent() as agent:
+        await agree(acme, agent, ISSUE)
+        assert (await acme.decide(await agent.call_tool(*ELSEWHERE), deny=True)).state == "denied"
+        for said in ("consent_denied", "consent_denied"):
+            assert error_of(await agent.call_tool(*ELSEWHERE))["code"] == said
+        secrets = ("github_list_issues", WEB | {"repo": "secrets"})
+        assert [await asks(agent, call) for call in (RUNS, secrets)] == [False, True]
+
+
 async def test_a_task_is_not_widened_by_it(acme: Town) -> None:
     async with acme.agent() as agent:
         await agree(acme, agent, ISSUE, reads="everything", agents="all")

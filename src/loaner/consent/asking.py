@@ -193,13 +193,14 @@ def _put(
     if last and last.state_at(at) in pending.OPEN:
         code = codes.shown_code(sealed, last.code_shown, last.handle)
         return ConsentNeeded(invitation(last, code, base_url, at), tool=tool, need=said, fresh=False)
-    # Only a grant is asked for where no approval is: then the account is what was refused, and not the tool.
+    # Where only a grant lacks, the account is what was refused. A read that was refused is about its own place: else
+    # one that a text asked for, and its person refused, would keep every other read of that account away.
     about = About.wanted(
         (caller.subject.key, caller.agent.key, caller.environment),
         tool,
         columns["shown"]["resource"],
         columns["connector"],
-        only_grant=not columns["wants_approval"],
+        only_grant=columns["wants_grant"] and not columns["wants_approval"],
     )
     pause = pauses.holding(connection, about, at)
     if ended := pause.refusal(at, base_url) if pause else last and _ending(last, at):

@@ -39,9 +39,8 @@ class About:
     @classmethod
     def asked(cls, asked: Pending) -> About:
         """What a denied question was about."""
-        tool, resource = _wish(
-            asked.tool, asked.shown.get("resource", ""), asked.connector, only_grant=not asked.wants_approval
-        )
+        only_grant = asked.wants_grant and not asked.wants_approval
+        tool, resource = _wish(asked.tool, asked.shown.get("resource", ""), asked.connector, only_grant=only_grant)
         return cls(asked.subject, asked.asked_by.key, asked.environment, tool, resource)
 
     @classmethod
