@@ -130,13 +130,13 @@ REFUSALS: dict[str, tuple[tuple[str, dict[str, Any]], Answering, type[LoanerErro
 
 @pytest.mark.parametrize("named", REFUSALS)
 async def test_a_refusal_is_told_in_our_own_words(named: str) -> None:
+    """MUST 42."""
     call, answering, kind = REFUSALS[named]
-
     with pytest.raises(LoanerError) as refused:
         await carried(call, answering)
-
     assert type(refused.value) is kind
     assert PROSE not in refused.value.told() + refused.value.log
+    assert "2027" not in refused.value.told(), "a word that we do not know may say anything"
     assert TOKEN.reveal() not in refused.value.told() + refused.value.log + repr(refused.value.__context__)
 
 

@@ -41,6 +41,7 @@ def test_every_problem_is_told_at_once_with_what_would_be_valid() -> None:
         ({"owner": 7}, "owner must be a string"),
         ({"labels": "bug"}, "labels must be a list of strings"),
         ({"labels": []}, "labels must have 1–20 items (got 0)"),
+        ({"labels": [f"l{number}" for number in range(21)]}, "labels must have 1–20 items (got 21)"),
         ({"labels": [1]}, "labels holds an item that must be a string"),
         ({"owner": "a/b"}, "owner must be an account name (got “a/b”)"),
         ({"owner": "https://evil.example"}, "owner must be an account name"),
@@ -52,6 +53,7 @@ def test_every_problem_is_told_at_once_with_what_would_be_valid() -> None:
     ],
 )
 def test_a_wrong_argument_is_named_with_what_it_must_be(arguments: dict[str, object], told: str) -> None:
+    """MUST 13."""
     assert told in refused("github_list_issues", WEB | arguments)
 
 
@@ -119,6 +121,15 @@ def test_the_payload_shows_verbatim_what_a_write_sends_besides_its_resource() ->
 
     assert bound.payload == [("text", text)]
     assert bound.operation.phrase(bound) == "post one message in #releases"
+
+
+def test_the_payload_shows_what_a_write_is_told_to_do_otherwise() -> None:
+    """MUST 24: who may see a channel, or push to a branch, is no detail."""
+    channel = CATALOG["slack_create_channel"].bind({"name": "plans", "is_private": True})
+    change = {"title": "x", "head": "a", "base": "main", "maintainer_can_modify": True}
+
+    assert ("is_private", "true") in channel.payload
+    assert ("maintainer_can_modify", "true") in CATALOG["github_create_pull_request"].bind(WEB | change).payload
 
 
 def test_a_name_cannot_pass_for_the_sentence_it_stands_in() -> None:

@@ -50,3 +50,9 @@ def test_pkce_is_s256_of_a_long_enough_verifier() -> None:
     digest = hashlib.sha256(verifier.reveal().encode()).digest()
     assert 43 <= len(verifier.reveal()) <= 128
     assert challenge == base64.urlsafe_b64encode(digest).decode().rstrip("=")
+
+
+def test_a_state_has_at_least_128_bits() -> None:
+    """MUST 30."""
+    state = codes.new_state()
+    assert len(base64.urlsafe_b64decode(state + "=" * (-len(state) % 4))) * 8 >= 128

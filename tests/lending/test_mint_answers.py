@@ -228,6 +228,8 @@ async def test_a_key_of_which_no_loan_can_be_made_is_given_back(linked: Town, mo
 OTHER = {
     "every repository": {"repository_selection": "all"},
     "a selection that cannot be read": {"repository_selection": 7},
+    "more than was asked": {"permissions": {"issues": "read", "metadata": "read", "contents": "write"}},
+    "a higher level than was asked": {"permissions": {"issues": "write", "metadata": "read"}},
     "another account": {"account": {"login": "other-org"}},
     "an account that cannot be read": {"account": ["acme"]},
     "another repository": {"repositories": [{"full_name": "acme/secrets"}]},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -236,6 +237,21 @@ async def test_a_state_is_good_for_one_turn(served: FakeLoaner) -> None:
                     await agent.session.call_tool(TOOL, ARGUMENTS, input_responses=answers, request_state=used)
                 assert refused.value.code == -32602
     assert (len(served.journey.calls), len(served.consents.waited), served.consents.denied) == (2, 2, [])
+
+
+async def test_a_state_is_accepted_for_ten_minutes(served: FakeLoaner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MUST 14."""
+    served.journey.script = [consent_needed(), {"n": 1}]
+    served.consents.states = ["approved"]
+    async with client(served, person=Person("accept")) as agent:
+        state = (await asked(agent)).request_state
+        now = time.time()
+        monkeypatch.setattr("mcp.server.request_state.time.time", lambda: now + 601)
+        with pytest.raises(MCPError, match="Invalid or expired requestState"):
+            await agent.session.call_tool(TOOL, ARGUMENTS, input_responses=ACCEPT, request_state=state)
+        monkeypatch.setattr("mcp.server.request_state.time.time", lambda: now + 590)
+        answer = await agent.session.call_tool(TOOL, ARGUMENTS, input_responses=ACCEPT, request_state=state)
+    assert answer.structured_content == {"n": 1}
 
 
 async def test_another_replica_with_the_same_key_accepts_the_state(served: FakeLoaner) -> None:

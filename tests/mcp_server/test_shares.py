@@ -46,13 +46,15 @@ async def test_one_session_more_ends_the_longest_idle_one_of_that_person() -> No
         alices = await opened(door, "alice")
         bobs = [await opened(door, "bob") for _ in range(3)]
         assert await is_alive(door, bobs[0], "bob")  # so the second is now the longest idle
-        await opened(door, "bob")
+        again = await opened(door, "bob")
         assert [await is_alive(door, one, "bob") for one in bobs] == [True, False, True]
         assert await is_alive(door, alices, "alice")
         # Where there is no room for anybody, whoever has most of it makes some.
-        await opened(door, "carol")
-        await opened(door, "dave")
+        carols, daves = await opened(door, "carol"), await opened(door, "dave")
         assert await is_alive(door, alices, "alice")
+        assert await is_alive(door, carols, "carol")
+        assert await is_alive(door, daves, "dave")
+        assert sum([await is_alive(door, one, "bob") for one in (*bobs, again)]) == 2
 
 
 async def test_where_all_of_a_persons_sessions_are_busy_they_are_told_when_to_come_back(

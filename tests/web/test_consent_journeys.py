@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import anyio
 import pytest
 from sqlalchemy import update
 
+import house
 from house import POST, READ, Browser, House, caller
 from loaner.store.tables import approvals, consents, grants
+from policy.ruled import policy as ruled
 
 GITHUB = ("github_issue_create", {"owner": "acme", "repo": "web", "title": "It broke"})
 LINEAR = ("linear_create_comment", {"issueId": "ENG-1", "body": "Looking into it"})
@@ -46,6 +49,35 @@ async def test_an_hour_covers_the_same_operation_on_the_same_resource_only(local
     await local.asked(POST, caller(agent="another-agent"))
     local.pass_time(minutes=61)
     await local.asked(POST)
+
+
+async def test_once_is_ten_minutes_and_an_hour_is_a_hundred_times(local: House) -> None:
+    """MUST 28: nothing that was agreed to lasts for longer, or for more, than its page said."""
+    await local.browser(slack="alice").approve((await local.asked(POST)).invitation.url)
+    local.pass_time(minutes=10, seconds=1)
+    needed = await local.asked(POST)
+    browser = local.browser()
+    await browser.open(needed.invitation.url)
+    assert "up to 100 times within 1 hour" in browser.text
+    await browser.press("approve", remember="hour")
+    assert [one["uses_left"] for one in await local.rows(approvals) if one["expires_at"] > local.now()] == [100]
+
+
+async def test_where_a_rule_demands_a_yes_to_the_very_call_an_hours_yes_is_not_enough(
+    local: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MUST 28: nor is an hour offered there."""
+    await local.browser(slack="alice").approve((await local.asked(POST)).invitation.url, remember="hour")
+    await local.obtain(POST)
+    each = ruled('@id("each") permit (principal, action, resource) when { context.approved_exactly };')
+    monkeypatch.setattr(house, "policy", lambda: each)
+    needed = await local.asked(POST)
+    browser = local.browser()
+    await browser.open(needed.invitation.url)
+    assert "remember" not in browser.page.forms[0].fields
+    await browser.press("approve")
+    await local.obtain(POST)
+    assert (await local.asked(POST)).fresh
 
 
 async def test_a_read_needs_the_connection_and_what_was_chosen_with_it(local: House) -> None:
@@ -268,6 +300,14 @@ async def test_another_account_than_the_linked_one_is_refused(local: House) -> N
     bobs = [entry for entry in local.sandbox.ledger if entry.subject == "bob" and entry.kind == "user"]
     assert bobs
     assert all(entry.revoked_at for entry in bobs)
+
+
+async def test_an_account_is_its_id_and_not_its_name(local: House) -> None:
+    """MUST 22: a name can change hands."""
+    await local.browser(slack="alice").approve((await local.asked(READ)).invitation.url)
+    (kept,) = await local.rows(grants)
+    assert kept["account_name"] == "alice"
+    assert re.fullmatch(r"T\w+/U\w+", kept["account_id"])
 
 
 @pytest.mark.parametrize("shape", ["flat", "nested"])

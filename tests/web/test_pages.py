@@ -9,7 +9,8 @@ import pytest
 
 from house import LOCAL, OURS, POST, READ, House, caller, subject
 from loaner.caller import Agent, Caller
-from loaner.consent import approvals
+from loaner.consent import Proposal, approvals
+from loaner.errors import ConsentNeeded
 from loaner.store.tables import grants
 from loaner.web.pages import written
 
@@ -34,6 +35,18 @@ async def test_the_page_says_in_one_sentence_who_wants_what(local: House) -> Non
         "expires",
     ):
         assert told in text
+
+
+async def test_what_is_outside_of_the_task_is_said(local: House) -> None:
+    """MUST 24: an injected call looks like any other; that nobody agreed to it beforehand tells it apart."""
+    operations = [{"tool": "slack_send_message"}]
+    task = Proposal.of({"purpose": "announce", "operations": operations, "resources": ["#releases"]})
+    with pytest.raises(ConsentNeeded) as proposed:
+        await local.consents.tasks.propose(caller(), task)
+    browser = local.browser(slack="alice")
+    await browser.approve(proposed.value.invitation.url)
+    await browser.open((await local.asked((POST[0], POST[1] | {"channel": "#general"}))).invitation.url)
+    assert "Not agreed to This is outside the task “announce”: #general is none of its resources" in browser.text
 
 
 async def test_github_is_said_to_enforce_what_it_enforces(local: House) -> None:

@@ -250,6 +250,19 @@ async def test_a_sign_in_comes_back_once_and_to_its_own_browser(shared_house: Ho
     assert (await alice.open(back)).status_code == 403
 
 
+async def test_a_sign_in_that_another_issuer_answers_signs_nobody_in(shared_house: House) -> None:
+    """MUST 30: RFC 9207; code and state are good."""
+    alice = shared_house.browser()
+    await alice.open("/signin")
+    await alice.press("yes", login="alice")
+    alice.http.follow_redirects = False
+    back = (await alice.press("continue")).headers["location"]
+    url = httpx2.URL(back).copy_set_param("iss", "https://evil.example")
+    assert (await alice.open(str(url))).status_code == 403
+    assert "could not be signed in" in alice.text
+    assert [row for row in await shared_house.rows(web_sessions) if row["subject"]] == []
+
+
 @pytest.mark.parametrize("to", ["https://evil.example/", "//evil.example/", "/\\evil.example", "/consent/../x", "x"])
 async def test_signing_in_leads_back_to_our_own_pages_only(shared_house: House, to: str) -> None:
     browser = shared_house.browser()
