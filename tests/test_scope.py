@@ -27,6 +27,7 @@ def permissions(tool: str, **arguments: object) -> set[str]:
     ],
 )
 def test_a_workflow_file_needs_more_than_another_file(path: str, needed: set[str]) -> None:
+    """MUST 32."""
     assert permissions("github_create_or_update_file", **WEB, path=path, message="m", content="x") == needed
     assert permissions("github_delete_file", **WEB, path=path, message="m", sha="a" * 40) == needed
 
@@ -43,6 +44,7 @@ def test_a_workflow_file_needs_more_than_another_file(path: str, needed: set[str
     ],
 )
 def test_a_conversation_is_read_with_the_scope_of_its_kind(arguments: dict[str, str], needed: set[str]) -> None:
+    """MUST 32."""
     assert permissions("slack_read_channel", **arguments) == needed
 
 

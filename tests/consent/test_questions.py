@@ -24,6 +24,7 @@ def message(text: str) -> tuple[str, dict[str, str]]:
 
 
 async def test_the_first_answer_tells_what_the_person_has_to_do(local: House) -> None:
+    """MUST 18."""
     needed = await local.asked(POST)
     assert needed.fresh
     assert needed.code == "consent_required"
@@ -122,6 +123,7 @@ async def test_waiting_ends_with_the_answer(local: House) -> None:
 
 
 async def test_waiting_ends_with_its_time(local: House) -> None:
+    """MUST 18."""
     needed = await local.asked(POST)
     assert await local.consents.wait_for_decision(needed.invitation.handle, 0.01) == "pending"
     assert await local.consents.wait_for_decision("unknown", 0.01) is None

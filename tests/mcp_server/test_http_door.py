@@ -114,7 +114,7 @@ def at(seconds: int) -> int:
 async def test_a_wrong_token_gets_one_clear_refusal(
     door: Door, headers: dict[str, str], changes: dict[str, Any], status: int, error: str
 ) -> None:
-    """MUST 3, 4 and 8."""
+    """MUST 2, 3, 4 and 8."""
     answer = await door.post(**headers, **door.bearer(**changes))
     challenge = answer.headers["www-authenticate"]
     assert answer.status_code == status

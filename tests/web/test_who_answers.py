@@ -136,7 +136,7 @@ async def test_an_answer_of_the_provider_lands_only_in_the_browser_that_left(sha
 
 
 async def test_another_browser_of_the_same_person_cannot_finish_the_redirect(shared_house: House) -> None:
-    """MUST 30: the state belongs to one browser session."""
+    """MUST 22, 30: the state belongs to one browser session."""
     needed = await shared_house.asked(READ, caller(subject("alice")))
     first, second = await signed_in(shared_house, "alice"), await signed_in(shared_house, "alice")
     await first.open(needed.invitation.url)
@@ -175,6 +175,7 @@ async def test_a_session_that_changed_hands_finishes_nothing(shared_house: House
 
 
 async def test_a_state_of_one_provider_is_unknown_at_the_door_of_another(shared_house: House) -> None:
+    """MUST 30."""
     needed = await shared_house.asked(READ, caller(subject("alice")))
     alice = await signed_in(shared_house, "alice")
     await alice.open(needed.invitation.url)
