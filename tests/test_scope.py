@@ -49,6 +49,7 @@ def test_a_conversation_is_read_with_the_scope_of_its_kind(arguments: dict[str, 
 
 
 def test_a_direct_message_has_no_name_to_look_up() -> None:
+    """MUST 32."""
     with pytest.raises(InvalidArguments, match="channel_type"):
         CATALOG["slack_read_channel"].bind({"channel": "#bob", "channel_type": "im"})
 
