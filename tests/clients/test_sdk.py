@@ -104,7 +104,7 @@ async def test_declining_in_the_client_is_a_no_for_the_page_too(acme: Town) -> N
     assert "refused after 5." in said["reason"]
 
 
-async def test_declining_before_any_page_opened_is_no_answer(acme: Town) -> None:
+async def test_declining_before_any_answer_on_a_page_is_no_answer(acme: Town) -> None:
     """Nobody can tell that a person saw the dialog: the agent gets the link, and the question stands."""
     dialog = Dialog(acme, "decline")
     async with acme.agent(elicitation_callback=dialog) as agent:

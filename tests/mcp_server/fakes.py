@@ -84,7 +84,7 @@ class FakeConsents:
     denied: list[tuple[str, Subject, str]] = field(default_factory=list)
     turns: set[str] = field(default_factory=set)
     reached: bool = True
-    """A page opened for this agent before."""
+    """Its person answered on a page before."""
 
     async def reaches_person(self, _: Caller) -> bool:
         return self.reached

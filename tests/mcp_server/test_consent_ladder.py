@@ -111,7 +111,7 @@ async def test_decline_is_a_no_and_nothing_more_is_tried(served: FakeLoaner) -> 
 async def test_a_decline_that_nobody_can_have_given_falls_back_to_words(
     served: FakeLoaner, seconds: float, reached: bool
 ) -> None:
-    """A client without a screen declines by itself: sooner than anybody reads, or where no page ever opened."""
+    """A client without a screen declines by itself: sooner than anybody reads, or where no page was ever answered."""
     served.consents.reached = reached
     served.journey.then = lambda _call, _caller: consent_needed(fresh=False)
     async with client(served, person=answered_after(served, seconds)) as agent:

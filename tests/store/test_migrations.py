@@ -17,7 +17,7 @@ NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 NEW = {
     "approvals": {"effect", "permissions", "ids", "tag"},
     "tasks": {"lifted_at", "tag"},
-    "consents": {"opened_at", "tag"},
+    "consents": {"tag"},
 }
 CALL = Call("local ada", "reported a", "development", "c", "slack_send_message", "channel:#x", "aa", "1", exact=True)
 OLD_APPROVAL = (

@@ -16,7 +16,7 @@ from sqlalchemy import Table, update
 from starlette.responses import Response
 from starlette.routing import Route
 
-from house import BASES, OURS, POST, READ, Browser, House
+from house import BASES, OURS, POST, READ, Browser, House, caller
 from loaner.cli import _listening
 from loaner.store.tables import approvals, consents, grants, web_sessions
 from loaner.web import sessions
@@ -31,7 +31,7 @@ async def state_of(house: House) -> list[Any]:
 
 
 async def test_a_hundred_visits_of_bots_change_nothing(local: House) -> None:
-    """MUST 23: GET is inert, also with the query of an answer."""
+    """MUST 23: GET is inert, also with the query of an answer. A form that was sent shows that a person is there."""
     needed = await local.asked(POST)
     before = await state_of(local)
     bot = local.browser()
@@ -39,6 +39,10 @@ async def test_a_hundred_visits_of_bots_change_nothing(local: House) -> None:
         path = GETS[turn % len(GETS)].format(handle=needed.invitation.handle)
         await bot.open(path, params={"decision": "approve", "remember": "hour"}, headers={"User-Agent": "bot"})
     assert await state_of(local) == before
+    assert not await local.consents.reaches_person(caller())
+    refused = await form(bot, needed.invitation.url) | {"decision": "deny"}
+    await bot.http.post(needed.invitation.url, data=refused, headers={"Origin": OURS})
+    assert await local.consents.reaches_person(caller())
 
 
 async def form(browser: Browser, url: str) -> dict[str, str]:

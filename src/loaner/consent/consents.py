@@ -262,15 +262,14 @@ class Consents:
         at = self.now()
         return await self.store.write(lambda c: again.lift_pause(c, pause_id, subject, at))
 
-    async def mark_opened(self, asked: Pending) -> None:
-        """Its person sees the question now."""
-        at = self.now()
-        await self.store.write(lambda c: pending.mark_opened(c, asked.handle, at))
-
     async def reaches_person(self, caller: Caller) -> bool:
-        """Did a page ever open for a question of this agent? Else nothing says that its dialogs are seen by anybody."""
+        """Did this person ever answer this agent on a page? Else nothing says that its dialogs are seen by anybody.
+
+        An answer is a form that was sent. That a page was opened says nothing: a bot opens links, and GET changes
+        nothing.
+        """
         who = caller.subject.key, caller.agent.key
-        return await self.store.read(lambda c: pending.was_opened(c, caller.key) or approvals.any_of(c, *who))
+        return await self.store.read(lambda c: pending.was_answered(c, caller.key) or approvals.any_of(c, *who))
 
     async def approve(
         self, asked: Pending, *, remember: Remember, proven_by: str, session: str, reading: Choice | None = None

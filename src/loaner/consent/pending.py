@@ -27,6 +27,8 @@ from loaner.store.tables import consents, openings
 State = Literal["pending", "linking", "approved", "denied", "expired", "failed"]
 Remember = Literal["once", "hour"]
 OPEN: tuple[State, ...] = ("pending", "linking")
+BY_DIALOG = "client-dialog"
+"""``proven_by`` of a no that a client's own dialog gave; every other answer was given on a page."""
 START_LEASE = timedelta(seconds=30)
 """How long one request may take to start a provider's flow before another may start it again."""
 KEPT_FOR = timedelta(days=1)
@@ -67,7 +69,6 @@ class Pending:
     created_at: datetime
     expires_at: datetime
     decided_at: datetime | None
-    opened_at: datetime | None
     """When its page was first shown to its person."""
 
     def state_at(self, at: datetime) -> State:
@@ -231,13 +232,9 @@ def mark_told(connection: Connection, handle: str) -> None:
     _changed(connection, consents.c.handle == handle, told=True)
 
 
-def mark_opened(connection: Connection, handle: str, at: datetime) -> None:
-    _changed(connection, and_(consents.c.handle == handle, consents.c.opened_at.is_(None)), opened_at=at)
-
-
-def was_opened(connection: Connection, caller: str) -> bool:
-    """Did the page of any question of this caller open?"""
-    mine = and_(consents.c.caller == caller, consents.c.opened_at.is_not(None))
+def was_answered(connection: Connection, caller: str) -> bool:
+    """Was any question of this caller answered on its page?"""
+    mine = and_(consents.c.caller == caller, consents.c.proven_by != BY_DIALOG)  # false for NULL
     return connection.execute(select(consents.c.handle).where(mine).limit(1)).first() is not None
 
 

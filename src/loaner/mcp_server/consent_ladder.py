@@ -7,8 +7,8 @@
 3. Any other gets words, at once. This is the main path today.
 
 ``decline`` is the only answer that is a no, and only where a person can have given it: not sooner than somebody reads,
-and not from a client for whose questions no page ever opened. Those, like ``cancel``, come from a client with nobody
-at it, and end in words with the link. No yes is ever taken from here, so leniency gives nothing away.
+and not from a client none of whose questions was ever answered on a page. Those, like ``cancel``, come from a client
+with nobody at it, and end in words with the link. No yes is ever taken from here, so leniency gives nothing away.
 
 The state that travels through the client is sealed, bound to the caller and the call, good for one turn, and holds no
 authority: which consent we wait for, and how often we did. What may be sent is decided by the approval.
@@ -38,6 +38,7 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from loaner.caller import Caller
 from loaner.characters import marked
 from loaner.clock import Now
+from loaner.consent.pending import BY_DIALOG
 from loaner.errors import ConsentDenied, ConsentNeeded
 from loaner.mcp_server.served import Decisions
 from loaner.shutdown import Shutdown
@@ -124,7 +125,7 @@ class ConsentLadder:
     async def _deny(self, waiting: Waiting, caller: Caller) -> None:
         """So that the page stops offering a yes. A no needs no proof of who gave it."""
         if asked := await self.decisions.question(waiting.handle, caller.subject):
-            await self.decisions.deny(asked, proven_by="client-dialog")
+            await self.decisions.deny(asked, proven_by=BY_DIALOG)
 
     async def _hold(
         self, carry: Carry, ctx: ServerRequestContext[Any, Any], params: CallToolRequestParams, waiting: Waiting

@@ -152,7 +152,6 @@ consents = Table(
     Column("created_at", Moment, nullable=False),
     Column("expires_at", Moment, nullable=False),
     Column("decided_at", Moment),
-    Column("opened_at", Moment),  # its page was shown to its person
     Column("tag", String(64)),  # over all that the yes depends on
     Index("consents_need", "caller", "need", "state"),
     Index("consents_state", "state_hash"),

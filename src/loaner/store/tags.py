@@ -22,10 +22,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 _LOOSE: Mapping[str, frozenset[str]] = {
-    # The state of a provider's flow, which is sealed or a hash already, and who saw or heard of it.
-    "consents": frozenset(
-        {"sealed", "flow", "state_hash", "poll_after", "lease_until", "told", "code_shown", "opened_at"}
-    ),
+    # The state of a provider's flow, which is sealed or a hash already, and who heard of it.
+    "consents": frozenset({"sealed", "flow", "state_hash", "poll_after", "lease_until", "told", "code_shown"}),
     # How often a code was mistyped, and a sign-in under way, which only the holder of the cookie can end.
     "web_sessions": frozenset({"wrong_codes", "state_hash"}),
 }

@@ -65,8 +65,6 @@ class ConsentPages:
         asked = await self._question(visit)
         if asked is not None and "task" in asked.shown:
             return pages.see_other(f"/task/{asked.handle}")
-        if asked is not None and asked.opened_at is None:
-            await self.site.consents.mark_opened(asked)
         return nobody() if asked is None else await self._page(visit, asked)
 
     async def whole(self, visit: Visit) -> Response:

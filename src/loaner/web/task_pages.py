@@ -34,8 +34,6 @@ class TaskPages:
 
     async def show(self, visit: Visit) -> Response:
         asked = await self._proposed(visit)
-        if asked is not None and asked.opened_at is None:
-            await self.site.consents.mark_opened(asked)
         return nobody() if asked is None else await self._page(visit, asked)
 
     async def decide(self, visit: Visit) -> Response:

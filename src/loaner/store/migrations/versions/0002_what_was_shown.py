@@ -31,6 +31,5 @@ def upgrade() -> None:
         approvals.alter_column("uses_left", existing_type=sa.Integer(), nullable=True)
     op.add_column("tasks", sa.Column("lifted_at", Moment()))
     op.add_column("tasks", sa.Column("tag", sa.String(64)))
-    op.add_column("consents", sa.Column("opened_at", Moment()))
     op.add_column("consents", sa.Column("tag", sa.String(64)))
     op.execute("UPDATE tasks SET ended_at = created_at, ended_why = 'loaner was upgraded' WHERE ended_at IS NULL")
