@@ -44,7 +44,7 @@ async def test_another_persons_account_is_not_linked_and_both_have_it_in_their_r
     bob = await at_github(shared_house, "bob", "alice")
     assert bob.state == "failed"
     assert "another person's here" in unescape(bob.text)
-    rows = await shared_house.rows(grants)
+    rows = [row for row in await shared_house.rows(grants) if row["state"] == "active"]
     assert [(row["subject"], row["account_name"]) for row in rows] == [(subject("alice").key, "alice")]
     for person in ("alice", "bob"):
         (told,) = await refusals(shared_house, person)
@@ -70,7 +70,7 @@ async def test_by_redirect_too(shared_house: House) -> None:
         await browser.sign_in(person)
         await browser.approve(needed.invitation.url)
         assert browser.state == state
-    assert len(await shared_house.rows(grants)) == 1
+    assert [row["state"] for row in await shared_house.rows(grants)].count("active") == 1
 
 
 async def test_an_account_that_its_owner_let_go_is_free(shared_house: House) -> None:
