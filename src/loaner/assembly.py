@@ -13,7 +13,7 @@ import structlog
 
 from loaner import catalog as catalogs
 from loaner import connectors as registered
-from loaner.audit import Audit, closing, event, signing
+from loaner.audit import Audit, agreement, closing, event, signing
 from loaner.audit.drift import Drifts
 from loaner.caller import LOCAL
 from loaner.catalog import Catalog
@@ -148,6 +148,8 @@ async def open_loaner(
     ):
         loaner = _assemble(settings, opened, transport, catalog, connectors, policy, task, task_tokens, now)
         if serving:
+            await agreement.restored(opened, now)
+            background.start_soon(agreement.keep, opened, now)
             await background.start(loaner.returns.run)
             await background.start(loaner.stopper.run)
             background.start_soon(loaner.lender.refresher.unwritten.run)
@@ -208,7 +210,9 @@ def _assemble(
     returns = Returns(store, styles, catalog.providers, connectors, closing.close, settings.environment, now, budgets)
     running = Running(store)
     revoker = Revoker(grants, catalog.providers, connectors, transport, now, budgets)
-    stopper = Stopper(store, revoker, returns, running, end_yeses=end_covered, note=event.note, now=now)
+    stopper = Stopper(
+        store, revoker, returns, running, end_yeses=partial(end_covered, note=event.note), note=event.note, now=now
+    )
     loaner: Loaner
     consents = Consents(
         store=store,

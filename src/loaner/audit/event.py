@@ -24,6 +24,8 @@ KINDS = frozenset(
         "grant_ended",
         "grants_resealed",
         "approval_given",
+        "approval_ended",
+        "block_put_back",
         "denied",
         "passkey_made",
         "passkey_removed",

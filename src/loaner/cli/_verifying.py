@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sqlalchemy import Connection
 
-from loaner.audit import export, proof
+from loaner.audit import agreement, export, proof
 from loaner.audit.checkpoint import Checkpoint
 from loaner.audit.note import NotSigned, Verifier
+from loaner.audit.read import every
 from loaner.audit.signing import verifier_of
 from loaner.audit.stored import verify_stored
 from loaner.audit.verify import Held, Verdict, verify
 from loaner.cli._open import opened_store
-from loaner.clock import iso
+from loaner.clock import iso, utc_now
 from loaner.errors import RecordsAltered, UsageError
 from loaner.settings import load
 from loaner.store import Store
@@ -67,7 +68,8 @@ def verdict(file: Path | None, kept: list[Path], vkey: str | None) -> Finding:
     held = [_held(path, verifier) for path in kept]
     if file is None:
         with opened_store(settings) as store:
-            return store_verdict(store, verifier, held)
+            found = store_verdict(store, verifier, held)
+            return _agreed(store, found) if found.ok else found
     try:
         with file.open("rb") as opened:
             start = opened.read(len(proof.HEADING))
@@ -89,6 +91,20 @@ def store_verdict(store: Store, verifier: Verifier | None, held: list[Held] | No
         why += f" (the store was restored from a backup on {since})"
     pruned = found.floor.through
     return Finding(told.ok, told.count, told.head, found.held, told.first_bad, why, pruned=pruned)
+
+
+def _agreed(store: Store, found: Finding) -> Finding:
+    """The records are as they were written: so do the calls, and the tables, agree with them?"""
+
+    def look(connection: Connection) -> Finding:
+        rows = every(connection, found.pruned)
+        for seq, why in agreement.wrong_calls(rows, whole=not found.pruned):
+            return replace(found, ok=False, first_bad=seq, why=why)
+        for why in agreement.differences(connection, utc_now()):
+            return replace(found, ok=False, why=f"the store does not say what the records say: {why}")
+        return found
+
+    return store.read_now(look)
 
 
 def _restored(connection: Connection) -> str | None:

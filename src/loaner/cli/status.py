@@ -30,6 +30,8 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="One JSON object
     if told["no_store_at"]:
         say(f"there is no store yet at {told['no_store_at']}: no server has run with this LOANER_HOME")
     _section("stopped", [_fence(row) for row in told["stopped"]], "nothing")
+    if told["altered"]:
+        _section("altered behind loaner's back", told["altered"], "")
     nobody = "nobody now; see below" if told["ending"] else "nobody has connected an account"
     _section("connected", [_grant(row) for row in told["grants"]], nobody)
     if told["ending"]:
@@ -90,6 +92,7 @@ async def _status() -> dict[str, Any]:
 
     from sqlalchemy import select
 
+    from loaner.audit import agreement
     from loaner.cli import _opened, _servers
     from loaner.clock import iso
     from loaner.consent import grant_ends
@@ -119,6 +122,7 @@ async def _status() -> dict[str, Any]:
                 }
                 for fence in await loaner.stopper.standing()
             ],
+            "altered": await loaner.store.read(lambda c: agreement.differences(c, loaner.now())),
             "grants": [
                 {
                     "id": grant.id,

@@ -9,6 +9,8 @@ from functools import partial
 from anyio import TASK_STATUS_IGNORED
 from anyio.abc import TaskStatus
 
+from sqlalchemy import Connection
+
 from loaner.caller import Caller, Subject
 from loaner.catalog import BoundCall, Catalog
 from loaner.clock import Now
@@ -314,7 +316,14 @@ class Consents:
 
     async def end_approval(self, approval_id: str, subject: Subject) -> bool:
         at = self.now()
-        return await self.store.write(lambda c: approvals.end(c, approval_id, subject.key, at))
+
+        def work(connection: Connection) -> bool:
+            ended = approvals.end(connection, approval_id, subject.key, at)
+            if ended:
+                self._settling.note_ended(connection, subject.key, at, "by its person", approval_id=approval_id)
+            return ended
+
+        return await self.store.write(work)
 
     # What runs beside the calls.
 

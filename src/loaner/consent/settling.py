@@ -300,6 +300,10 @@ class Settling:
             **{"reason": f"asked for {asked.tool}", "outcome": "ok", "whole_text_opened": whole} | known | said,
         )
 
+    def note_ended(self, connection: Connection, subject: str, at: datetime, why: str, **of: str) -> None:
+        """The end of an approval or a task, recorded with it, so that a row which is put back can be told."""
+        self.note(connection, "approval_ended", subject=subject, at=at, reason=why, outcome="ok", **of)
+
     async def _rung(self, work: Callable[[Connection], bool]) -> bool:
         changed = await self.store.write(work)
         if changed:

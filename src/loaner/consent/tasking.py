@@ -151,7 +151,14 @@ class Tasks:
         ``by_person``: on their own page, so that nothing of it holds any longer.
         """
         at = self.now()
-        ended = await self.store.write(lambda c: tasks.end(c, task_id, subject.key, why, at, by_person=by_person))
+
+        def work(connection: Connection) -> bool:
+            ended = tasks.end(connection, task_id, subject.key, why, at, by_person=by_person)
+            if ended:
+                self.settling.note_ended(connection, subject.key, at, why, task=task_id)
+            return ended
+
+        ended = await self.store.write(work)
         if ended:
             self.calls.stop(task_id)
         return ended
