@@ -109,7 +109,7 @@ async def test_what_a_person_had_said_yes_to_or_was_asked_ends_too(linked: Town)
         asked = await agent.call_tool("github_issue_create", TITLE | {"title": "Another"})
         assert error_of(asked)["code"] == "consent_required"
         stopped = await linked.loaner.stopper.stop("user", "user-alice", OPERATOR)
-        assert (stopped.approvals, stopped.questions) == (1, 1)
+        assert (stopped.approvals, stopped.questions) == (2, 1), "of the write, and of what was connected to be read"
         again = await agent.call_tool("github_issue_create", TITLE | {"title": "A third"})
         assert error_of(again)["rule"] == "fence", "nobody is asked behind a fence"
     rows = await linked.loaner.store.read(lambda c: c.execute(approvals.select()).all())
