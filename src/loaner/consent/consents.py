@@ -8,7 +8,6 @@ from functools import partial
 
 from anyio import TASK_STATUS_IGNORED
 from anyio.abc import TaskStatus
-
 from sqlalchemy import Connection
 
 from loaner.caller import Caller, Subject
