@@ -96,7 +96,7 @@ async def keep(store: Store, now: Now) -> NoReturn:
 
 
 def unrecorded(connection: Connection, at: datetime) -> list[str]:
-    """Approvals and tasks that would count now, and that no record gave; older ones than any record are not looked at."""
+    """Approvals and tasks that would count now, and that no record gave. Older than any record: not looked at."""
     since = _pruned_until(connection)
     given = {name for body in _said(connection, "approval_given") if (name := _name(body))}
     found = []
