@@ -32,7 +32,9 @@ def shared(file: Path) -> Callable[[], None]:
     except StoreUnusable:
         _close(descriptor)
         raise
-    return lambda: _close(descriptor)
+    held = contextlib.ExitStack()
+    held.callback(_close, descriptor)
+    return held.close  # only the first time: later, the number may be of another file
 
 
 def refuse_half(file: Path) -> None:
