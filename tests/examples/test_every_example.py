@@ -52,16 +52,16 @@ def test_an_agent_in_an_ide() -> None:
     assert told.count("approved") == 3
     assert "slack_send_message needs the user's approval (chat:write on #general)" in told
     assert '"title": "Login button does nothing on Safari"' in told
-    assert re.search(r"^✓ 10 records, chain intact", told, re.MULTILINE)
+    assert re.search(r"^✓ 12 records, chain intact", told, re.MULTILINE)
 
 
 def test_an_agent_in_a_service() -> None:
     told = ran("hosted_agent")
-    assert told.count("approved") == 2, "each person says yes for themselves"
+    assert told.count("approved") == 4, "each person says yes for themselves, to each repository that is read"
     assert re.search(r'^  alice  acme/secrets: \{"issues": ', told, re.MULTILINE)
     assert re.search(r"^  bob    acme/web: \{", told, re.MULTILINE)
     assert re.search(r"^  bob    acme/secrets: scope_not_grantable", told, re.MULTILINE)
-    assert re.search(r"^✓ 8 records, chain intact", told, re.MULTILINE)
+    assert re.search(r"^✓ 14 records, chain intact", told, re.MULTILINE)
 
 
 def configured(file: Path) -> StdioServerParameters:
