@@ -57,5 +57,6 @@ def _may_be(row: dict[str, Any], entry: Entry, kind: str, taken: set[str]) -> bo
         and kind not in taken
         and (row["resource"].startswith("account:")) == (kind != "loan")
         and row["since"] <= str(shown["minted_at"])
-        and (shown["expires_at"] is None or row["latest_expiry"] >= str(shown["expires_at"]))
+        # A row without a known end stays until it is known.
+        and (None in {shown["expires_at"], row["latest_expiry"]} or row["latest_expiry"] >= str(shown["expires_at"]))
     )

@@ -214,7 +214,7 @@ async def test_a_refusal_reaches_the_agent_and_the_record(acme: Town, agent: Cli
     assert (await acme.decide(asked, deny=True)).state == "denied"
     refused = await agent.call_tool("github_issue_create", given)
     assert error_of(refused)["code"] == "consent_denied"
-    assert "Do not retry" in text_of(refused)
+    assert "Do not repeat it" in text_of(refused)
     assert [(await the_record(acme))[key] for key in ("outcome", "code")] == ["denied", "consent_denied"]
 
 
