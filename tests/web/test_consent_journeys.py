@@ -215,7 +215,7 @@ async def test_a_no_here_answers_repeats_and_may_be_asked_again_later(local: Hou
     for _ in range(2):
         error = await local.refused(POST)
         assert error.code == "consent_denied"
-        assert "Do not retry" in error.dont
+        assert "Do not repeat it" in error.dont
     local.pass_time(minutes=11)
     assert (await local.asked(POST)).fresh
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, NoReturn, cast
 
@@ -91,8 +90,12 @@ async def keep(store: Store, now: Now) -> NoReturn:
     """The same beside the calls, until cancelled."""
     while True:
         await anyio.sleep(LOOK_EVERY)
-        with suppress(LoanerError):  # the store is away, which is said there
+        try:
             await restored(store, now)
+        except LoanerError as failure:  # the store is away: this goes on when it is back
+            log.warning("blocks not compared with their records", reason=failure.log)
+        except Exception:  # whatever is wrong with one row, the server goes on
+            log.exception("blocks not compared with their records")
 
 
 def unrecorded(connection: Connection, at: datetime) -> list[str]:
