@@ -125,6 +125,9 @@ class Returns:
             standing, before = await self.store.read(fences.listed), self._standing
         except LoanerError:  # the next sweep says so
             return False
+        except Exception:  # a damaged row stops no sweep
+            log.exception("the blocks could not be read")
+            return False
         self._standing = standing
         return before is not None and standing != before
 
