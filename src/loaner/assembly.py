@@ -148,7 +148,7 @@ async def open_loaner(
     ):
         loaner = _assemble(settings, opened, transport, catalog, connectors, policy, task, task_tokens, now)
         if serving:
-            await agreement.restored(opened, now)
+            await agreement.compare(opened, now)
             background.start_soon(agreement.keep, opened, now)
             await background.start(loaner.returns.run)
             await background.start(loaner.stopper.run)

@@ -86,16 +86,21 @@ async def restored(store: Store, now: Now) -> None:
             log.error("a block was deleted behind loaner's back and is put back", block=named(fence))
 
 
+async def compare(store: Store, now: Now) -> None:
+    """Do that as far as the store can be read. Where it cannot, each call is refused by its own look at the blocks."""
+    try:
+        await restored(store, now)
+    except LoanerError as failure:  # the store is away: the next look comes
+        log.warning("blocks not compared with their records", reason=failure.log)
+    except Exception:  # whatever is wrong with one row, the server goes on
+        log.exception("blocks not compared with their records")
+
+
 async def keep(store: Store, now: Now) -> NoReturn:
     """The same beside the calls, until cancelled."""
     while True:
         await anyio.sleep(LOOK_EVERY)
-        try:
-            await restored(store, now)
-        except LoanerError as failure:  # the store is away: this goes on when it is back
-            log.warning("blocks not compared with their records", reason=failure.log)
-        except Exception:  # whatever is wrong with one row, the server goes on
-            log.exception("blocks not compared with their records")
+        await compare(store, now)
 
 
 def unrecorded(connection: Connection, at: datetime) -> list[str]:
