@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Protocol
 
 from sqlalchemy import Connection
@@ -14,8 +14,7 @@ from loaner import fences
 from loaner.caller import Caller
 from loaner.catalog.provider import Provider
 from loaner.clock import Now
-from loaner.consent import approvals, exchange, pauses, pending, tasks
-from loaner.consent.calls import call_of
+from loaner.consent import allowed, exchange, pauses, pending, tasks
 from loaner.consent.device import Body
 from loaner.consent.envelope import Envelope
 from loaner.consent.exchange import ExchangeFailed
@@ -23,7 +22,7 @@ from loaner.consent.grants import DifferentAccount, Grant, Grants, SomebodyElses
 from loaner.consent.misfit import misfit
 from loaner.consent.pauses import About
 from loaner.consent.pending import Pending, Remember
-from loaner.consent.reading import Choice, Offer
+from loaner.consent.reading import Choice
 from loaner.consent.tasks import Holder
 from loaner.consent.texts import all_opened
 from loaner.consent.unwritten import EndUnused, Unwritten
@@ -35,11 +34,6 @@ from loaner.provider_call import ProviderTransport
 from loaner.provider_call.token_endpoint import NoTokens, TokenSet, token_set
 from loaner.settings import Connector
 from loaner.store import Store, pairs
-
-ONCE = timedelta(minutes=10)
-"""How long the agent has to repeat the call that was approved."""
-HOUR = timedelta(hours=1)
-HOUR_USES = 100
 
 
 class TooLate(Exception):
@@ -153,7 +147,7 @@ class Settling:
             if not pending.move(connection, asked.handle, to="approved", at=at, **answer):
                 return False
             pauses.end(connection, About.asked(asked))
-            if approval_id := _allowed(connection, asked, remember, reading, proven_by, at):
+            if approval_id := allowed.store(connection, asked, remember, reading, proven_by, at):
                 self._note(connection, "approval_given", asked, at, proven_by, approval_id=approval_id)
             return True
 
@@ -266,7 +260,7 @@ class Settling:
             proof, given = asked.proven_by or "none", sorted(grant.permissions)
             self._note(connection, "grant_linked", asked, at, proof, grant_id=grant.id, granted_permissions=given)
             reading = Choice.read(asked.reading) if asked.reading else None
-            if approval_id := _allowed(connection, asked, asked.remember or "once", reading, proof, at):
+            if approval_id := allowed.store(connection, asked, asked.remember or "once", reading, proof, at):
                 self._note(connection, "approval_given", asked, at, proof, approval_id=approval_id, grant_id=grant.id)
             reached("consent.kept")
             return True
@@ -309,46 +303,3 @@ class Settling:
         if changed:
             self.bell.ring()
         return changed
-
-
-def phrase_of(asked: Pending, *, exact: bool) -> str:
-    """What an approval says: the call itself, or all that is allowed on its resource. Never the first one's argument
-    for what covers every other one."""
-    return str(asked.shown["phrase"] if exact else asked.shown.get("phrase_any", asked.shown["phrase"]))
-
-
-def _allowed(
-    connection: Connection, asked: Pending, remember: Remember, reading: Choice | None, proven_by: str, at: datetime
-) -> str | None:
-    """Store what the yes allows besides a connection, if anything; the approval's id."""
-    if asked.wants_approval:
-        return _approve(connection, asked, remember, proven_by, at)
-    if "reads" not in asked.shown or reading is None or reading.reach == "none":
-        return None
-    approval_id = secrets.token_hex(16)
-    approvals.add(
-        connection,
-        id=approval_id,
-        subject=asked.subject,
-        environment=asked.environment,
-        connector=asked.connector,
-        policy_version=asked.policy_version,
-        ids=asked.shown.get("ids", {}),
-        proven_by=proven_by,
-        created_at=at,
-        **reading.columns(Offer.read(asked.shown["reads"]), asked.asked_by.key, at),
-    )
-    return approval_id
-
-
-def _approve(connection: Connection, asked: Pending, remember: Remember, proven_by: str, at: datetime) -> str:
-    call = call_of(asked, remember)
-    return approvals.make(
-        connection,
-        call,
-        uses=1 if call.exact else HOUR_USES,
-        proven_by=proven_by,
-        phrase=phrase_of(asked, exact=call.exact),
-        at=at,
-        until=at + (ONCE if call.exact else HOUR),
-    )

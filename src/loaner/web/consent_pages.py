@@ -13,8 +13,8 @@ from starlette.routing import Route
 
 from loaner.characters import marked
 from loaner.consent import Pending, codes, pending
+from loaner.consent.allowed import HOUR_USES
 from loaner.consent.pending import Remember
-from loaner.consent.settling import HOUR_USES
 from loaner.consent.texts import texts_of
 from loaner.errors import PolicyDenied
 from loaner.web import pages, reading, throttle, words

@@ -9,8 +9,8 @@ from typing import Any
 from loaner.caller import VERIFIED
 from loaner.catalog.provider import Provider
 from loaner.consent import Approval, Pending
+from loaner.consent.allowed import phrase_of
 from loaner.consent.approvals import ANY_AGENT
-from loaner.consent.settling import phrase_of
 from loaner.web import reading
 
 _NAMES = {
