@@ -8,7 +8,6 @@ from functools import partial
 
 from anyio import TASK_STATUS_IGNORED
 from anyio.abc import TaskStatus
-from sqlalchemy import Connection
 
 from loaner.caller import Caller, Subject
 from loaner.catalog import BoundCall, Catalog
@@ -314,15 +313,7 @@ class Consents:
         return Standing(grants, approved, waiting, await self.tasks.of_person(subject), denied, paused)
 
     async def end_approval(self, approval_id: str, subject: Subject) -> bool:
-        at = self.now()
-
-        def work(connection: Connection) -> bool:
-            ended = approvals.end(connection, approval_id, subject.key, at)
-            if ended:
-                self._settling.note_ended(connection, subject.key, at, "by its person", approval_id=approval_id)
-            return ended
-
-        return await self.store.write(work)
+        return await self._settling.end_approval(approval_id, subject.key)
 
     # What runs beside the calls.
 

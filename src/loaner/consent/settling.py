@@ -14,7 +14,7 @@ from loaner import fences
 from loaner.caller import Caller
 from loaner.catalog.provider import Provider
 from loaner.clock import Now
-from loaner.consent import allowed, exchange, pauses, pending, tasks
+from loaner.consent import allowed, approvals, exchange, pauses, pending, tasks
 from loaner.consent.device import Body
 from loaner.consent.envelope import Envelope
 from loaner.consent.exchange import ExchangeFailed
@@ -297,6 +297,18 @@ class Settling:
     def note_ended(self, connection: Connection, subject: str, at: datetime, why: str, **of: str) -> None:
         """The end of an approval or a task, recorded with it, so that a row which is put back can be told."""
         self.note(connection, "approval_ended", subject=subject, at=at, reason=why, outcome="ok", **of)
+
+    async def end_approval(self, approval_id: str, subject: str) -> bool:
+        """End an approval of this person, recorded with it; whether there was one to end."""
+        at = self.now()
+
+        def work(connection: Connection) -> bool:
+            ended = approvals.end(connection, approval_id, subject, at)
+            if ended:
+                self.note_ended(connection, subject, at, "by its person", approval_id=approval_id)
+            return ended
+
+        return await self.store.write(work)
 
     async def _rung(self, work: Callable[[Connection], bool]) -> bool:
         changed = await self.store.write(work)
