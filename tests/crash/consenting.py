@@ -20,29 +20,29 @@ NOBODY = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 SESSION = "5e" * 32
 
 
-async def agree(loaner: Loaner, subject: Subject, handle: str, sandbox: str) -> None:
-    """Alice says yes to a question, here and at the provider; for an hour, where that can be said."""
+async def agree(loaner: Loaner, subject: Subject, handle: str, sandbox: str, account: str = "alice") -> None:
+    """Alice, or who owns ``account``, says yes to a question, here and at the provider; for an hour, where that can be said."""
     asked = await loaner.consents.question(handle, subject)
     assert asked
     reading = Choice("everything", "all") if "reads" in asked.shown else None
     page = await loaner.consents.approve(asked, remember="hour", proven_by="session", session=SESSION, reading=reading)
     if page:
-        back = await at_provider(page, asked.provider, sandbox)
+        back = await at_provider(page, asked.provider, sandbox, account)
         await loaner.consents.returned(asked.provider, back, session=SESSION, subject=subject)
         return
     asked = await loaner.consents.question(handle, subject)
     if asked and (code := loaner.consents.provider_code_of(asked)):
-        await anyio.to_thread.run_sync(Person("alice", sandbox).approve, code)
+        await anyio.to_thread.run_sync(Person(account, sandbox).approve, code)
         # As if the provider's interval had passed, and with it the turn of a process that died while it polled.
         due = update(consents).where(consents.c.handle == handle).values(poll_after=loaner.now(), lease_until=None)
         await loaner.store.write(lambda c: c.execute(due) and None)
         await loaner.consents.poll_due()
 
 
-async def at_provider(page: str, provider: str, sandbox: str) -> dict[str, str]:
+async def at_provider(page: str, provider: str, sandbox: str, account: str) -> dict[str, str]:
     """Press "allow" on a provider's page; what it sends the browser back with."""
     cookies = httpx2.Cookies()
-    cookies.set(f"sandbox_{provider}", "alice", domain="127.0.0.1", path=f"/{provider}")
+    cookies.set(f"sandbox_{provider}", account, domain="127.0.0.1", path=f"/{provider}")
     async with httpx2.AsyncClient(base_url=sandbox, cookies=cookies, verify=NOBODY, trust_env=False) as browser:
         answer = await browser.get(page)
         if not answer.has_redirect_location:

@@ -56,6 +56,7 @@ class Forks:
         self.children: dict[int, Child] = {}
         self._started, self._made = anyio.create_memory_object_stream[Child](100)
         self._turn = anyio.Lock()
+        self.over = ""
 
     async def listen(self) -> None:
         assert self.process.stdout
@@ -71,13 +72,21 @@ class Forks:
                 else:  # known from here on, for it may be ready, or over, in the next line
                     self.children[said["pid"]] = child = Child(said["pid"])
                     await self._started.send(child)
-        raise AssertionError(f"the fork server ended with status {await self.process.wait()}")
+        # Raised in the fixture's task group it would cancel the runner of every later test of this worker.
+        self.over = f"the fork server ended with status {await self.process.wait()}"
+        for child in self.children.values():
+            self._over(child, -1)
+        self._started.close()
 
     async def start(self, **job: Any) -> Child:
         assert self.process.stdin
+        assert not self.over, self.over
         async with self._turn:
             await self.process.stdin.send(json.dumps(job).encode() + b"\n")
-            return await self._made.receive()
+            try:
+                return await self._made.receive()
+            except anyio.EndOfStream:
+                raise AssertionError(self.over) from None
 
     def _over(self, child: Child, status: int) -> None:
         child.status = status

@@ -101,7 +101,7 @@ async def until_done(loaner: Loaner, job: dict[str, Any]) -> None:
         except LoanerError as failure:
             print(repr(failure), failure.log, file=sys.stderr, flush=True)  # noqa: T201 - the log of this child
             if question := getattr(failure, "invitation", None):
-                await consenting.agree(loaner, caller.subject, question.handle, job["sandbox"])
+                await consenting.agree(loaner, caller.subject, question.handle, job["sandbox"], job["account"])
         else:
             return
     raise AssertionError("the call does not work any more")

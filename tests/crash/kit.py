@@ -75,6 +75,7 @@ class Shop:
     async def carry(self, tool: str, arguments: dict[str, Any], **more: Any) -> Child:
         """A process without a door that has swept, and told its books, and waits for :meth:`Child.go`."""
         job = {"tool": tool, "arguments": arguments, "subject": f"{self.running.base_url}/idp user-alice"}
+        job["account"] = "alice"
         usual = {"point": "", "before": "", "provider": tool.partition("_")[0], "after": self.books.size}
         usual["settings"] = {"LOANER_BUDGET__FACTOR": "0"}  # hundreds of calls a minute are more than GitHub allows
         child = await self.forks.start(**self._job("carry", **(job | usual | more)))

@@ -17,6 +17,9 @@ from crash.kit import MODERN, Shop
 from crash.test_kill import CALL, READ, STRUCK, Call
 from loaner.caller import local_subject
 
+ACCOUNT = "bob"
+"""The account of the person at this machine. ``alice`` is connected by another person, who keeps her."""
+
 
 class Pipes:
     """The agent's ends: it says one thing, and need not hear the answer."""
@@ -61,7 +64,7 @@ async def started(shop: Shop, ends: Pipes, point: str = "") -> Child:
 
 async def works(shop: Shop) -> None:
     """The person at this machine has connected GitHub, or does so now, and can make the call."""
-    child = await shop.carry(*READ, subject=local_subject().key)
+    child = await shop.carry(*READ, subject=local_subject().key, account=ACCOUNT)
     shop.books.balance(shop.told())
     for _ in range(2):
         child.go()
