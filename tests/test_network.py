@@ -27,7 +27,7 @@ from loaner.provider_call import ProviderTransport, Unanswered
 from loaner.provider_call.connections import Connections
 from loaner.secret import Secret
 from loaner.settings import NetworkSettings
-from test_connections import answer
+from test_kept_connections import answer
 
 NAME = "ghe.corp.example"
 """It resolves nowhere: only the proxy knows the way."""

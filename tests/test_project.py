@@ -146,3 +146,9 @@ def test_the_wheel_ships_every_file_of_the_package_and_the_connectors(tmp_path: 
     missing = connectors | {name for name in package if "__pycache__" not in name}
     assert len(connectors) >= 3
     assert missing - shipped == set()
+
+
+def test_no_two_test_files_share_a_name() -> None:
+    """Without packages pytest imports each by its name alone: the second would not run."""
+    names = [file.name for file in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted({name for name in names if names.count(name) > 1}) == []

@@ -102,4 +102,6 @@ async def test_a_server_told_to_stop_gives_back_what_it_lent_before_it_ends(link
         assert alive(linked, "scoped") == []
     found = await linked.run("recover")
     assert found["loans"] == []
-    assert [record.get("code") for record in found["records"] if record.get("tool") == READ[0]][-1] == "provider_unavailable"
+    assert [record.get("code") for record in found["records"] if record.get("tool") == READ[0]][
+        -1
+    ] == "provider_unavailable"

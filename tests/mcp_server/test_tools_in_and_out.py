@@ -134,15 +134,23 @@ async def test_a_fault_outside_a_call_is_hidden_as_well(
 
 @eras
 async def test_the_caller_is_the_local_person_and_what_the_client_reports(served: FakeLoaner, era: str) -> None:
-    name = "Claude Code\u202e\n" + "x" * 200
-    async with client(served, era, client_info=Implementation(name=name, version="2.1")) as agent:
+    async with client(served, era, client_info=Implementation(name=" Claude Code", version="2.1")) as agent:
         await agent.call_tool("github_get_me", {})
     caller = served.journey.calls[0][1]
     assert caller.subject.issuer == "local"
     assert not caller.agent.verified
-    assert caller.agent.name == ("Claude Code" + "x" * 200)[:80]
+    assert caller.agent.name == "Claude Code"
     assert (caller.agent.version, caller.environment) == ("2.1", "testing")
     assert caller.origin.startswith("this computer (stdio, pid ")
+
+
+@pytest.mark.parametrize("name", ["Claude\u202eCode", "Claude Code\n", "x" * 81, "loaner"])
+async def test_a_client_whose_name_could_be_taken_for_another_is_refused(served: FakeLoaner, name: str) -> None:
+    """Cleaned or cut, two names would be one on the page where a person reads them."""
+    async with client(served, client_info=Implementation(name=name, version="2.1")) as agent:
+        result = await agent.call_tool("github_get_me", {})
+    assert result.is_error
+    assert served.journey.calls == []
 
 
 @eras
