@@ -21,7 +21,7 @@ SESSION = "5e" * 32
 
 
 async def agree(loaner: Loaner, subject: Subject, handle: str, sandbox: str, account: str = "alice") -> None:
-    """Alice, or who owns ``account``, says yes to a question, here and at the provider; for an hour, where that can be said."""
+    """Who owns ``account`` says yes to a question, here and at the provider; for an hour, where that can be said."""
     asked = await loaner.consents.question(handle, subject)
     assert asked
     reading = Choice("everything", "all") if "reads" in asked.shown else None
