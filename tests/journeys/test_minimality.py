@@ -1,5 +1,8 @@
 """Every operation through the front door: one credential for the call, as narrow as it can be, and dead afterwards.
 
+The look at what a name means, before a person is asked about a change, has a credential and a record of its own, and
+is held to the same.
+
 The sandbox's rules come from the providers' documents and never from the connectors. So an operation that asks for
 too little fails here, and so does one that asks for more than the provider insists on.
 """
@@ -119,6 +122,7 @@ async def test_a_call_runs_on_the_least_that_will_do_and_on_nothing_less(
     for less in smaller(provider, needed):
         await is_refused(acme.inside, bound, less)
     before = {entry["fingerprint"]: len(entry["uses"]) for entry in acme.town.ledger()}
+    looked_before = len(await acme.town.records(kind="look_up"))
 
     answer = await acme.carried(tool, given)
 
@@ -136,9 +140,18 @@ async def test_a_call_runs_on_the_least_that_will_do_and_on_nothing_less(
     assert record["needed_permissions"] == sorted(needed)
     if provider == "github":
         is_cut_to_size(loan, bound, needed)
+        looks = (await acme.town.records(kind="look_up"))[looked_before:]
+        assert len(looks) <= (bound.operation.effect != "read"), "a change is looked at once, and a read never"
+        for look in looks:
+            [lent] = acme.town.ledger(fingerprint=look["fingerprint"])
+            assert lent["permissions"] == {"metadata": "read"}
+            assert [use["method"] for use in lent["uses"]] == ["GET"]
+            is_cut_to_size(lent, bound, frozenset(look["needed_permissions"]))
         minted = [entry for entry in acme.town.ledger(kind="scoped") if entry["fingerprint"] not in before]
-        assert minted == [loan], "one credential was minted for the call"
-        assert (await acme.town.replay(loan["fingerprint"]))["status"] == 401
+        expected = {loan["fingerprint"], *(look["fingerprint"] for look in looks)}
+        assert {entry["fingerprint"] for entry in minted} == expected, "one credential for the call, and one for a look"
+        for entry in minted:
+            assert (await acme.town.replay(entry["fingerprint"]))["status"] == 401
     else:
         held = set(loan["permissions"]).union(*(LINEAR_PARTS.get(each, ()) for each in loan["permissions"]))
         assert needed <= held

@@ -20,7 +20,7 @@ async def test_an_agents_own_token_never_reaches_a_provider(acme: Town, monkeypa
     ask = acme.loaner.transport.wire.ask
 
     async def watched(request: Outgoing, *, cut: bool) -> Incoming:
-        left.append(request.check())
+        left.append(whole(request))
         return await ask(request, cut=cut)
 
     token = await acme.token()
@@ -38,6 +38,12 @@ async def test_an_agents_own_token_never_reaches_a_provider(acme: Town, monkeypa
         assert b"ghp_of_the_client" not in request
         assert b"upstream" not in request.lower()
         assert not any(_is_token_of(word, acme.mcp_url) for word in request.split())
+
+
+def whole(request: Outgoing) -> bytes:
+    """All of it that leaves."""
+    lines = (f"{request.method} {request.target}", *(f"{name}: {value}" for name, value in request.headers.items()))
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + request.content
 
 
 LIES = ({"mcp-name": "slack_send_message"}, {"mcp-method": "tools/list"}, {"mcp-protocol-version": "2025-11-25"})
