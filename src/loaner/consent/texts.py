@@ -16,7 +16,7 @@ from loaner.store.tables import openings
 
 LONGEST = 20_000
 """Characters of one text that stand on the question's page; a page that never ends cannot be read either. The whole is
-one link away, and both its beginning and its end stand here: what does harm is put where nobody looks."""
+one button away, and both its beginning and its end stand here: what does harm is put where nobody looks."""
 
 
 @dataclass(frozen=True)

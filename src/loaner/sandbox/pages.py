@@ -69,6 +69,15 @@ class _Reader(HTMLParser):
         self._text: list[str] = []
         self._in_code = ""
         self._select = ""
+        self._named: dict[str, Form] = {}
+        self._elsewhere: list[tuple[str, Button]] = []
+        """Buttons outside of the form that they submit, with its ``id``, which may come later."""
+
+    def close(self) -> None:
+        super().close()
+        for name, button in self._elsewhere:
+            if name in self._named:
+                self._named[name].buttons.append(button)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}
@@ -77,6 +86,7 @@ class _Reader(HTMLParser):
                 action = urljoin(self.page.url, given.get("action", ""))
                 self._form = Form(action, given.get("method", "get").lower())
                 self.page.forms.append(self._form)
+                self._named[given.get("id", "")] = self._form
             case "input" if self._form is not None:
                 self._input(self._form, given)
             case "select" if self._form is not None and given.get("name"):
@@ -102,10 +112,12 @@ class _Reader(HTMLParser):
         elif tag == "select":
             self._select = ""
         elif tag == "button" and self._button is not None:
-            if self._form is not None:
-                given = self._button
-                self._form.buttons.append(Button(given.get("name", ""), given.get("value", ""), "".join(self._text)))
-            self._button = None
+            given, self._button = self._button, None
+            button = Button(given.get("name", ""), given.get("value", ""), "".join(self._text))
+            if "form" in given:
+                self._elsewhere.append((given["form"], button))
+            elif self._form is not None:
+                self._form.buttons.append(button)
         elif tag == "code" and self._in_code:
             told = "".join(self._text).strip()
             if self._in_code == "target-name":

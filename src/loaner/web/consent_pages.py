@@ -15,7 +15,7 @@ from loaner.characters import marked
 from loaner.consent import Pending, codes, pending
 from loaner.consent.allowed import HOUR_USES
 from loaner.consent.pending import Remember
-from loaner.consent.texts import texts_of
+from loaner.consent.texts import Text, texts_of
 from loaner.errors import PolicyDenied
 from loaner.web import pages, reading, throttle, words
 from loaner.web.guard import Guard, Refused, Visit, form_targets
@@ -36,6 +36,7 @@ class ConsentPages:
             guard.page("/consent/{handle}", self.show),
             guard.page("/consent/{handle}", self.decide, method="POST"),
             guard.page("/consent/{handle}/whole/{place}", self.whole),
+            guard.page("/consent/{handle}/whole/{place}", self.open_whole, method="POST"),
             guard.page("/callback/{provider}", self.back),
         ]
 
@@ -68,14 +69,18 @@ class ConsentPages:
         return nobody() if asked is None else await self._page(visit, asked)
 
     async def whole(self, visit: Visit) -> Response:
-        """One text of a question, whole, as plain text. That it was opened is noted, for the record of the answer."""
-        asked, place = await self._question(visit), visit.path["place"]
-        found = {str(text.place): text for text in texts_of(asked)}.get(place) if asked else None
+        """One text of a question, whole, as plain text."""
+        found = _text(await self._question(visit), visit.path["place"])
+        return PlainTextResponse(marked(found.value, prose=True)) if found else nobody()
+
+    async def open_whole(self, visit: Visit) -> Response:
+        """The same by the page's button: that it was opened is noted, for the record of the answer."""
+        asked = await self._question(visit)
+        found = _text(asked, visit.path["place"])
         if asked is None or found is None:
             return nobody()
-        if "prefetch" not in visit.request.headers.get("sec-purpose", ""):  # a browser that looks ahead reads nothing
-            await self.site.consents.note_opened(asked, found.place)
-        return PlainTextResponse(marked(found.value, prose=True))
+        await self.site.consents.note_opened(asked, found.place)
+        return pages.see_other(f"/consent/{asked.handle}/whole/{found.place}")
 
     async def decide(self, visit: Visit) -> Response:
         asked = await self._question(visit)
@@ -180,6 +185,11 @@ class ConsentPages:
 
 
 _OPEN = frozenset({"confirm", "pending", "provider"})
+
+
+def _text(asked: Pending | None, place: str) -> Text | None:
+    """The text of a question that an address names."""
+    return {str(text.place): text for text in texts_of(asked)}.get(place) if asked else None
 
 
 def _is_typed(asked: Pending, typed: str) -> bool:
