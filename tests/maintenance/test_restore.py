@@ -19,6 +19,7 @@ from audit.audit_parts import filled
 from cli.terminal import Terminal
 from databases import with_store
 from loaner import fences
+from loaner.audit import event
 from loaner.errors import Exit
 from loaner.keys import FileKey
 from loaner.store.restored import restored_at
@@ -29,13 +30,14 @@ LONG_AGO, LATER = datetime(2020, 1, 1, tzinfo=UTC), datetime(2090, 1, 1, tzinfo=
 
 
 def approve(connection: Connection) -> None:
-    """An approval that counts, whatever the clock says."""
+    """An approval that counts, whatever the clock says, and its record."""
     connection.execute(
         approvals.insert().values(
             id="a", subject="s", agent="a", environment="e", connector="c", operations=[], resources=[], uses_left=1,
             policy_version="p", proven_by="none", phrase="x", created_at=LONG_AGO, expires_at=LATER,
         )
     )  # fmt: skip
+    event.note(connection, "approval_given", subject="i s", at=datetime.now(UTC), approval_id="a")
 
 
 @pytest.fixture
@@ -44,7 +46,7 @@ def kept(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("LOANER_HOME", str(with_store(terminal.home)))
     FileKey(terminal.home / "key")
     with writable() as store:
-        anyio.run(filled, store, 3)
+        anyio.run(filled, store, 2)
         with store.engine.begin() as connection:
             approve(connection)
             connection.execute(
