@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
+from contextlib import suppress
 from pathlib import Path
 
 import anyio
@@ -15,11 +12,7 @@ import anyio.abc
 import anyio.streams.tls
 import httpx2
 import pytest
-from anyio.abc import SocketAttribute, SocketStream
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from anyio.abc import SocketStream
 
 from loaner.errors import SettingsInvalid
 from loaner.network import Network
@@ -27,67 +20,14 @@ from loaner.provider_call import ProviderTransport, Unanswered
 from loaner.provider_call.connections import Connections
 from loaner.secret import Secret
 from loaner.settings import NetworkSettings
+from office import NAME, Office, an_office, self_signed
 from test_kept_connections import answer
-
-NAME = "ghe.corp.example"
-"""It resolves nowhere: only the proxy knows the way."""
-
-
-@dataclass
-class Office:
-    """A host behind TLS with a certificate of the company's own, and a proxy that alone knows where it is."""
-
-    ca_file: Path
-    proxy: str = ""
-    asked: list[str] = field(default_factory=list)
-    """Heads of what the proxy was asked."""
-    heard: list[str] = field(default_factory=list)
-    """Heads of what reached the host, inside TLS."""
-    says: bytes = b"HTTP/1.1 200 Connection established\r\n\r\n"
-
-    def network(self, **more: object) -> Network:
-        return Network.of(NetworkSettings.model_validate({"proxy": self.proxy, "ca_file": self.ca_file} | more))
 
 
 @pytest.fixture
 async def office(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Office]:
-    async with _office(tmp_path) as opened:
+    async with an_office(tmp_path) as opened:
         yield opened
-
-
-@asynccontextmanager
-async def _office(folder: Path) -> AsyncIterator[Office]:
-    certificate, key = self_signed(NAME)
-    (folder / "both.pem").write_bytes(key + certificate)
-    (folder / "ca.pem").write_bytes(certificate)
-    serves = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    serves.load_cert_chain(folder / "both.pem")
-    office = Office(folder / "ca.pem")
-
-    async def tunnel(stream: SocketStream) -> None:
-        async with stream:
-            office.asked.append(await _head(stream))
-            await stream.send(office.says)
-            if b" 200 " not in office.says:
-                return
-            with suppress(anyio.BrokenResourceError, anyio.EndOfStream, ssl.SSLError):
-                tls = await anyio.streams.tls.TLSStream.wrap(stream, ssl_context=serves, server_side=True)
-                while True:
-                    office.heard.append(await _head(tls))
-                    await tls.send(answer(len(office.heard)))
-
-    async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener, anyio.create_task_group() as tasks:
-        office.proxy = f"http://127.0.0.1:{listener.extra(SocketAttribute.local_port)}"  # noqa: S610 - anyio's
-        tasks.start_soon(listener.serve, tunnel)
-        yield office
-        tasks.cancel_scope.cancel()
-
-
-async def _head(stream: anyio.abc.ByteReceiveStream) -> str:
-    heard = b""
-    while b"\r\n\r\n" not in heard:
-        heard += await stream.receive()
-    return heard.decode()
 
 
 async def test_a_provider_is_reached_through_the_proxy_which_sees_a_name_and_no_credential(office: Office) -> None:
@@ -210,26 +150,3 @@ async def test_a_certificate_is_for_one_host_and_from_an_authority_that_is_known
             assert (await transport.exchange("GET", f"https://localhost:{port}/", bearer=Secret("lent"))).body == 1
         assert "Bearer lent" in heard[0]
         tasks.cancel_scope.cancel()
-
-
-def self_signed(name: str) -> tuple[bytes, bytes]:
-    key = ec.generate_private_key(ec.SECP256R1())
-    who = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.now(UTC)
-    names = x509.SubjectAlternativeName([x509.DNSName(name), x509.IPAddress(ip_address("127.0.0.9"))])
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(who)
-        .issuer_name(who)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(names, critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    plain = serialization.NoEncryption()
-    return made.public_bytes(serialization.Encoding.PEM), key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain
-    )

@@ -16,7 +16,7 @@ from loaner import connectors as registered
 from loaner.audit import Audit, agreement, closing, event, signing
 from loaner.audit.drift import Drifts
 from loaner.caller import LOCAL
-from loaner.catalog import Catalog
+from loaner.catalog import Catalog, Likeness
 from loaner.clock import Now, utc_now
 from loaner.connectors import Connectors
 from loaner.consent import Consents, Proposal, grant_seals
@@ -83,15 +83,17 @@ class Loaner:
 
 def read_catalog(settings: Settings) -> Catalog:
     """The tools that this loaner shows, with the hosts that its settings name."""
-    return _shown(_everything(settings), settings)
+    return _shown(whole_catalog(settings), settings)
 
 
-def _everything(settings: Settings) -> Catalog:
+def whole_catalog(settings: Settings) -> Catalog:
+    """Every tool that there is, shown or not."""
     extra = [settings.extra_connectors] if settings.extra_connectors else []
     for folder in extra:
         for file in (folder, *folder.rglob("*.*")):  # they say where credentials go
             refuse_written_by_others(file)
-    return catalogs.load(bases=settings.hosts or None, every_base=settings.sandbox is not None, extra=extra)
+    more = {name: Likeness(one.like, one.host, one.title) for name, one in settings.providers.items()}
+    return catalogs.load(bases=settings.hosts or None, every_base=settings.sandbox is not None, extra=extra, more=more)
 
 
 def _shown(everything: Catalog, settings: Settings) -> Catalog:
@@ -122,7 +124,7 @@ async def open_loaner(
 
     Raises :class:`loaner.errors.LoanerError` when a setting, a connector file or the store cannot be used.
     """
-    everything = _everything(settings)
+    everything = whole_catalog(settings)
     catalog = _shown(everything, settings)
     # Read before the store is opened: a policy that cannot be ruled by leaves nothing running.
     task = host_task(settings)

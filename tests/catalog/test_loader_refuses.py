@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from loaner import catalog
-from loaner.errors import ConnectorInvalid
+from loaner.errors import ConnectorInvalid, SettingsInvalid
 
 ISSUE = "github/issue_create.toml"
 LINEAR = "linear/create_comment.toml"
@@ -140,7 +140,7 @@ MUTATIONS = {
     "a Linear permission that is empty": (LINEAR, '["comments:create"]', "[]", 'say permissions = "none"'),
     "a document and a body at once": (LINEAR, "[request.variables]", 'body = "body"\n[request.variables]', "request"),
     "a variable that the document does not declare": (LINEAR, '"input.body"', '"put.body"', "no variable $put"),
-    "an insecure host": ("github/provider.toml", '"https://api.github.com"', '"http://api.github.com"', "https"),
+    "an insecure host": ("github/provider.toml", '.com"\napi = "https:', '.com"\napi = "http:', "https"),
     "an unknown style of lending": ("github/provider.toml", '"token_scoped"', '"borrowed"', "lending.style"),
     "an unknown host": ("github/provider.toml", 'at     = "api:/user"', 'at     = "apy:/user"', "unknown host key"),
     "an error word that means nothing": (
@@ -228,7 +228,7 @@ def test_a_base_that_is_not_a_plain_secure_url_is_refused(base: str, connectors:
     loopback = "http://127.0.0.1:1"
     bases = {"github": {"web": loopback, "api": base}, "slack": {"web": loopback}, "linear": {}}
 
-    with pytest.raises(ConnectorInvalid, match="github"):
+    with pytest.raises(SettingsInvalid, match=r"hosts\.github: host 'api' must be"):
         catalog.load(connectors, bases=bases)
 
 

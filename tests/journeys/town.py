@@ -29,11 +29,13 @@ from loaner.assembly import Loaner, open_loaner
 from loaner.audit import event
 from loaner.cli import _listening, _sandboxed
 from loaner.cli._servers import Server, announced
+from loaner.connectors import Connectors
 from loaner.jwks import IssuerKeys
 from loaner.lending.journal import OpenLoan, open_loans
 from loaner.mcp_server.http import create_app
 from loaner.sandbox.person import Outcome, Person
 from loaner.sandbox.run import RunningSandbox, serving
+from loaner.settings import Settings
 
 ERROR = "dev.loaner/error"
 EVERYTHING = {"reads": "everything", "agents": "all"}
@@ -171,21 +173,28 @@ async def standing(home: Path, running: RunningSandbox, **overrides: Any) -> Asy
     """A server of ``home`` before these providers."""
     settings = settings_module.load(home=with_store(home), **overrides)
     settings = _sandboxed.on_sandbox(settings, running.base_url)
+    async with served(settings, running, _sandboxed.connectors()) as built:
+        yield built
+
+
+@contextlib.asynccontextmanager
+async def served(settings: Settings, running: RunningSandbox, connectors: Connectors | None) -> AsyncIterator[Town]:
+    """A server with these settings; ``connectors`` are the settings' own where none are given."""
     listener = _listening.loopback(0)
     settings = settings.model_copy(
         update={"http": settings.http.model_copy(update={"port": listener.getsockname()[1]})}
     )
-    async with open_loaner(settings, connectors=_sandboxed.connectors(), now=running.sandbox.clock) as loaner:
+    async with open_loaner(settings, connectors=connectors, now=running.sandbox.clock) as loaner:
         loaner.base_url = _listening.url(listener)
         assert settings.identity
         keys = IssuerKeys(settings.identity.issuer, now=loaner.now)
         app = create_app(loaner, web.routes(web.signed_in_site(loaner, settings.identity, keys)), keys=keys)
-        server = Server(os.getpid(), loaner.base_url, f"{loaner.base_url}/mcp", running.base_url)
-        with announced(home, server):
+        server = Server(os.getpid(), loaner.base_url, f"{loaner.base_url}/mcp", settings.sandbox)
+        with announced(settings.home, server):
             async with _listening.served(
                 app, listener, lifespan="on", limits=settings.limits, shutdown=loaner.shutdown
             ):
-                yield Town(home, running, loaner)
+                yield Town(settings.home, running, loaner)
 
 
 @contextlib.asynccontextmanager

@@ -117,7 +117,7 @@ class FakeLoaner:
     consents: FakeConsents = field(default_factory=FakeConsents)
     catalog: Any = field(
         default_factory=lambda: SimpleNamespace(
-            operations=[FakeOperation("github_get_me"), FakeOperation("slack_send_message")]
+            operations=[FakeOperation("github_get_me"), FakeOperation("slack_send_message")], titles=["GitHub"]
         )
     )
     store: Any = field(default_factory=lambda: SimpleNamespace(sealed=Sealed(LocalKey(b"k" * 32)), write=_forgotten))

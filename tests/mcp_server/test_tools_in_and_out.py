@@ -13,7 +13,7 @@ from mcp_types import Implementation, PaginatedRequestParams
 from opentelemetry import trace
 
 from loaner.errors import InvalidArguments, PolicyDenied, RateLimited
-from loaner.mcp_server.instructions import INSTRUCTIONS
+from loaner.mcp_server.instructions import instructions
 from loaner.mcp_server.own_tools import OWN
 from loaner.mcp_server.replies import ERROR_META
 from loaner.mcp_server.server import build
@@ -50,8 +50,10 @@ async def test_tools_are_listed_in_order_with_every_hint_and_a_private_cache(ser
 
 
 def test_instructions_put_consent_first_and_survive_the_cut_at_2048_characters() -> None:
-    assert len(INSTRUCTIONS) < 2048
-    assert INSTRUCTIONS.index("consent_required") < 300
+    told = instructions(["GitHub", "Slack", "Linear"])
+    assert told.startswith("loaner lends each tool call its own key for GitHub, Slack or Linear.")
+    assert len(told) < 2048
+    assert told.index("consent_required") < 300
 
 
 @eras

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from loaner.catalog.instances import Likeness
 from loaner.catalog.load import load, shipped
 from loaner.catalog.offered import Catalog
 from loaner.catalog.operation import BoundCall, Operation, PlannedRequest
 from loaner.catalog.params import Param
 from loaner.catalog.provider import Provider
 
-__all__ = ["BoundCall", "Catalog", "Operation", "Param", "PlannedRequest", "Provider", "load", "shipped"]
+__all__ = ["BoundCall", "Catalog", "Likeness", "Operation", "Param", "PlannedRequest", "Provider", "load", "shipped"]

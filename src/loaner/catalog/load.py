@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from loaner.catalog import instances
+from loaner.catalog.instances import Likeness
 from loaner.catalog.lines import Lines, Loc, read
 from loaner.catalog.offered import Catalog
 from loaner.catalog.operation import Operation
@@ -46,15 +48,18 @@ def load(
     bases: Mapping[str, Mapping[str, str]] | None = None,
     every_base: bool = True,
     extra: Sequence[Path] = (),
+    more: Mapping[str, Likeness] | None = None,
 ) -> Catalog:
     """Read and check every connector in ``folder`` (those shipped, if not said) and in each of ``extra``.
 
     ``bases`` replaces hosts, by provider and host key: all of a provider, or none would be safe. With ``every_base``
     every provider needs them once one has them, so that beside a sandbox no call can reach a real host by an omission.
-    Raises :class:`ConnectorInvalid` with ``file:line``, and :class:`SettingsInvalid` for hosts that no provider has.
+    ``more`` are further instances of providers that are read. Raises :class:`ConnectorInvalid` with ``file:line``, and
+    :class:`SettingsInvalid` for hosts that no provider has.
     """
     providers: dict[str, Provider] = {}
     operations: list[_Placed] = []
+    files: dict[str, list[Path]] = {}
     for top in (folder or shipped(), *extra):
         if not top.is_dir():
             raise ConnectorInvalid("is not a folder of connectors.", where=f"{top}:1")
@@ -65,11 +70,16 @@ def load(
                 raise ConnectorInvalid("there is no provider.toml.", where=f"{home / 'provider.toml'}:1")
             paths = sorted(path for path in home.glob("*.toml") if path.name != "provider.toml")
             operations += [_operation(path, providers[home.name]) for path in paths]
+            files.setdefault(home.name, []).extend(paths)
     if strangers := sorted(set(bases or ()) - set(providers)):
         raise SettingsInvalid(
             f"hosts.{strangers[0]}: no provider is called {strangers[0]!r}.",
             do=f"Known: {', '.join(sorted(providers))}.",
         )
+    for name, one in (more or {}).items():
+        original, providers[name] = instances.added(name, one, providers)
+        operations += [_operation(path, providers[name], one, original.title) for path in files[one.like]]
+    instances.each_at_its_own([*(bases or ()), *(more or ())] if not every_base else (), providers)
     _check_together(operations)
     return Catalog(providers, (placed.operation for placed in operations))
 
@@ -82,19 +92,13 @@ def _provider(home: Path, bases: Mapping[str, Mapping[str, str]] | None, *, ever
         return provider
     if home.name not in bases:
         raise ConnectorInvalid("its hosts are not replaced while others are.", where=f"{path}:{lines.of(('hosts',))}")
-    if wrong := sorted(set(provider.hosts) ^ set(bases[home.name])):
-        what = "is missing" if wrong[0] in provider.hosts else "is no host of it"
-        raise SettingsInvalid(f"hosts.{home.name}: {wrong[0]} {what}.", do=f"It needs: {', '.join(provider.hosts)}.")
-    try:
-        return provider.at(bases[home.name])
-    except ValueError as error:  # pydantic's ValidationError is one
-        detail = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
-        where = f"{path}:{lines.of(('hosts',))}"
-        raise ConnectorInvalid(f"hosts.{home.name}: {detail.removeprefix('Value error, ')}", where=where) from None
+    return instances.elsewhere(provider, bases[home.name], setting=f"hosts.{home.name}")
 
 
-def _operation(path: Path, provider: Provider) -> _Placed:
+def _operation(path: Path, provider: Provider, likeness: Likeness | None = None, original: str = "") -> _Placed:
     data, lines = read(path)
+    if likeness:
+        data = likeness.of_operation(data, provider.name, original)
     written = _validated(Written, _with_documents(data, path, lines), path, lines)
     for loc, cause in problems(written, provider):
         raise ConnectorInvalid(f"{cause}.", where=f"{path}:{lines.of(loc)}")

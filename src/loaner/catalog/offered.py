@@ -31,6 +31,11 @@ class Catalog:
     def operations(self) -> list[Operation]:
         return list(self._operations.values())
 
+    @property
+    def titles(self) -> list[str]:
+        """The providers of these tools, as people call them."""
+        return list(dict.fromkeys(operation.provider.title for operation in self._operations.values()))
+
     @cached_property
     def names(self) -> Names:
         """How what these tools are about is called, and the tools that they were selected from."""

@@ -197,6 +197,14 @@ class ProviderAnswers(Described):
     """Pattern of an error message that says that something does not exist. Neither message is ever repeated."""
 
 
+class Instance(Described):
+    """Where one address in the settings leads: that of an instance which is hosted elsewhere."""
+
+    address: str
+    """Pattern of the whole address; its named groups are the placeholders of ``hosts``."""
+    hosts: dict[str, str]
+
+
 class Provider(Described):
     """GitHub, Slack or Linear: everything about it that is not one operation."""
 
@@ -204,6 +212,8 @@ class Provider(Described):
     title: str
     source: str
     hosts: dict[str, str]
+    instances: tuple[Instance, ...] = ()
+    """The first that fits an address counts."""
     headers: dict[str, str] = Field(default_factory=dict)
     """Sent with every API request, as they are; no argument ever reaches a header."""
     consent: ProviderConsent
@@ -301,7 +311,19 @@ class Provider(Described):
         return frozenset(reached)
 
     def at(self, hosts: Mapping[str, str]) -> Provider:
-        """The same provider on other hosts (the sandbox's); every host has to be replaced, or none would be safe."""
-        if missing := sorted(set(self.hosts) - set(hosts)):
-            raise ValueError(f"{self.name}: no base URL for host {', '.join(missing)}")
+        """The same provider elsewhere: on ``hosts``, all of them or none would be safe; or at ``{"address": …}``.
+
+        Raises :class:`ValueError` where a host is missing, or one address does not tell them all.
+        """
+        if "address" in hosts:
+            hosts = self._led_to(hosts["address"])
+        if wrong := sorted(set(self.hosts) ^ set(hosts)):
+            what = "is missing" if wrong[0] in self.hosts else "is no host of it"
+            raise ValueError(f"{wrong[0]} {what}")
         return Provider.model_validate(self.model_dump() | {"hosts": {key: hosts[key] for key in self.hosts}})
+
+    def _led_to(self, address: str) -> dict[str, str]:
+        for instance in self.instances:
+            if found := re.fullmatch(instance.address, address):
+                return {key: base.format(**found.groupdict()) for key, base in instance.hosts.items()}
+        raise ValueError(f"one address does not say where {' and '.join(self.hosts)} are")

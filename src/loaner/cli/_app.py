@@ -85,6 +85,7 @@ def root(
 def run(arguments: Sequence[str]) -> int:
     """Run one command line. Returns its exit code; stderr gets one clear error, never a traceback."""
     as_json = "--json" in arguments
+    config = None
     try:
         typed, config = _config.without(arguments)
         with _config.named(config):
@@ -99,7 +100,7 @@ def run(arguments: Sequence[str]) -> int:
             error.show()
             return int(Exit.USAGE)
         failure = next((leaf for leaf in leaves if isinstance(leaf, LoanerError)), None) or _put(leaves[0])
-        tell(failure, as_json=as_json)
+        tell(failure, as_json=as_json, settings_file=_config.looked_for(config, failure))
         return int(failure.exit)
     return outcome if isinstance(outcome, int) else int(Exit.OK)
 
@@ -113,12 +114,15 @@ def _put(error: BaseException) -> LoanerError:
     return LoanerError(f"loaner failed in a way it does not know: {type(error).__name__} at {at}.")
 
 
-def tell(failure: LoanerError, *, as_json: bool) -> None:
+def tell(failure: LoanerError, *, as_json: bool, settings_file: str = "") -> None:
     """One error, on stderr: words for people, or one JSON object."""
     if as_json:
-        print(json.dumps({"error": failure.facts()}), file=sys.stderr)
+        where = {"settings_file": settings_file} if settings_file else {}
+        print(json.dumps({"error": failure.facts() | where}), file=sys.stderr)
     else:
         say(f"loaner: {failure.told()}", file=sys.stderr)
+        if settings_file:
+            say(f"  (settings file: {settings_file})", file=sys.stderr)
         if failure.log:
             say(f"  ({failure.log})", file=sys.stderr)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from loaner.errors import UsageError
+from loaner.errors import LoanerError, SettingsInvalid, UsageError
 
 FLAG = "--config"
 
@@ -27,6 +27,20 @@ def without(arguments: Sequence[str]) -> tuple[list[str], str | None]:
         else:
             left.append(argument)
     return left, _the_one(named)
+
+
+def looked_for(config: str | None, failure: LoanerError) -> str:
+    """The settings file of a run that failed by its settings; empty where that was not the fault."""
+    from loaner.settings.sources import is_there, settings_file
+
+    if not isinstance(failure, SettingsInvalid):
+        return ""
+    try:
+        with named(config):
+            file = settings_file()
+            return str(file) if is_there(file) else f"{file}, which does not exist"
+    except SettingsInvalid:
+        return ""  # the failure is about that file, and names it
 
 
 @contextmanager

@@ -28,7 +28,7 @@ def settings_for_a_verb() -> tuple[Settings, bool]:
 async def loaner_for_a_verb() -> AsyncIterator[Loaner]:
     """One that may write, and ask providers."""
     settings, sandboxed = settings_for_a_verb()
-    connectors = _sandboxed.connectors() if sandboxed else None
+    connectors = _sandboxed.connectors(settings) if sandboxed else None
     async with open_loaner(settings, connectors=connectors, serving=False) as loaner:
         yield loaner
 
@@ -38,7 +38,7 @@ async def loaner_to_look_at() -> AsyncIterator[tuple[Loaner, Path | None]]:
     """One that writes nothing and needs no secret; and where its store would be, if there is none yet."""
     settings, sandboxed = settings_for_a_verb()
     settings = with_project(settings)
-    connectors = _sandboxed.connectors() if sandboxed else registered.without_secrets(settings.connectors)
+    connectors = _sandboxed.connectors(settings) if sandboxed else registered.without_secrets(settings.connectors)
     missing = None
     async with AsyncExitStack() as stack:
         try:

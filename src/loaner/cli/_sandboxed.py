@@ -22,12 +22,17 @@ ENVIRONMENT = "sandbox"
 """Grants of the sandbox belong to an environment of their own, so that none ever meets a real provider."""
 
 
-def connectors() -> Connectors:
-    """The apps that every sandbox has registered."""
-    apps = (("github", github), ("slack", slack), ("linear", linear))
+_APPS = {"github": github, "slack": slack, "linear": linear}
+
+
+def connectors(settings: Settings | None = None) -> Connectors:
+    """The apps that every sandbox has registered; each further provider of the settings has that of the one it is
+    like."""
+    more = {name: one.like for name, one in settings.providers.items()} if settings else {}
+    apps = _APPS | {name: _APPS[like] for name, like in more.items() if like in _APPS}
     return Connectors(
         Connector(name, name, app.CLIENT_ID, Secret(app.CLIENT_SECRET), environments=(ENVIRONMENT,))
-        for name, app in apps
+        for name, app in apps.items()
     )
 
 
@@ -35,16 +40,20 @@ def on_sandbox(settings: Settings, url: str) -> Settings:
     """The same settings, with the sandbox at ``url`` in the providers' place. Raises :class:`UsageError`."""
     url = url.rstrip("/")
     refuse_elsewhere(url)
+    hosts = {
+        "github": {"web": f"{url}/github", "api": f"{url}/github/api"},
+        "slack": {"web": f"{url}/slack"},
+        "linear": {"web": f"{url}/linear", "api": f"{url}/linear/api"},
+    }
+    emulated = {name: one for name, one in settings.providers.items() if one.like in hosts}
     return settings.model_copy(
         update={
             "sandbox": url,
             "environment": ENVIRONMENT,
             "identity": IdentitySettings(issuer=f"{url}/idp"),
-            "hosts": {
-                "github": {"web": f"{url}/github", "api": f"{url}/github/api"},
-                "slack": {"web": f"{url}/slack"},
-                "linear": {"web": f"{url}/linear", "api": f"{url}/linear/api"},
-            },
+            "hosts": hosts,
+            # What no sandbox emulates is not there, so that no call can reach its real host.
+            "providers": {name: one.model_copy(update={"host": hosts[one.like]}) for name, one in emulated.items()},
         }
     )
 

@@ -34,7 +34,7 @@ def listed(as_json: Annotated[bool, typer.Option("--json", help="One JSON object
                 "environments": list(one.environments),
                 "agents": list(one.agents),
             }
-            for one in _sandboxed.connectors()
+            for one in _sandboxed.connectors(settings)
         ]
     else:
         rows = [

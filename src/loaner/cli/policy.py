@@ -26,13 +26,12 @@ AsJson = Annotated[bool, typer.Option("--json")]
 
 
 def _read(folder: Path | None) -> tuple[CedarPolicy, Catalog, Path | None]:
-    from loaner import catalog
     from loaner import settings as reading
+    from loaner.assembly import whole_catalog
     from loaner.policy import load
 
     settings = reading.load()
-    extra = [settings.extra_connectors] if settings.extra_connectors else []
-    everything = catalog.load(extra=extra)
+    everything = whole_catalog(settings)
     folder = folder or settings.policy_folder
     return load(folder, everything.operations, read_only=settings.tools.read_only), everything, folder
 

@@ -23,13 +23,13 @@ def scopes(
 ) -> None:
     """Print the table of scopes: request, permissions, cases, resource, who enforces it, and the source."""
     from loaner import catalog, settings
+    from loaner.assembly import whole_catalog
     from loaner.catalog import table
 
     if markdown:  # of what is shipped, whatever this machine's settings say
         print(as_markdown(table.rows(catalog.load().operations)), end="")
         return
-    extra = settings.load().extra_connectors
-    everything = catalog.load(extra=[extra] if extra else [])
+    everything = whole_catalog(settings.load())
     for row in table.rows([everything[tool]] if tool else everything.operations):
         print(json.dumps(row, ensure_ascii=False) if as_json else _told(row))
 

@@ -84,7 +84,7 @@ async def _serve(settings: Settings, http: bool) -> None:
 
                 running = await stack.enter_async_context(serving(home=made(settings.home)))
                 url = running.base_url
-            settings, connectors = _sandboxed.on_sandbox(settings, url), _sandboxed.connectors()
+            settings, connectors = _sandboxed.on_sandbox(settings, url), _sandboxed.connectors(settings)
             if not embedded:
                 await _sandboxed.refuse_nothing(url)
         loaner = await stack.enter_async_context(open_loaner(settings, connectors=connectors))

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
-INSTRUCTIONS: Final = """\
-loaner lends each tool call its own key for GitHub, Slack or Linear. You never see or need a token.
+
+def instructions(titles: Sequence[str]) -> str:
+    """For a server whose tools are of these providers."""
+    *others, last = titles or ("nothing yet",)
+    return _INSTRUCTIONS.format(providers=f"{', '.join(others)} or {last}" if others else last)
+
+
+_INSTRUCTIONS: Final = """\
+loaner lends each tool call its own key for {providers}. You never see or need a token.
 
 Consent. A call may answer `consent_required`: nothing was sent yet. Show the user the link and the code, in your \
 own words, and wait. When they say they approved, repeat the exact same call; changed arguments need a new \

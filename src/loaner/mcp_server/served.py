@@ -37,6 +37,8 @@ class Offered(Protocol):
 class Offering(Protocol):
     @property
     def operations(self) -> Sequence[Offered]: ...
+    @property
+    def titles(self) -> Sequence[str]: ...
 
 
 class Payload(Protocol):

@@ -29,7 +29,7 @@ from loaner.journey import ToolCall
 from loaner.mcp_server import replies
 from loaner.mcp_server.brought import brought_task
 from loaner.mcp_server.consent_ladder import ConsentLadder, Outcome
-from loaner.mcp_server.instructions import INSTRUCTIONS
+from loaner.mcp_server.instructions import instructions
 from loaner.mcp_server.own_tools import OWN, OwnTools
 from loaner.mcp_server.served import CallerOf, Carrier, Offered, Served
 from loaner.mcp_server.shares import Shares
@@ -78,7 +78,7 @@ def build(served: Served, caller_of: CallerOf, shares: Shares | None = None) -> 
     server: Server[Any] = Server(
         NAME,
         version=loaner.__version__,
-        instructions=INSTRUCTIONS,
+        instructions=instructions(served.catalog.titles),
         on_list_tools=list_tools,
         on_call_tool=call_tool,
         get_tool_input_schema=schemas.get,  # or each modern HTTP call would run tools/list first

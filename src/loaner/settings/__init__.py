@@ -5,6 +5,7 @@ from loaner.settings.limits import LimitSettings, StoppingSettings
 from loaner.settings.loading import load, with_project
 from loaner.settings.model import Settings
 from loaner.settings.network import NetworkSettings
+from loaner.settings.providers import ProviderSettings
 from loaner.settings.references import resolve
 from loaner.settings.sections import (
     BudgetSettings,
@@ -27,6 +28,7 @@ __all__ = [
     "IdentitySettings",
     "LimitSettings",
     "NetworkSettings",
+    "ProviderSettings",
     "Settings",
     "StoppingSettings",
     "TaskIssuerSettings",

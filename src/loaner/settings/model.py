@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import platformdirs
-from pydantic import AfterValidator, Field, PrivateAttr
+from pydantic import Field, PrivateAttr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from loaner.settings import urls
@@ -15,6 +15,7 @@ from loaner.settings.limits import LimitSettings, StoppingSettings
 from loaner.settings.network import NetworkSettings
 from loaner.settings.paths import absolute
 from loaner.settings.project import Project
+from loaner.settings.providers import Hosts, ProviderName, ProviderSettings
 from loaner.settings.references import KeyReference, Reference, resolve
 from loaner.settings.sections import (
     BudgetSettings,
@@ -81,8 +82,10 @@ class Settings(BaseSettings):
     network: NetworkSettings = NetworkSettings()
     stopping: StoppingSettings = StoppingSettings()
     retention: RetentionSettings = RetentionSettings()
-    hosts: dict[str, dict[str, Annotated[str, AfterValidator(urls.private_base_url)]]] = Field(default_factory=dict)
-    """Other base URLs for all hosts of a provider: a GitHub Enterprise Server."""
+    hosts: dict[str, Hosts] = Field(default_factory=dict)
+    """Other base URLs for all hosts of a provider, or its one address: a GitHub Enterprise Server."""
+    providers: dict[ProviderName, ProviderSettings] = Field(default_factory=dict)
+    """Further instances of a provider, beside the public one."""
     connectors: dict[str, ConnectorSettings] = Field(default_factory=dict)
     task: Path | None = None
     """A task (TOML) that a person has to agree to before anything else is done; see ``loaner_propose_task``."""

@@ -1,0 +1,73 @@
+"""GitHub Enterprise Server in a company's network: TLS of a private authority, and only a proxy leads there."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import anyio
+import pytest
+
+from databases import with_store
+from journeys.town import error_of, providers, served, text_of
+from loaner import settings as reading
+from loaner.sandbox.github import registered
+from office import NAME, an_office, enterprise
+
+ISSUE = {"owner": "acme", "repo": "web", "title": "From the office"}
+SETTINGS = """
+environment = "office"
+identity.issuer = "{sandbox}/idp"
+tools.toolsets = ["ghes", "github"]
+
+[network]
+proxy = "{proxy}"
+hosts."{name}".ca_file = "ca.pem"
+
+[providers.ghes]
+like = "github"
+host = "https://{name}/"
+title = "Corp GitHub"
+
+[connectors.ghes]
+provider = "ghes"
+client_id = "{client_id}"
+client_secret = "env:APP_SECRET"
+"""
+
+
+async def test_consent_call_and_revocation_at_an_enterprise_server_behind_a_proxy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("APP_SECRET", registered.CLIENT_SECRET)
+    monkeypatch.setenv("LOANER_CONFIG", str(file := tmp_path / "config.toml"))
+    async with providers(tmp_path) as running, an_office(tmp_path, enterprise(running.base_url)) as office:
+        said = {"sandbox": running.base_url, "proxy": office.proxy, "name": NAME, "client_id": registered.CLIENT_ID}
+        file.write_text(SETTINGS.format(**said))
+        async with served(reading.load(home=with_store(tmp_path)), running, None) as corp:
+            async with corp.agent() as agent:
+                asked = await agent.call_tool("ghes_issue_create", ISSUE)
+                assert error_of(asked)["code"] == "consent_required"
+                assert corp.ledger() == []
+                assert (await corp.decide(asked)).state == "approved"
+                created = await corp.call(agent, "ghes_issue_create", ISSUE)
+                assert not created.is_error, text_of(created)
+                other = await agent.call_tool("github_issue_create", ISSUE)
+                assert error_of(other)["code"] == "policy_denied", "the public GitHub is another provider"
+
+            (record,) = await corp.records(outcome="ok")
+            assert (record["tool"], record["provider"], record["connector"]) == ("ghes_issue_create", "ghes", "ghes")
+            (loan,) = [one for one in corp.ledger(kind="scoped") if "issues" in one["permissions"]]
+            assert [(use["method"], use["path"]) for use in loan["uses"]] == [("POST", "/repos/acme/web/issues")]
+            assert loan["revoked_at"] is not None
+
+            revoke = [sys.executable, "-m", "loaner", "revoke", "--all-tokens", "--yes"]
+            home = {**os.environ, "LOANER_HOME": str(tmp_path)}
+            ended = await anyio.run_process(revoke, env=home, check=False)
+            assert ended.returncode == 0, ended.stderr.decode()
+            assert "Corp GitHub ended the grant; a probe was refused" in ended.stdout.decode()
+            assert corp.ledger(revoked_at=None) == []
+    assert {asked.splitlines()[0] for asked in office.asked} == {f"CONNECT {NAME}:443 HTTP/1.1"}
+    assert any(" /api/v3/repos/acme/web/issues " in head for head in office.heard)
+    assert any(" /login/device/code " in head for head in office.heard)
