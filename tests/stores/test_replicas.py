@@ -20,6 +20,7 @@ from loaner.caller import Agent, Caller, Subject
 from loaner.clock import utc_now
 from loaner.lending.journal import open_loans
 from loaner.store import LocalKey, open_store
+from loaner.store.owner import this_process
 from loaner.store.tables import grants, loans
 
 OPERATOR = Caller(Subject("local", "olga"), Agent("loaner revoke", "loaner"), "sandbox", "here", "olga")
@@ -151,4 +152,5 @@ async def test_they_wrote_one_chain_and_left_nothing_open(both: Replicas) -> Non
     assert [record.seq for record in records] == list(range(1, len(records) + 1))
     assert len({record.prev_hash for record in records}) == len(records)
     owners = await both.store.read(lambda c: set(c.execute(select(loans.c.owner)).scalars()))
-    assert len(owners) == 2, "one of them did nothing"
+    # The third machine's stop may have ended some of theirs before they did.
+    assert len(owners - {this_process()}) == 2, "one of them did nothing"
