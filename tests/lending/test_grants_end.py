@@ -145,14 +145,15 @@ async def test_a_token_that_a_refresh_replaced_is_ended_with_the_grant(acme: Tow
     assert "user" not in alive(acme, provider)
 
 
-async def test_a_grant_is_listed_until_the_last_token_that_was_replaced_is_dead(acme: Town) -> None:
+@pytest.mark.parametrize("dead", [True, False], ids=["its refresh token is dead", "its refresh token may live"])
+async def test_a_grant_is_listed_until_the_last_token_that_was_replaced_is_dead(acme: Town, dead: bool) -> None:
     await connected(acme, LINEAR)
     (grant,), kept = await acme.loaner.grants.everybodys(), acme.loaner.grants
     at = acme.loaner.now().replace(microsecond=0)
     short = TokenSet(Secret("new"), Secret("refresh"), 60.0, 60.0, grant.permissions)
     before = [(Secret("old"), at + timedelta(hours=1))]
     await acme.loaner.store.write(lambda c: kept.renew(c, grant, short, at, replaced=before))
-    await acme.loaner.lender.refresher.retire(replace(grant, version=grant.version + 1), "refused", dead_refresh=True)
+    await acme.loaner.lender.refresher.retire(replace(grant, version=grant.version + 1), "refused", dead_refresh=dead)
     (listed,) = await acme.loaner.store.read(grant_ends.listed)
     assert listed.ends_at == at + timedelta(hours=1)
 

@@ -16,6 +16,7 @@ from loaner.errors import RateLimited
 from loaner.lending.account import Account
 from loaner.lending.budget import Budgets
 from loaner.provider_call import Answer, replication
+from loaner.scope import derive
 from loaner.store.tables import grants
 
 READ = ("github_issue_read", {"owner": "acme", "repo": "web", "issue_number": 1})
@@ -142,6 +143,24 @@ async def test_a_permission_that_the_token_lacks_is_refused_at_once(
     assert waits == []
 
 
+async def test_a_token_that_is_older_than_the_window_is_refused_for_good(
+    linked: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only in its first seconds may a credential be unknown for being new."""
+    within = linked.loaner.catalog.providers["github"].lending.replication.within
+    waited = list[float]()
+
+    async def sleep(seconds: float) -> None:
+        waited.append(seconds)
+        linked.advance(seconds=within)
+
+    monkeypatch.setattr(replication, "sleep", sleep)
+    seen = answers(linked, monkeypatch, "/issues/", status(401))
+    assert (await told(linked) or {})["code"] == "provider_unavailable"
+    assert (within, waited, seen) == (5, [0.5], [401, 401])
+    assert users(linked) == 1
+
+
 async def test_a_refused_token_whose_grant_the_provider_says_is_dead_is_renewed(
     linked: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -174,6 +193,20 @@ async def test_an_account_where_the_app_is_not_installed_ends_no_grant(linked: T
         assert "otherorg" in refused["message"] + refused["do"]
     assert (await grant(linked), users(linked)) == (before, 1)
     assert await told(linked) is None
+
+
+async def test_an_account_that_is_out_of_reach_is_asked_once_and_for_nothing_else(
+    linked: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another permission would do for the call, and changes nothing about where the app is installed."""
+    linked.running.sandbox.switches.github_unknown_target_status = 404
+    elsewhere = (COMMENT[0], COMMENT[1] | {"owner": "otherorg"})
+    assert derive(linked.loaner.catalog[COMMENT[0]].bind(elsewhere[1])).alternatives
+    async with linked.agent() as agent:
+        assert (await linked.decide(await agent.call_tool(*elsewhere))).state == "approved"
+        seen = answers(linked, monkeypatch, "/token/scoped", unchanged)
+        assert error_of(await agent.call_tool(*elsewhere))["code"] == "scope_not_grantable"
+    assert seen == [404]
 
 
 async def test_a_404_that_the_check_does_not_explain_ends_no_grant(
