@@ -69,6 +69,8 @@ class LoanerError(Exception):
     exit: ClassVar[Exit] = Exit.ERROR
     undone: bool = False
     """The provider refused the call before anything was done, so that an approval is not used up by it."""
+    word: str = ""
+    """What the provider gave as the reason: its own error word, one of our list, or a page of its documentation."""
 
     def __init__(self, cause: str, *, do: str = "", dont: str = "", log: str = "") -> None:
         # Names and texts of others stand in these words, and a host shows them to a person.

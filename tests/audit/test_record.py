@@ -39,7 +39,7 @@ OPEN = {
     *("decision", "rule", "reason", "policy_version", "grant_id", "approval_id", "proven_by", "whole_text_opened"),
     *("loan_id", "loan_style", "rung", "minted_at", "expires_at", "lived_ms"),
     *("returned_how", "returned_at", "returned_confirmed", "request", "used", "status", "answered_at"),
-    *("outcome", "code"),
+    *("outcome", "code", "word"),
 }
 
 

@@ -168,6 +168,8 @@ class Draft:
     answered_at: Open[str | None] = None
     outcome: Open[str] = "unknown"
     code: Open[str | None] = "interrupted"
+    word: Open[str | None] = None
+    """Why the provider refused: its own error word, a reason of our list, or the page of its documentation."""
     returned_how: Open[str | None] = None
     returned_at: Open[str | None] = None
     returned_confirmed: Open[bool | None] = None
@@ -250,7 +252,7 @@ class Draft:
         self.succeeded()
 
     def succeeded(self) -> None:
-        self.outcome, self.code, self.answered_at = "ok", None, iso(self.now())
+        self.outcome, self.code, self.word, self.answered_at = "ok", None, None, iso(self.now())
 
     def failed(self, error: BaseException) -> None:
         """It did not, in our words. What is no :class:`LoanerError` leaves its kind only, never its text."""
@@ -258,7 +260,7 @@ class Draft:
         error = error if isinstance(error, Exception) else self.cut or error
         if isinstance(error, LoanerError):
             self.outcome = next((outcome for kind, outcome in _OUTCOMES if isinstance(error, kind)), "failed")
-            self.code = str(error.facts()["code"])
+            self.code, self.word = str(error.facts()["code"]), error.word or None
         elif isinstance(error, Exception):
             self.outcome, self.code = "failed", "internal"
         else:  # cancelled: whether the provider had already acted is not known here

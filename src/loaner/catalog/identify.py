@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from pydantic import Field
+
 from loaner.catalog.described import Described
 from loaner.catalog.result import look
 from loaner.catalog.step import Step
@@ -26,6 +28,13 @@ class Identify(Described):
     approval that is not of one exact call."""
     lookup: str | None = None
     """The look-up that takes the same permissions."""
+
+    refuses: dict[str, str] = Field(default_factory=dict)
+    """Booleans of that answer (dotted paths) that keep everything from being changed, and the reason that each is."""
+    moved: str | None = None
+    """Pattern of the path to which the provider sends on what has another name now; its one group is the id."""
+    by_id: Step | None = None
+    """The same request by that id, as ``{ taken = "wanted" }``."""
 
     def is_for(self, name: str) -> bool:
         return re.fullmatch(self.matching, name) is not None

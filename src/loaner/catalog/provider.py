@@ -18,24 +18,13 @@ from loaner.catalog.form import Form
 from loaner.catalog.identify import Identify
 from loaner.catalog.lookup import Lookup
 from loaner.catalog.rate import ProviderRate
+from loaner.catalog.reason import FailureCode, Reason
 from loaner.catalog.wider import Wider
 from loaner.scope import Enforcer
 
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _WHERE = re.compile(r"(?P<host>[a-z]+):(?P<path>/[A-Za-z0-9_\-./{}]*)")
 _REQUEST = re.compile(r"(?P<method>GET|POST|PUT|PATCH|DELETE) (?P<at>\S+)")
-
-FailureCode = Literal[
-    "not_found",
-    "forbidden",
-    "rejected",
-    "rate_limited",
-    "grant_broken",
-    "scope_missing",
-    "unavailable",
-]
-"""What a provider's error word means to us."""
-
 
 Refusal = Literal["final", "client", "passing"]
 """What a refused refresh is about: the grant, which is over; the connector's registration; or this moment."""
@@ -187,10 +176,8 @@ class ProviderAnswers(Described):
     """Header that names the permissions this request accepts."""
     granted: str | None = None
     """Header that names the permissions the credential has."""
-    sso: str | None = None
-    """Header that begins with ``required`` where an organisation wants a sign-in of its own (SAML) first."""
-    sso_page: Where | None = None
-    """The page where a person does that; ``{target}`` is the organisation. Ours, never the answer's own link."""
+    documentation: str | None = None
+    """Pattern of the ``documentation_url`` of a refusal; its one group goes to the log and the record."""
     scope_message: str | None = None
     """Pattern of an error message that names, in its one group, the permission that was missing."""
     not_found_message: str | None = None
@@ -231,6 +218,8 @@ class Provider(Described):
     """Comes with every credential, asked for or not."""
     errors: dict[str, FailureCode] = Field(default_factory=dict)
     """The provider's error words and what they mean."""
+    reasons: tuple[Reason, ...] = ()
+    """Why it refuses, where the status does not say enough; the first that fits counts."""
     forms: dict[str, Form] = Field(default_factory=dict)
     lookups: dict[str, Lookup] = Field(default_factory=dict)
     identify: dict[str, Identify] = Field(default_factory=dict)
@@ -261,6 +250,9 @@ class Provider(Described):
                 found = _WHERE.search(value) if isinstance(value, str) else None
                 if found and field not in {"scope_separator", "graphql"} and found["host"] not in self.hosts:
                     raise ValueError(f"{field}: unknown host key {found['host']!r}")
+        for reason in self.reasons:
+            if reason.link and _is_where(reason.link).partition(":")[0] not in self.hosts:
+                raise ValueError(f"reason {reason.name}: unknown host key in {reason.link!r}")
         return self
 
     def url(self, at: str, **values: str) -> str:
@@ -270,6 +262,12 @@ class Provider(Described):
             raise ValueError(f"{self.name}: {at!r} is not host-key:/path")
         path = re.sub(r"\{([a-z_]+)\}", lambda m: quote(values[m[1]], safe=""), found["path"])
         return self.hosts[found["host"]] + path
+
+    def told(self, reason: Reason, target: str) -> tuple[str, str]:
+        """What happened and what to do about it, where ``target`` is the account that the call is about."""
+        at = target or "the account"
+        link = self.url(reason.link, target=target) if reason.link and target else ""
+        return reason.cause.format(target=at), reason.do.format(target=at, link=link or "its page at the provider")
 
     def request(self, request: str, **values: str) -> tuple[str, str]:
         """``DELETE api:/applications/{client_id}/token`` as method and URL."""

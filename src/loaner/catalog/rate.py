@@ -66,6 +66,8 @@ class ProviderRate(Described):
     """Seconds; no limit of the provider's takes longer to come back, so what an answer says beyond is not believed."""
     pages: tuple[str, ...] = ()
     """Patterns of the ``documentation_url`` of a refusal that is about a limit, where the headers do not say so."""
+    message: str | None = None
+    """Pattern of the message of such a refusal, where it points to no page."""
     resource_header: str | None = None
     """Header that names which of several limits an answer speaks of."""
     tiers: dict[str, int] = Field(default_factory=dict)

@@ -23,7 +23,8 @@ from loaner.errors import (
 )
 from loaner.lending.loan import Ask, Minted, NotReturned
 from loaner.provider_call import Answer, ProviderTransport, Unanswered, replication
-from loaner.provider_call.verdict import signing_in
+from loaner.provider_call.failures import explained
+from loaner.provider_call.verdict import documentation, reason_of
 from loaner.provider_call.waiting import is_limit, is_used_up, retry_after
 from loaner.scope import Scope
 from loaner.secret import Secret
@@ -252,6 +253,8 @@ def _out_of_reach(ask: Ask, target: str) -> ScopeNotGrantable:
 def _refused(answer: Answer, ask: Ask, target: str) -> LoanerError:
     """A mint was refused, or never asked for: nothing was lent. ``target`` is the account that it named."""
     title, told = ask.provider.title, ask.scope.told()
+    if reason := reason_of(answer, ask.provider):
+        return explained(reason, ask.provider, target, f"mint answered {answer.status}, {reason.name}")
     if answer.status == HTTPStatus.UNPROCESSABLE_ENTITY:
         accept = ask.provider.lending.accept
         page = f" ({ask.provider.url(accept, target=target)})" if accept and target else ""
@@ -286,20 +289,12 @@ def _refused(answer: Answer, ask: Ask, target: str) -> LoanerError:
 def _not_admitted(answer: Answer, ask: Ask, target: str) -> ProviderForbidden:
     """A definite refusal for this target. Nothing of it is remembered: others are as free as before."""
     title, where = ask.provider.title, target or "this user's accounts"
-    page = signing_in(answer, ask.provider, target)
-    if page:
-        return ProviderForbidden(
-            f"{where} wants the user to be signed in with its own identity provider (SAML). Nothing was sent.",
-            do=f"Ask the user to open {page} and sign in there; then repeat the call.",
-            dont="Don't repeat it before.",
-            log="mint answered 403, single sign-on required",
-        )
     return ProviderForbidden(
         f"{title} makes no credential for {where}: the app's installation there is suspended, or {where} does not "
         "admit this address (IP allow list) or this session (SAML). Nothing was sent.",
         do=f"An owner of {where} has to look at it. Calls on other accounts go on.",
         dont="Retrying won't help.",
-        log="mint answered 403, no limit named",
+        log=f"mint answered 403, no limit named {documentation(answer, ask.provider)}".strip(),
     )
 
 

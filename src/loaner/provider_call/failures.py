@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import secrets
+from http import HTTPStatus
 from typing import Any, NoReturn
 
 from loaner.catalog import BoundCall
+from loaner.catalog.provider import Provider
+from loaner.catalog.reason import Reason
 from loaner.catalog.result import look
 from loaner.errors import (
     GrantBroken,
     LoanerError,
     NotFound,
     OutcomeUnknown,
+    ProviderError,
     ProviderForbidden,
     ProviderRejected,
     ProviderUnavailable,
@@ -38,34 +42,55 @@ def reference() -> str:
     return "".join(secrets.choice(_LETTERS) for _ in range(4))
 
 
-def fail(verdict: Verdict, answer: Answer, bound: BoundCall, *, changing: bool) -> NoReturn:
-    """Raise what ``verdict`` means for this call. ``changing``: the refused request was one that changes something."""
-    provider, scope = bound.operation.provider, derive(bound)
-    ref = reference()
+def fail(verdict: Verdict, answer: Answer, bound: BoundCall, *, changing: bool, target: str = "") -> NoReturn:
+    """Raise what ``verdict`` means for this call. ``changing``: the refused request was one that changes something;
+    ``target``: the account that the call is about."""
+    provider, ref = bound.operation.provider, reference()
     log = f"ref {ref}: {bound.operation.tool}: {verdict.trace}"
     if changing and (verdict.unsure or _says_done(answer, bound)):
-        raise unavailable(bound, log, changing=True, ref=ref)
-    match verdict.code:
-        case "rate_limited":
-            raise limited(bound, retry_after(answer.headers, provider.rate), log)
-        case "not_found":
-            raise _not_found(bound, scope, log)
-        case "grant_broken":
-            raise GrantBroken(
-                f"{provider.title} no longer accepts the credential of this user's grant. ref {ref}",
-                do="Repeat the call: the user will be asked to connect their account again.",
-                log=log,
-            )
-        case "scope_missing":
-            raise _scope_missing(verdict, bound, scope, ref, log)
-        case "forbidden":
-            if _step(bound, scope, verdict.named):
-                raise _scope_missing(verdict, bound, scope, ref, log)
-            raise _forbidden(verdict, bound, scope, ref, log)
-        case "rejected":
-            raise _rejected(verdict, bound, ref, log)
-        case "unavailable":
-            raise unavailable(bound, log, changing=changing, ref=ref)
+        error: LoanerError = unavailable(bound, log, changing=True, ref=ref)
+    elif verdict.reason:
+        error = explained(verdict.reason, provider, target, log, ref=ref)
+    elif verdict.code == "rate_limited":
+        error = limited(bound, retry_after(answer.headers, provider.rate), log)
+    elif verdict.code == "unavailable":
+        error = unavailable(bound, log, changing=changing, ref=ref)
+    else:
+        error = _refused(verdict, bound, ref, log)
+    error.word = error.word or verdict.word or verdict.page
+    raise error
+
+
+def _refused(verdict: Verdict, bound: BoundCall, ref: str, log: str) -> LoanerError:
+    scope, title = derive(bound), bound.operation.provider.title
+    steps_up = verdict.code == "forbidden" and _step(bound, scope, verdict.named) is not None
+    if verdict.code == "scope_missing" or steps_up:
+        return _scope_missing(verdict, bound, scope, ref, log)
+    if verdict.code == "not_found":
+        return _not_found(bound, scope, log)
+    if verdict.code == "grant_broken":
+        return GrantBroken(
+            f"{title} no longer accepts the credential of this user's grant. ref {ref}",
+            do="Repeat the call: the user will be asked to connect their account again.",
+            log=log,
+        )
+    if verdict.code == "forbidden":
+        return _forbidden(verdict, bound, scope, ref, log)
+    return _rejected(verdict, bound, ref, log)
+
+
+def explained(reason: Reason, provider: Provider, target: str, log: str, *, ref: str = "") -> ProviderError:
+    """A refusal for a listed reason. It is definite, so nothing was done, and it is about this call alone."""
+    cause, do = provider.told(reason, target)
+    kinds = {"forbidden": ProviderForbidden, "rejected": ProviderRejected, "not_found": NotFound}
+    error = kinds[reason.means](
+        f"{provider.title} refused: {cause}{f' ref {ref}' if ref else ''}",
+        do=do,
+        dont="Don't repeat the call before.",
+        log=log,
+    )
+    error.word, error.undone = reason.name, True
+    return error
 
 
 def limited(bound: BoundCall, seconds: int, log: str = "") -> RateLimited:
@@ -147,6 +172,13 @@ def _told(value: Any) -> str:
 
 
 def _forbidden(verdict: Verdict, bound: BoundCall, scope: Scope, ref: str, log: str) -> ProviderForbidden:
+    if verdict.status == HTTPStatus.UNAVAILABLE_FOR_LEGAL_REASONS:
+        return ProviderForbidden(
+            f"{bound.operation.provider.title} does not show this for legal reasons. ref {ref}",
+            do="Nothing that a call can change.",
+            dont="Retrying won't help.",
+            log=log,
+        )
     ways = (scope.permissions, *scope.alternatives)  # which of them the credential has is not known here
     granted = " or ".join(", ".join(sorted(way)) for way in ways) or "access"
     error = ProviderForbidden(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -16,15 +17,18 @@ from loaner.catalog.lookup import Lookup
 from loaner.catalog.request import Outgoing, build
 from loaner.catalog.result import Admits, Shaper, look
 from loaner.catalog.step import WITHIN, Step
-from loaner.errors import GrantBroken, NotFound, ProviderRejected, RateLimited
+from loaner.errors import GrantBroken, NotFound, ProviderError, ProviderRejected, RateLimited
+from loaner.provider_call.aside import Aside
 from loaner.provider_call.echoes import Echoes
 from loaner.provider_call.failures import fail, unavailable
 from loaner.provider_call.meeting import Meeting
 from loaner.provider_call.replication import Young
 from loaner.provider_call.transport import LOOPBACK, Answer, ProviderTransport, Unanswered
 from loaner.provider_call.verdict import judge
+from loaner.scope import derive
 from loaner.secret import Secret
 
+_ELSEWHERE_FOR_NOW = {HTTPStatus.FOUND, HTTPStatus.SEE_OTHER, HTTPStatus.TEMPORARY_REDIRECT}
 _NEXT = re.compile(r'<([^<>]+)>\s*;[^,<]*\brel="?next"?')
 
 
@@ -76,6 +80,9 @@ async def send(
         return await sending.run()
     except (GrantBroken, RateLimited) as refused:
         refused.undone = not sending.changed
+        raise
+    except ProviderError as refused:
+        refused.undone = refused.undone and not sending.changed
         raise
 
 
@@ -150,7 +157,7 @@ class _Sending:
     async def identified(self, identify: Identify, kind: str, name: str) -> tuple[str, str]:
         provider = self.bound.operation.provider
         answer = await self._exchange(build(identify.step, provider, self.bound.sent, {"wanted": name}))
-        self._judge(identify.step, answer, changing=False)
+        await self._judge(identify.step, answer, changing=False)
         found = identify.found(answer.body, kind)
         if found is None:
             raise NotFound(f"{provider.title} does not say what “{name}” is called.", do="Check the name.")
@@ -177,10 +184,10 @@ class _Sending:
         answer = await self._exchange(
             self.bound.requests(step, self.taken, self.resolved), changing=changing, cut=step.answer == "text", to=step
         )
-        if step.redirect_to and HTTPStatus.MULTIPLE_CHOICES <= answer.status < HTTPStatus.BAD_REQUEST:
+        if step.redirect_to and answer.status in _ELSEWHERE_FOR_NOW:
             answer = await self._redirected(step, answer)
         if answer.status >= HTTPStatus.MULTIPLE_CHOICES or step.answer != "text":
-            self._judge(step, answer, changing=changing)
+            await self._judge(step, answer, changing=changing)
         self.changed = self.changed or changing
         if step.answer == "text":
             self._keep(step, {"text": answer.body if isinstance(answer.body, str) else ""})
@@ -196,31 +203,52 @@ class _Sending:
                 raise unavailable(self.bound, f"the answer lacks {path}", changing=changing)
         return answer
 
-    def _judge(self, step: Step, answer: Answer, *, changing: bool) -> None:
-        verdict = None if step.upload_to and answer.status < HTTPStatus.MULTIPLE_CHOICES else judge(
-            answer, self.bound.operation.provider
-        )  # fmt: skip
+    async def _judge(self, step: Step, answer: Answer, *, changing: bool) -> None:
+        provider = self.bound.operation.provider
+        verdict = None
+        if not step.upload_to or answer.status >= HTTPStatus.MULTIPLE_CHOICES:
+            verdict = judge(answer, provider)
         if verdict and verdict.word and verdict.word in self.bound.operation.result.already:
             self.already = True
         elif verdict:
-            fail(verdict, answer, self.bound, changing=changing)
+            if changing and verdict.code == "forbidden" and verdict.reason is None:
+                verdict = replace(verdict, reason=await self._aside().unchangeable())
+            fail(verdict, answer, self.bound, changing=changing, target=self._target())
         elif step.ok and look(look(answer.body, "data"), step.ok) is not True:
-            raise ProviderRejected(f"{self.bound.operation.provider.title} says that it did not do it.")
+            raise ProviderRejected(f"{provider.title} says that it did not do it.")
         elif HTTPStatus.MULTIPLE_CHOICES <= answer.status < HTTPStatus.BAD_REQUEST:
             # Moved or renamed: the new place is for the caller to name, so that it is what scope and consent cover.
+            name = await self._aside().called_now(answer)
             raise NotFound(
-                "it has moved to another address there.", do="Look up its current name.", dont="Don't repeat it."
+                f"it is called “{name}” there now." if name else "it has moved to another address there.",
+                do="Repeat the call with that name." if name else "Look up its current name.",
+                dont="Don't repeat it unchanged.",
             )
 
+    def _aside(self) -> Aside:
+        return Aside(self.bound, partial(self._exchange, heard=False), self.admits)
+
+    def _target(self) -> str:
+        """The account that the call is about."""
+        return next(iter(self.within), derive(self.bound).resource_name).partition("/")[0]
+
     async def _exchange(
-        self, outgoing: Outgoing, *, changing: bool = False, cut: bool = False, to: Step | None = None
+        self,
+        outgoing: Outgoing,
+        *,
+        changing: bool = False,
+        cut: bool = False,
+        to: Step | None = None,
+        heard: bool = True,
     ) -> Answer:
-        answer = await self._once(outgoing, changing=changing, cut=cut, to=to)
+        """``heard``: what the answer says of permissions and limits is about this operation."""
+        once = partial(self._once, outgoing, changing=changing, cut=cut, to=to, heard=heard)
+        answer = await once()
         while self.young and outgoing.credential and await self.young.to_repeat(answer):
-            answer = await self._once(outgoing, changing=changing, cut=cut, to=to)
+            answer = await once()
         return answer
 
-    async def _once(self, outgoing: Outgoing, *, changing: bool, cut: bool, to: Step | None) -> Answer:
+    async def _once(self, outgoing: Outgoing, *, changing: bool, cut: bool, to: Step | None, heard: bool) -> Answer:
         provider = self.bound.operation.provider
         try:
             if outgoing.credential:
@@ -242,7 +270,7 @@ class _Sending:
                 )
         except Unanswered as lost:
             raise unavailable(self.bound, str(lost), changing=changing and lost.sent) from None
-        if self.on_answer:
+        if self.on_answer and heard:
             self.on_answer(answer)
         self._refuse_echo(changing=changing)
         return answer
@@ -283,7 +311,7 @@ class _Sending:
         for _ in range(lookup.pages):
             outgoing = build(lookup.step, provider, self.bound.sent, {"wanted": wanted, "cursor": mark})
             answer = await self._exchange(outgoing)
-            self._judge(lookup.step, answer, changing=False)
+            await self._judge(lookup.step, answer, changing=False)
             body = look(answer.body, "data") if lookup.step.graphql else answer.body
             items = look(body, lookup.items)
             for item in items if isinstance(items, list) else []:

@@ -10,12 +10,19 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-from loaner.catalog.provider import FailureCode, Provider
+from loaner.catalog.provider import Provider
+from loaner.catalog.reason import FailureCode, Reason
 from loaner.catalog.result import look
 from loaner.provider_call.transport import Answer
 from loaner.provider_call.waiting import is_limit
 
-_STATUS: dict[int, FailureCode] = {401: "grant_broken", 403: "forbidden", 404: "not_found", 429: "rate_limited"}
+_STATUS: dict[int, FailureCode] = {
+    401: "grant_broken",
+    403: "forbidden",
+    404: "not_found",
+    429: "rate_limited",
+    451: "forbidden",
+}
 _FIELD_CODES = frozenset({"missing", "missing_field", "invalid", "already_exists", "unprocessable", "custom"})
 
 
@@ -32,6 +39,10 @@ class Verdict:
     """What it says of single fields: the field's name and a code of a closed set."""
     trace: str = ""
     """For the log."""
+    page: str = ""
+    """Which page of its documentation it points to."""
+    reason: Reason | None = None
+    """Why, where the provider's file lists that."""
     unsure: bool = False
     """It does not rule out that the request was carried out: a write may have happened."""
 
@@ -49,6 +60,8 @@ def judge(answer: Answer, provider: Provider) -> Verdict | None:
 
 def _by_status(answer: Answer, provider: Provider, word: str = "") -> Verdict:
     status = answer.status
+    if reason := reason_of(answer, provider):
+        return Verdict(reason.means, status, reason.name, trace=_trace(answer, reason.name), reason=reason)
     code: FailureCode = "unavailable" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else _STATUS.get(status, "rejected")
     if status == HTTPStatus.FORBIDDEN and is_limit(answer, provider.rate):
         code = "rate_limited"  # GitHub answers 403 or 429 for the same thing
@@ -61,14 +74,20 @@ def _by_status(answer: Answer, provider: Provider, word: str = "") -> Verdict:
         for entry in (fields if isinstance(fields, list) else [])
         if isinstance(entry, dict) and entry.get("code") in _FIELD_CODES
     ]
-    return Verdict(code, status, word, named, tuple(told), _trace(answer))
+    page = documentation(answer, provider)
+    return Verdict(code, status, word, named, tuple(told), _trace(answer, page), page=page)
 
 
-def signing_in(answer: Answer, provider: Provider, target: str) -> str:
-    """Where a person signs in to an organisation that wants its own identity provider first; empty if it does not."""
-    told = answer.headers.get(provider.answers.sso or "", "")
-    page = provider.answers.sso_page
-    return provider.url(page, target=target) if page and target and told.startswith("required") else ""
+def reason_of(answer: Answer, provider: Provider) -> Reason | None:
+    """The one of its listed reasons that a refusal is for."""
+    return next((one for one in provider.reasons if one.is_of(answer.status, answer.headers, answer.body)), None)
+
+
+def documentation(answer: Answer, provider: Provider) -> str:
+    """Which of the provider's pages a refusal points to, as the bounded rest of its address; empty if none."""
+    pattern, page = provider.answers.documentation, look(answer.body, "documentation_url")
+    found = re.fullmatch(pattern, page) if pattern and isinstance(page, str) else None
+    return found[1] if found else ""
 
 
 def _accepted(header: str) -> frozenset[str]:
@@ -121,5 +140,5 @@ def _plain(named: frozenset[str]) -> frozenset[str]:
 
 def _trace(answer: Answer, *said: Any) -> str:
     request = str(answer.headers.get("x-github-request-id") or answer.headers.get("x-request-id") or "")[:60]
-    words = " ".join(ascii(word)[:60] for word in said if word)
+    words = " ".join(ascii(word)[:120] for word in said if word)
     return f"status {answer.status} {words} request {request}".strip()

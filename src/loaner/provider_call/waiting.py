@@ -32,13 +32,14 @@ def retry_after(headers: Mapping[str, str], rate: ProviderRate) -> int:
 
 
 def is_limit(answer: Answer, rate: ProviderRate) -> bool:
-    """Does this refusal come from a limit? By its status, its headers, or the page that it points to."""
+    """Does this refusal come from a limit? By its status, its headers, its message or the page that it points to."""
     if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
         return True
     if answer.status != HTTPStatus.FORBIDDEN:
         return False
-    page = look(answer.body, "documentation_url")
+    page, message = look(answer.body, "documentation_url"), look(answer.body, "message")
     named = isinstance(page, str) and any(re.fullmatch(pattern, page) for pattern in rate.pages)
+    named = named or bool(rate.message and isinstance(message, str) and re.fullmatch(rate.message, message, re.DOTALL))
     return named or is_used_up(answer.headers, rate) or bool(rate.retry_after and answer.headers.get(rate.retry_after))
 
 

@@ -3,8 +3,8 @@
 A fault waits for the next request to its provider whose path holds ``path``, and happens ``count`` times, or until
 it is cleared. Statuses, rate limits, hanging, dripping and broken connections happen in front of the provider, so
 the provider never sees the request; after ``after:NNN`` it did what was asked, and a gateway's page comes back in place
-of its answer. A kind that this module does not know (``wrong_scope``) is for the provider to
-ask about with :meth:`Faults.take`.
+of its answer. ``wrong_scope`` and ``refused:<name>`` (:mod:`loaner.sandbox.refusals`) are for the provider to ask about
+with :meth:`Faults.take`.
 """
 
 from __future__ import annotations
@@ -17,16 +17,20 @@ from dataclasses import dataclass, field
 import anyio
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from loaner.sandbox.refusals import GITHUB
+
 BEFORE = ("hang", "rate_limit")
 WHILE_ANSWERING = ("slow_drip", "half_close")
-INSIDE = ("wrong_scope",)
+REFUSED = tuple(f"refused:{name}" for name in GITHUB)
+INSIDE = ("wrong_scope", *REFUSED)
 DRIP_SECONDS = 0.05
 
 
 @dataclass
 class Fault:
     kind: str
-    """``status:503``, ``after:502``, ``rate_limit``, ``hang``, ``slow_drip``, ``half_close`` or ``wrong_scope``."""
+    """``status:503``, ``after:502``, ``rate_limit``, ``hang``, ``slow_drip``, ``half_close``, ``wrong_scope``,
+    ``refused:saml``."""
     path: str = ""
     count: int | None = None
     released: anyio.Event = field(default_factory=anyio.Event, repr=False)

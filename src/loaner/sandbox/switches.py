@@ -39,6 +39,9 @@ class Switches:
     """Users report that a token's first use, milliseconds after its mint, may be answered 401, or 403 while its
     permissions are not known yet. 0: every token is known at once."""
 
+    github_former_names_mint: bool = False
+    """Whether POST …/token/scoped takes a repository by the name that it had before it was renamed; not documented."""
+
     slack_rotation: bool = True
     """An app without token rotation gets tokens that never expire, and revoking one ends the authorization."""
 

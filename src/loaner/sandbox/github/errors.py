@@ -10,6 +10,8 @@ from collections.abc import Mapping
 
 from starlette.responses import JSONResponse
 
+from loaner.sandbox.refusals import GITHUB
+
 DOCUMENTATION = "https://docs.github.com/rest"
 
 
@@ -23,19 +25,33 @@ class ApiError(Exception):
         *,
         errors: list[dict[str, object]] | None = None,
         headers: Mapping[str, str] | None = None,
+        page: str = DOCUMENTATION,
     ) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
         self.errors = errors
         self.headers = headers or {}
+        self.page = page
 
     def response(self) -> JSONResponse:
         body: dict[str, object] = {"message": self.message}
         if self.errors is not None:
             body["errors"] = self.errors
-        body |= {"documentation_url": DOCUMENTATION, "status": str(self.status)}
+        body |= {"documentation_url": self.page, "status": str(self.status)}
         return JSONResponse(body, status_code=self.status, headers=dict(self.headers))
+
+
+def refused(name: str) -> ApiError:
+    """A refusal by name, out of :mod:`loaner.sandbox.refusals`."""
+    one = GITHUB[name]
+    errors: list[dict[str, object]] = [dict(each) for each in one.errors]
+    return ApiError(one.status, one.message, errors=errors or None, headers=one.headers, page=one.page)
+
+
+def moved(to: str) -> ApiError:
+    """The repository has another name now; the address that is given goes by its id."""
+    return ApiError(301, "Moved Permanently", headers={"location": to})
 
 
 def not_found() -> ApiError:

@@ -17,9 +17,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from loaner.sandbox.faults import REFUSED
 from loaner.sandbox.github import appauth
 from loaner.sandbox.github.call import Answer, Call
-from loaner.sandbox.github.errors import ApiError, bad_credentials, not_accessible, not_found
+from loaner.sandbox.github.errors import ApiError, bad_credentials, moved, not_accessible, not_found, refused
 from loaner.sandbox.github.hub import Hub
 from loaner.sandbox.github.limits import ANONYMOUS, CORE
 from loaner.sandbox.github.permissions import Need, Permissions, need, touches_workflows
@@ -29,6 +30,7 @@ Handler = Callable[[Call], object]
 
 API_VERSIONS = ("2022-11-28", "2026-03-10")
 _PREFIX = "/github/api"
+_DELETE_REPOSITORY = "DELETE /repos/{owner}/{repo}"
 # Path parameters that may hold slashes.
 _DEEP = ("path", "ref", "tree_sha")
 
@@ -110,6 +112,8 @@ class _Endpoint:
         try:
             call = Call(self.hub, path, request.path_params, dict(request.query_params), request.headers, {})
             self._identify(request, call, token)
+            if fault := self.hub.sandbox.faults.take("github", path, kinds=REFUSED):
+                raise refused(fault.kind.partition(":")[2])
             headers |= self.hub.limits.spend(self._subject(call), self.operation.bucket)
             self._admit(call)
             call.body = _body(await request.body())
@@ -156,10 +160,15 @@ class _Endpoint:
     def _admit(self, call: Call) -> None:
         """404 for what this token cannot see; 403 for what it may not do."""
         if "owner" in call.params:
-            found = self.hub.world.find(f"{call.params['owner']}/{call.params['repo']}")
+            name = f"{call.params['owner']}/{call.params['repo']}"
+            found = self.hub.world.find(name)
+            if found is None and (found := self.hub.world.formerly(name)) and call.entry and found in call.reached():
+                raise moved(f"{self.hub.api}/repositories/{found.id}{call.path.removeprefix(f'/repos/{name}')}")
             if found is None or call.entry is None or found not in call.reached():
                 raise not_found()
             call.repository = found
+            if found.archived and self.operation.method != "GET" and self.operation.name != _DELETE_REPOSITORY:
+                raise refused("archived")
         if self.operation.auth != "token":
             return
         if call.entry is None:

@@ -130,6 +130,9 @@ class Repository:
     language: str = "Python"
     default_branch: str = "main"
     has_issues: bool = True
+    archived: bool = False
+    former_names: list[str] = field(default_factory=list)
+    """Full names that it had before it was renamed or transferred."""
     git: GitStore = field(default_factory=GitStore)
     labels: dict[str, Label] = field(default_factory=dict)
     issues: dict[int, Issue] = field(default_factory=dict)
@@ -165,6 +168,12 @@ class World:
         """By ``owner/name``; GitHub does not mind the case."""
         wanted = full_name.casefold()
         return next((each for each in self.repositories.values() if each.full_name.casefold() == wanted), None)
+
+    def formerly(self, full_name: str) -> Repository | None:
+        """The one that had this name before; a name is free for another repository once it was given up."""
+        wanted = full_name.casefold()
+        every = self.repositories.values()
+        return next((each for each in every if wanted in [name.casefold() for name in each.former_names]), None)
 
     def account(self, login: str) -> Account | None:
         return self.accounts.get(login.casefold())

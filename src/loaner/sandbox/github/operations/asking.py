@@ -43,7 +43,7 @@ def repositories(call: Call, reachable: Sequence[Repository]) -> list[Repository
     if not isinstance(asked, list) or not 0 < len(asked) <= MOST_REPOSITORIES:
         raise invalid_request(f"Between 1 and {MOST_REPOSITORIES} repositories may be given.")
     known: dict[object, Repository] = (
-        {each.name.casefold(): each for each in reachable}
+        {name: each for each in reachable for name in _names(call, each)}
         if names is not None
         else {each.id: each for each in reachable}
     )
@@ -53,3 +53,8 @@ def repositories(call: Call, reachable: Sequence[Repository]) -> list[Repository
     if not all(found):
         raise ApiError(422, "There is at least one repository that does not exist or is not accessible.")
     return [each for each in found if each]
+
+
+def _names(call: Call, repository: Repository) -> list[str]:
+    former = repository.former_names if call.hub.sandbox.switches.github_former_names_mint else []
+    return [repository.name.casefold(), *(name.casefold().partition("/")[2] for name in former)]

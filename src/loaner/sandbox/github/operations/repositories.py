@@ -19,6 +19,15 @@ def get_repository(call: Call) -> Json:
     return shapes.full_repository(call.urls, call.repo, call.role)
 
 
+@operation("GET /repositories/{id}", installation=False)
+def get_by_id(call: Call) -> Json:
+    """Where a repository that was renamed is redirected to. Not in the published map."""
+    found = next((each for each in call.reached() if each.id == call.number("id")), None)
+    if found is None:
+        raise not_found()
+    return shapes.full_repository(call.urls, found, call.role_on(found))
+
+
 @operation("DELETE /repos/{owner}/{repo}", status=204)
 def delete_repository(call: Call) -> None:
     """The token's permission is not enough: the person must be an administrator too."""

@@ -95,7 +95,7 @@ def repository(urls: Urls, shown: Repository, role: Role | None = None) -> Json:
         "has_pages": False,
         "has_downloads": True,
         "has_discussions": False,
-        "archived": False,
+        "archived": shown.archived,
         "disabled": False,
         "pushed_at": stamp(shown.updated_at or shown.created_at),
         "created_at": stamp(shown.created_at),
