@@ -45,6 +45,7 @@ def promised(run: Replayed) -> None:
     assert run.completed, told
     for tried in run.tried:
         assert tried.came == "through" or not (tried.changed or tried.used), told
+        assert tried.looks <= 1, told
         assert tried.effect != "destructive" or tried.came == "asked", told
         if run.regime in {"ask", "arguments"}:
             assert not tried.changed, told
