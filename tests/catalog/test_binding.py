@@ -149,7 +149,7 @@ def test_the_plan_shows_what_would_be_sent_and_where_it_depends_on_an_answer() -
 
     lookup, create = bound.plan()
 
-    assert lookup.body == {"key": "ENG"}
+    assert lookup.body == {"name": "ENG"}
     assert create.url == "https://api.linear.app/graphql"
     assert create.body == {"input": {"id": "<new UUID>", "teamId": "<id of ENG>", "title": "New"}}
     assert (create.graphql or "").startswith("mutation issueCreate")

@@ -134,6 +134,9 @@ MUTATIONS = {
     "an unknown lookup of Linear's": (
         "linear/list_states.toml", 'lookup = "team"', 'lookup = "teams"', "linear has no lookup 'teams'"
     ),
+    "a name that nothing looks up": (
+        "linear/list_states.toml", ', lookup = "team"', "", "takes what is no id, so it needs a lookup"
+    ),
     "a document's variable that nothing is given for": (
         "linear/list_states.toml", 'teamId = "teamId", first', "first", "nothing is given for the document's variable"
     ),

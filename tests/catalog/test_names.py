@@ -87,6 +87,30 @@ def test_every_spelling_is_bound_as_one_call_on_one_resource(which: str, data: A
     assert one.plan() == other.plan(), "what is ruled on is what is sent"
 
 
+LOOKED_UP = [
+    (tool.tool, name, tool.provider.lookups[param.lookup], tool.provider.forms[str(param.form)])
+    for tool in tools().operations
+    for name, param in tool.params.items()
+    if param.lookup
+]
+
+
+@pytest.mark.parametrize(
+    ("tool", "name", "lookup", "form"), LOOKED_UP, ids=lambda one: one if isinstance(one, str) else ""
+)
+@given(data=st.data())
+def test_what_an_argument_may_be_is_an_id_or_is_looked_up(
+    tool: str, name: str, lookup: Any, form: Form, data: Any
+) -> None:
+    """Neither would go out as an id of nothing, and be answered with an empty list."""
+    written = data.draw(st.from_regex(form.written, fullmatch=True))
+    assume(form.takes(written))
+    bound = tools()[tool].params[name].canonical(written, {str(tools()[tool].params[name].form): form})
+    if not lookup.needed(bound):
+        assert re.fullmatch(lookup.ids, bound)
+        assert form.fits(bound), "an id is a name of its own"
+
+
 REPO = {"owner": "acme", "repo": "web"}
 FILE = {"message": "m", "content": "c", "path": "a.txt"}
 REFUSED = {
@@ -110,7 +134,8 @@ REFUSED = {
     "a number with zeros before it": ("linear_get_issue", {"id": "ENG-012"}),
     "an issue's page": ("linear_get_issue", {"id": "https://linear.app/acme/issue/ENG-1/login"}),
     "an id without hyphens": ("linear_get_issue", {"id": "0a1b2c3d000040008000000000000abc"}),
-    "a team's name": ("linear_list_issues", {"teamId": "Engineering team"}),
+    "a team's name with a blank after it": ("linear_list_issues", {"teamId": "Engineering "}),
+    "a team's name for a person": ("linear_update_issue", {"id": "ENG-1", "assigneeId": "Engineering"}),
     "two labels in one": ("github_list_issues", REPO | {"labels": ["bug,secret"]}),
     "a label with a blank": ("github_add_labels", REPO | {"issue_number": 1, "labels": ["deploy "]}),
 }

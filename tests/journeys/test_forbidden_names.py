@@ -159,10 +159,11 @@ def otherwise_named(acme: Town) -> dict[str, tuple[str, dict[str, Any]]]:
         "an old identifier": ("linear_get_issue", {"id": "eng-99"}),
         "the same, to be changed": ("linear_update_issue", {"id": "ENG-99", "title": "x"}),
         "a team's id": ("linear_list_issues", {"teamId": moved.team.id.upper()}),
+        "a team's name": ("linear_list_issues", {"teamId": "operations"}),
     }
 
 
-@pytest.mark.parametrize("which", [0, 1, 2, 3, 4, 5])
+@pytest.mark.parametrize("which", [0, 1, 2, 3, 4, 5, 6])
 async def test_no_id_and_no_old_identifier_passes_a_forbid(acme: Town, which: int) -> None:
     """MUST 32: what only the provider knows is asked for first, and the rules hold for the answer."""
     tool, arguments = list(otherwise_named(acme).values())[which]

@@ -41,13 +41,15 @@ class Form(Described):
 
     pattern: str
     means: str
+    also: str | None = None
+    """What people write as well and only a look-up understands: no canonical name, so no rule or task goes by it."""
     never: str | None = None
     """Spellings of the pattern that are another name of the same thing: refused. Kept apart from ``pattern``, which
     stands in tool schemas, where hosts cannot look around."""
     fold: tuple[Fold, ...] = ()
     """The first that is for a name gives its canonical spelling; without one, letters count as they are."""
 
-    _pattern = field_validator("pattern", "never")(_compiles)
+    _pattern = field_validator("pattern", "also", "never")(_compiles)
 
     def fits(self, name: str) -> bool:
         """Is this a name of the shape, in any spelling that has a canonical one?"""
@@ -55,12 +57,24 @@ class Form(Described):
         same = len(canonical) == len(name)  # "İ" has no small letter of its own, and "ß" no capital
         return same and self._fits(name) and self._fits(canonical) and self.canonical(canonical) == canonical
 
+    def takes(self, value: str) -> bool:
+        """May an argument be this: a name, or what a look-up makes one of?"""
+        return self.fits(value) or (self.also is not None and _is_plain(value, self.also))
+
+    @property
+    def written(self) -> str:
+        """The pattern of all that an argument may be, for tool schemas."""
+        return f"{self.pattern}|{self.also}" if self.also else self.pattern
+
     def canonical(self, name: str) -> str:
         """The one spelling of a name."""
         return next((fold.of(name) for fold in self.fold if fold.is_for(name)), name)
 
     def _fits(self, name: str) -> bool:
-        # A full-width letter or the Kelvin sign may or may not be the plain one to a provider: it is never guessed.
-        plain = unicodedata.normalize("NFKC", name) == name
         refused = self.never is not None and re.fullmatch(self.never, name) is not None
-        return plain and not refused and re.fullmatch(self.pattern, name) is not None
+        return not refused and _is_plain(name, self.pattern)
+
+
+def _is_plain(text: str, pattern: str) -> bool:
+    # A full-width letter or the Kelvin sign may or may not be the plain one to a provider: it is never guessed.
+    return unicodedata.normalize("NFKC", text) == text and re.fullmatch(pattern, text) is not None

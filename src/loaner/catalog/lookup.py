@@ -7,15 +7,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from loaner.catalog.described import Described
+from loaner.catalog.result import look
 from loaner.catalog.rule import ScopeRule
 from loaner.catalog.step import Step
 
 
 class Lookup(Described):
-    """Searches a list for ``name``. The step may use ``{ taken = "cursor" }`` and ``{ taken = "wanted" }``."""
+    """Searches a list for a name. The step may use ``{ taken = "cursor" }`` and ``{ taken = "wanted" }``."""
 
-    pattern: str
-    """Values that have to be resolved; any other is an id already."""
+    ids: str
+    """What is an id already. Anything else is looked up: what is neither never goes out as an id."""
     strip: str = ""
     """A sign before the name that the list does not have."""
     means: str
@@ -24,18 +25,40 @@ class Lookup(Described):
     step: Step
     items: str
     """Dotted path to the list in the answer."""
-    match: str
+    match: tuple[str, ...]
+    """Dotted paths to what an item is called, the first to be preferred."""
+    ignores_case: bool = False
     id: str
+    name: str = ""
+    """Dotted path to the canonical name, where what is wanted may be another."""
     next: str | None = None
     """Dotted path to the mark of the next page."""
     pages: int = 10
     scope: ScopeRule
 
     def needed(self, value: Any) -> bool:
-        return isinstance(value, str) and re.fullmatch(self.pattern, value) is not None
+        return isinstance(value, str) and re.fullmatch(self.ids, value) is None
 
     def wanted(self, value: str) -> str:
         return value.removeprefix(self.strip)
+
+    def among(self, items: Any, wanted: str) -> list[tuple[str, str]]:
+        """Id and canonical name of those that are called so, by what is preferred; empty where the answer has none."""
+        for path in self.match:
+            if found := [
+                one for item in _listed(items) if self._is(look(item, path), wanted) and (one := self._of(item))
+            ]:
+                return list(dict.fromkeys(found))
+        return []
+
+    def _is(self, name: Any, wanted: str) -> bool:
+        if not isinstance(name, str):
+            return False
+        return name.casefold() == wanted.casefold() if self.ignores_case else name == wanted
+
+    def _of(self, item: Any) -> tuple[str, str] | None:
+        known, name = look(item, self.id), look(item, self.name) if self.name else ""
+        return (known, name) if isinstance(known, str) and isinstance(name, str) else None
 
     @property
     def usual(self) -> frozenset[str]:
@@ -45,3 +68,7 @@ class Lookup(Described):
 
     def permissions_for(self, arguments: Mapping[str, Any]) -> frozenset[str]:
         return self.scope.permissions_for(arguments)
+
+
+def _listed(items: Any) -> list[Any]:
+    return items if isinstance(items, list) else []

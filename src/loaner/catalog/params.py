@@ -124,7 +124,7 @@ class Param(Described):
             yield fetched
         if self.choices and value not in self.choices:
             yield f"must be one of {', '.join(self.choices)}{self._shown(value)}"
-        if self.form and not forms[self.form].fits(value):
+        if self.form and not forms[self.form].takes(value):
             yield f"must be {forms[self.form].means}{self._shown(value)}"
         if self.segments and not is_file_path(value):
             yield "must be a relative path without empty, “.” or “..” segments, backslashes or “%”"

@@ -41,7 +41,7 @@ def _string(param: Param, forms: Mapping[str, Form]) -> dict[str, Any]:
     if param.choices:
         return {"type": "string", "enum": list(param.choices)}
     schema: dict[str, Any] = {"type": "string", "minLength": param.min_length, "maxLength": param.longest}
-    return schema | ({"pattern": f"^(?:{forms[param.form].pattern})$"} if param.form else {})
+    return schema | ({"pattern": f"^(?:{forms[param.form].written})$"} if param.form else {})
 
 
 def output_schema(result: Result, page: Page | None, *, limited: bool = False) -> dict[str, Any]:

@@ -109,6 +109,8 @@ def _lookups(written: Written, provider: Provider, name: str, param: Param) -> I
     for named in (param.lookup, param.check):
         if named and named not in provider.lookups:
             yield loc, f"{provider.name} has no lookup {named!r}"
+    if param.form in provider.forms and provider.forms[str(param.form)].also and not param.lookup:
+        yield loc, f"the form {param.form!r} takes what is no id, so it needs a lookup"
     if param.lookup in provider.lookups:
         lookup = provider.lookups[str(param.lookup)]
         needed = {value.param for value in lookup.step.placed()} | set(lookup.scope.named_params())

@@ -100,7 +100,8 @@ async def look_up(
     sending = _Sending(looking.bound, credential, transport, (), None, on_answer, young, None, echoes)
     scope, identify = looking.scope, looking.identify
     if identify is None:
-        return scope.resource, str(await sending.found(looking.lookup, scope.resource_name)) if looking.lookup else ""
+        found, called = await sending.found(looking.lookup, scope.resource_name) if looking.lookup else ("", "")
+        return f"{scope.resource_kind}:{called}" if called else scope.resource, found
     resource, known_id = await sending.identified(identify, scope.resource_kind, scope.resource_name)
     return scope.resource if identify.lasting else resource, known_id
 
@@ -119,6 +120,8 @@ class _Sending:
     changed: bool = False
     """A step that changes something was carried out."""
     resolved: dict[str, Any] = field(default_factory=dict)
+    called: dict[str, str] = field(default_factory=dict)
+    """What was looked up by another name than its canonical one."""
     taken: dict[str, Any] = field(default_factory=dict)
     document: Any = None
     named: dict[str, Any] = field(default_factory=dict)
@@ -131,7 +134,9 @@ class _Sending:
         for name, param in operation.params.items():
             lookup = operation.provider.lookups[param.lookup] if param.lookup else None
             if lookup and lookup.needed(self.bound.arguments.get(name)):
-                self.resolved[name] = await self.found(lookup, self.bound.arguments[name])
+                self.resolved[name], called = await self.found(lookup, self.bound.arguments[name])
+                if called and param.role == "resource":
+                    self.called[self.bound.arguments[name]] = called
         if self.meeting:
             await self._meet(self.meeting)
         status = 200
@@ -150,6 +155,8 @@ class _Sending:
             resource = resource if meeting.identify.lasting else found
         elif not known and meeting.agreed:
             known = await self._still(meeting)
+        if meeting.name in self.called:
+            resource = f"{meeting.kind}:{self.called[meeting.name]}"
         if known:
             await meeting.known(resource, known)
             self.resolved |= {name: known for name in names if arguments.get(name) == meeting.name}
@@ -177,7 +184,7 @@ class _Sending:
         if not meeting.may(lookup.usual):
             return meeting.agreed
         resource, _ = await self.identified(identify, meeting.kind, meeting.agreed)
-        return meeting.agreed if resource == meeting.resource else str(await self.found(lookup, meeting.name))
+        return meeting.agreed if resource == meeting.resource else (await self.found(lookup, meeting.name))[0]
 
     async def _step(self, step: Step) -> Answer:
         changing = self.bound.operation.effect != "read" and step.changes
@@ -305,7 +312,8 @@ class _Sending:
         if not (named or (base in LOOPBACK and host in LOOPBACK)):
             raise unavailable(self.bound, f"an answer names the host {ascii(host)[:80]}", changing=False)
 
-    async def found(self, lookup: Lookup, value: str) -> Any:
+    async def found(self, lookup: Lookup, value: str) -> tuple[str, str]:
+        """The id, and the canonical name where that may be another one."""
         provider, wanted = self.bound.operation.provider, lookup.wanted(value)
         mark: Any = None
         for _ in range(lookup.pages):
@@ -313,10 +321,11 @@ class _Sending:
             answer = await self._exchange(outgoing)
             await self._judge(lookup.step, answer, changing=False)
             body = look(answer.body, "data") if lookup.step.graphql else answer.body
-            items = look(body, lookup.items)
-            for item in items if isinstance(items, list) else []:
-                if look(item, lookup.match) == wanted and isinstance(look(item, lookup.id), str):
-                    return look(item, lookup.id)
+            found = lookup.among(look(body, lookup.items), wanted)
+            if len(found) > 1:
+                raise NotFound(f"{provider.title} has several of the name “{value}”.", do="Give the id of one.")
+            if found:
+                return found[0]
             mark = look(body, lookup.next) if lookup.next else None
             if not mark:
                 break
