@@ -16,7 +16,7 @@ REQUIRED = {
     1: "Host and Origin are compared exactly, on every door",
     2: "Every route knows who asks, on loopback too",
     3: "An access token's issuer, audience, expiry, start and subject are checked here",
-    4: "Only a token of the type `at+jwt` opens the MCP door",
+    4: "Only a token of the type `at+jwt`, or of one that a setting names, opens the MCP door; an ID token never does",
     5: "Asymmetric algorithms from a list; `crit`, `jwk`, `jku`, `x5u` get nobody in",
     6: "The issuer's keys come over pinned HTTPS, small, without redirects, throttled; an outage refuses",
     7: "A person is issuer and `sub`, never a name or a mail address",

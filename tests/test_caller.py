@@ -35,6 +35,11 @@ RIGHT: dict[str, Callable[[], str]] = {
     ),
     "with a key of its own in the header, which nobody uses": lambda: token(header={"jwk": jwk("ec-evil")}),
     "several scopes": lambda: token(scope="openid tools"),
+    "a list of scopes": lambda: token(scope=["openid", "tools"]),
+    "typ in capitals": lambda: token(header={"typ": "AT+JWT"}),
+    "typ in full": lambda: token(header={"typ": "application/at+jwt"}),
+    "aud with a slash": lambda: token(aud=AUDIENCE + "/"),
+    "times as fractions": lambda: token(exp=at(60) + 0.5, iat=at(0) + 0.25, nbf=float(at(0))),
 }
 
 
@@ -102,7 +107,6 @@ MUTATED: dict[str, Callable[[], str]] = {
     "typ JWT": lambda: token(header={"typ": "JWT"}),
     "typ missing": lambda: token(header={"typ": REMOVE}),
     "typ of an ID token": lambda: token(header={"typ": "id+jwt"}),
-    "typ in capitals": lambda: token(header={"typ": "AT+JWT"}),
     "iss missing": lambda: token(iss=REMOVE),
     "iss with a slash": lambda: token(iss=ISSUER + "/"),
     "iss of another": lambda: token(iss="https://evil.example"),
@@ -111,7 +115,8 @@ MUTATED: dict[str, Callable[[], str]] = {
     "aud of another": lambda: token(aud="https://other.example/mcp"),
     "aud a prefix": lambda: token(aud="https://loaner.example"),
     "aud of others too": lambda: token(aud=["https://other.example", AUDIENCE]),
-    "aud with a slash": lambda: token(aud=AUDIENCE + "/"),
+    "aud with two slashes": lambda: token(aud=AUDIENCE + "//"),
+    "aud with a slash and more": lambda: token(aud=AUDIENCE + "/x"),
     "aud empty": lambda: token(aud=[]),
     "aud among numbers": lambda: token(aud=[1, AUDIENCE]),
     "exp missing": lambda: token(exp=REMOVE),
@@ -120,7 +125,7 @@ MUTATED: dict[str, Callable[[], str]] = {
     "exp zero": lambda: token(exp=0, iat=0),
     "exp null": lambda: token(exp=None),
     "exp as text": lambda: token(exp=str(at(60))),
-    "exp as a fraction": lambda: token(exp=at(60) + 0.5),
+    "exp a fraction past": lambda: token(exp=at(0) - 0.5, iat=at(-60)),
     "exp true": lambda: token(exp=True, iat=False),
     "exp endless": lambda: token(exp=10**300),
     "exp before iat": lambda: token(exp=at(5), iat=at(10)),
@@ -208,7 +213,7 @@ async def test_a_token_of_the_issuer_that_is_not_for_us_is_refused(desk: Desk, w
     with pytest.raises(NotAuthenticated) as refused:
         await desk.check(MUTATED[what]())
     assert refused.value.log
-    expired = what in {"exp now", "exp past", "exp zero"}
+    expired = what in {"exp now", "exp past", "exp zero", "exp a fraction past"}
     assert refused.value.cause == f"the access token {'has expired' if expired else 'is not valid here'}."
 
 

@@ -16,13 +16,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, Literal, NewType
 
-from loaner import jwts
+from loaner import jwts, token_claims
 from loaner.characters import hides
 from loaner.clock import Now
-from loaner.errors import NotAuthenticated
+from loaner.errors import InsufficientScope, LoanerError, NotAuthenticated
 from loaner.jwks import IssuerKeys
 from loaner.secret import fingerprint
 from loaner.settings import IdentitySettings
+from loaner.settings.identity import ACCESS_TYPE
 
 LOCAL: Final = "local"
 """The issuer of a person who is vouched for by the operating system."""
@@ -147,7 +148,6 @@ def local_subject() -> Subject:
 UnverifiedToken = NewType("UnverifiedToken", str)
 """An access token as it came in: nothing in it may be believed."""
 
-_MAX_NAME: Final = 255
 _REMEMBERED: Final = 4096
 
 
@@ -174,19 +174,30 @@ class AccessTokens:
 
     def __init__(self, identity: IdentitySettings, *, audience: str, keys: IssuerKeys, now: Now) -> None:
         self._identity = identity
-        self._audience = audience
+        self._audiences = token_claims.accepted_audiences(audience)
         self._keys = keys
         self._now = now
         self._known: OrderedDict[str, tuple[int, SignedClaims]] = OrderedDict()
+        self.types: frozenset[str | None] = frozenset(
+            None if one == "none" else one.lower() for one in identity.token_types
+        )
+        """``typ`` in small letters, or ``None`` for none at all."""
 
     async def check(self, token: UnverifiedToken) -> SignedClaims:
         """Believe the token or refuse it.
 
-        Raises :class:`NotAuthenticated`, whose cause may be told to whoever sent the token, and
-        :class:`loaner.jwks.IssuerUnreachable` when the issuer's keys cannot be had.
+        Raises :class:`NotAuthenticated`, whose cause may be told to whoever sent the token,
+        :class:`InsufficientScope`, and :class:`loaner.jwks.IssuerUnreachable` when the issuer's keys cannot be had.
         """
+        try:
+            return await self.read(token)
+        except jwts.Rejected as failure:
+            raise _refused(failure, self._identity.required_scope) from None
+
+    async def read(self, token: UnverifiedToken) -> SignedClaims:
+        """The same for an operator: raises :class:`loaner.jwts.Rejected`, which names the check and the setting."""
         if len(token) > jwts.MAX_TOKEN:  # not even to be hashed
-            raise _refused("too long")
+            raise jwts.Rejected("form", "too long")
         name = fingerprint(token)
         generation = await self._keys.settle()
         remembered = self._known.get(name)
@@ -199,87 +210,73 @@ class AccessTokens:
                 self._known.popitem(last=False)
         if self._now() >= claims.expires_at:
             self._known.pop(name, None)
-            raise NotAuthenticated("the access token has expired.", do="Sign in again.", log="exp")
+            raise _expired(claims.expires_at.timestamp())
         return claims
 
     async def _verify(self, token: UnverifiedToken, name: str) -> SignedClaims:
-        try:
-            header = jwts.header_of(token)
-            # An ID token or another JWT of the same issuer is not for us (RFC 9068 §4).
-            algorithm = jwts.algorithm_of(header, algorithms=self._identity.algorithms, types=("at+jwt",))
-            claims = jwts.verified(
-                token,
-                await self._keys.key(jwts.key_id_of(header), algorithm),
-                algorithm,
-                issuer=self._identity.issuer,
-                audience=self._audience,
-                require=("iss", "aud", "sub", "exp", "iat"),
-            )
-        except jwts.Rejected as failure:
-            raise _refused(str(failure)) from None
-        return self._believed(claims, name)
+        header = jwts.header_of(token)
+        # An ID token or another JWT of the same issuer is not for us (RFC 9068 §4).
+        algorithm = jwts.algorithm_of(header, algorithms=self._identity.algorithms, types=self.types)
+        claims = jwts.verified(
+            token,
+            await self._keys.key(jwts.key_id_of(header), algorithm),
+            algorithm,
+            issuer=self._identity.issuer,
+            require=("iss",),  # the rest is looked at below, in the order of `token_claims.CHECKS`
+        )
+        return self._believed(claims, name, own_type=jwts.type_of(header) == ACCESS_TYPE)
+
+    def _believed(self, claims: dict[str, Any], name: str, *, own_type: bool) -> SignedClaims:
+        """``own_type``: its ``typ`` says that it is an access token."""
+        identity, now = self._identity, self._now().timestamp()
+        token_claims.for_us(claims, self._audiences, identity.other_audiences)
+        expires = token_claims.valid_until(claims, now)
+        if now >= expires:
+            raise _expired(expires)
+        if not own_type:
+            token_claims.no_id_token(claims, identity.client_id)
+        display = claims.get("preferred_username")
+        return SignedClaims(
+            subject=Subject(identity.issuer, token_claims.subject_of(claims, identity.subject_claim)),
+            agent=self._agent(claims),
+            scopes=token_claims.scopes_of(claims, identity.scope_claim, identity.required_scope),
+            expires_at=datetime.fromtimestamp(expires, UTC),
+            display=display if isinstance(display, str) and not hides(display) else "",
+            fingerprint=name,
+        )
 
     def _agent(self, claims: dict[str, Any]) -> Agent:
         """Who acts: the current actor (RFC 8693 §4.1), else the client the token was issued to (RFC 9068 §2.2).
 
         ``sub`` and ``iss`` together name an actor. This issuer vouches for its own; for another's, where settings say.
         """
-        ours = claims["iss"]
+        ours = self._identity.issuer
         if "act" not in claims:
-            return Agent(agent_name(claims.get("client_id", claims.get("azp")), "client_id"), "client", ours)
+            client = token_claims.client_of(claims, self._identity.agent_claim)
+            return Agent(_not_reserved(client), "client", ours)
         actor = claims["act"]
         issuer = actor.get("iss", ours) if isinstance(actor, dict) else None
         if issuer != ours and issuer not in self._identity.actor_issuers:
-            raise _refused("act.iss")
-        return Agent(agent_name(actor.get("sub"), "act"), "actor", issuer)
-
-    def _believed(self, claims: dict[str, Any], name: str) -> SignedClaims:
-        now = self._now().timestamp()
-        issued, expires = _moment(claims, "iat"), _moment(claims, "exp")
-        if (
-            issued > now + jwts.SKEW
-            or issued > expires
-            or ("nbf" in claims and _moment(claims, "nbf") > now + jwts.SKEW)
-        ):
-            raise _refused("not yet valid")
-        if not isinstance(claims["iss"], str):  # PyJWT compares, this narrows
-            raise _refused("iss")
-        audiences = claims["aud"] if isinstance(claims["aud"], list) else [claims["aud"]]
-        if {*audiences} - {self._audience, *self._identity.other_audiences}:
-            raise _refused("aud: for others too")  # who could replay it here
-        scope = claims.get("scope", "")
-        display = claims.get("preferred_username")
-        return SignedClaims(
-            subject=Subject(claims["iss"], _name(claims["sub"], "sub")),
-            agent=self._agent(claims),
-            scopes=frozenset(scope.split()) if isinstance(scope, str) else frozenset(),
-            expires_at=datetime.fromtimestamp(expires, UTC),
-            display=display if isinstance(display, str) and not hides(display) else "",
-            fingerprint=name,
-        )
+            raise jwts.Rejected("agent", f"act.iss is {jwts.shown(issuer)}", cure="actor_issuers")
+        return Agent(_not_reserved(token_claims.name_in(actor, "sub", "agent")), "actor", issuer)
 
 
-def _moment(claims: dict[str, Any], name: str) -> int:
-    value: object = claims[name]
-    if not jwts.is_instant(value):
-        raise _refused(name)
-    return value
-
-
-def _name(value: object, claim: str) -> str:
-    if not isinstance(value, str) or not value.strip() or len(value) > _MAX_NAME or hides(value):
-        raise _refused(claim)
-    return value
-
-
-def agent_name(value: object, claim: str) -> str:
-    """A name that an agent may have. Raises :class:`NotAuthenticated`."""
-    name = _name(value, claim)
+def _not_reserved(name: str) -> str:
     if is_reserved(name):
-        raise _refused(f"{claim}: reserved")
+        raise jwts.Rejected("agent", f"the name {jwts.shown(name)} is reserved")
     return name
 
 
-def _refused(reason: str) -> NotAuthenticated:
+def _expired(since: float) -> jwts.Rejected:
+    return jwts.Rejected("expired", f"since {datetime.fromtimestamp(since, UTC).isoformat()}")
+
+
+def _refused(failure: jwts.Rejected, scope: str) -> LoanerError:
     """One answer for every forgery: which check failed is the log's business."""
-    return NotAuthenticated("the access token is not valid here.", do="Sign in again.", log=reason)
+    told = f"{failure.check}: {failure.found}" + (f"; see identity.{failure.cure}" if failure.cure else "")
+    match failure.check:
+        case "scope":
+            return InsufficientScope(f"the access token lacks the scope {scope}.", log=told)
+        case "expired":
+            return NotAuthenticated("the access token has expired.", do="Sign in again.", log=told)
+    return NotAuthenticated("the access token is not valid here.", do="Sign in again.", log=told)

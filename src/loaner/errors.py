@@ -9,6 +9,7 @@ the operator also gets ``log``, a reason that stays inside. No voice ever carrie
     ├── InvalidArguments        the call does not fit the tool
     ├── UnknownTool             no such operation
     ├── NotAuthenticated        nobody, or a token that is not ours, is asking
+    ├── InsufficientScope       a good token, without the scope that opens the door
     ├── ConsentNeeded           a person has to say yes first
     ├── ConsentDenied           a person said no
     ├── ConsentExpired          nobody answered in time
@@ -103,6 +104,10 @@ class UnknownTool(LoanerError):
 
 class NotAuthenticated(LoanerError):
     code = "not_authenticated"
+
+
+class InsufficientScope(LoanerError):
+    code = "insufficient_scope"
 
 
 @dataclass(frozen=True)

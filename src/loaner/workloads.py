@@ -16,9 +16,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
-from typing import Any, Final, Protocol, Self
+from typing import Any, Final, Protocol, Self, get_args
 
-from loaner import jwts
+from loaner import jwts, token_claims
 from loaner.caller import AccessTokens, Agent, SignedClaims, Subject, UnverifiedToken, is_reserved
 from loaner.characters import hides
 from loaner.clock import Now
@@ -27,10 +27,12 @@ from loaner.jwks import IssuerKeys
 from loaner.network import Network
 from loaner.secret import fingerprint
 from loaner.settings import WorkloadSettings
+from loaner.settings.identity import ScopeClaim
+from loaner.settings.sections import OF_CLIENTS
 
 _LONGEST: Final = 24 * 3600
 """Seconds that a job's token may live: none of the known issuers' needs more, and a longer one is no job's."""
-_TYPES: Final = (None, "JWT", "jwt", "JOSE")
+_TYPES: Final = (None, "jwt", "jose")
 
 
 class Checks(Protocol):
@@ -67,6 +69,7 @@ class WorkloadTokens:
         self._scope = scope
         self._now = now
         known = dict(keys or {})  # of the issuer that people sign in with; whoever made them closes them
+        self._of_people = frozenset(known)
         self._own = {
             one.issuer: IssuerKeys(one.issuer, now=now, network=network) for one in workloads if one.issuer not in known
         }
@@ -93,12 +96,23 @@ class WorkloadTokens:
             if not candidates:
                 raise _refused("alg")
             claims = await self._verified(token, header, candidates[0], names_issuer="iss" in claimed)
+            self._refuse_people(claims)
         except jwts.Rejected as failure:
             raise _refused(str(failure)) from None
         for workload in candidates:
             if self._is(workload, claims):
                 return self._signed(workload, claims, token)
         raise _refused("no workload has these claims here")
+
+    def _refuse_people(self, claims: dict[str, Any]) -> None:
+        """No sign-in of a person passes for a job, nor their access token without the scope that it needs."""
+        token_claims.no_id_token(claims)
+        if claims.get("iss") in self._of_people and OF_CLIENTS & claims.keys():
+            token_claims.scopes_of(claims, get_args(ScopeClaim), self._scope)
+
+    def named(self, claimed: Mapping[str, Any]) -> bool:
+        """Does a token that claims this say that it is one of these jobs? Nothing of it is believed."""
+        return any(_may_come_from(one, claimed) and self._is(one, claimed) for one in self._workloads)
 
     async def _verified(
         self, token: UnverifiedToken, header: dict[str, Any], workload: WorkloadSettings, *, names_issuer: bool
@@ -113,14 +127,15 @@ class WorkloadTokens:
             require=("aud", "sub", "exp"),  # `aud` is compared with each workload's own
         )
 
-    def _is(self, workload: WorkloadSettings, claims: dict[str, Any]) -> bool:
-        audience = claims["aud"]
+    def _is(self, workload: WorkloadSettings, claims: Mapping[str, Any]) -> bool:
+        audience = claims.get("aud")
         audiences = audience if isinstance(audience, list) else [audience]
         return (
             (workload.trust_domain is None or _is_of(workload.trust_domain, claims))
             and audiences == [workload.audience]  # one meant for others too could be replayed by them
             and self._environment in workload.environments
             and all(_at(claims, name) == wanted for name, wanted in workload.claims.items())
+            and ("sub" in workload.claims or not OF_CLIENTS & claims.keys())  # a client's token may be a person's
         )
 
     def _signed(self, workload: WorkloadSettings, claims: dict[str, Any], token: UnverifiedToken) -> SignedClaims:
@@ -149,18 +164,22 @@ class WorkloadTokens:
 
 
 class PeopleAndWorkloads:
-    """Sends a token to whichever check is meant for its kind. A person's is ``at+jwt`` (RFC 9068 §2.1)."""
+    """Sends a token to whichever check is meant for its kind. A person's is ``at+jwt`` (RFC 9068 §2.1), or of another
+    type that the issuer is known for and of no job. Either check is whole, so that choosing wins nothing."""
 
     def __init__(self, people: AccessTokens, workloads: WorkloadTokens) -> None:
         self._people = people
         self._workloads = workloads
 
     async def check(self, token: UnverifiedToken) -> SignedClaims:
+        return await (self._workloads if self._is_of_a_job(token) else self._people).check(token)
+
+    def _is_of_a_job(self, token: UnverifiedToken) -> bool:
         try:
-            kind = jwts.header_of(token).get("typ")
-        except jwts.Rejected as failure:
-            raise _refused(str(failure)) from None
-        return await (self._workloads if kind in _TYPES else self._people).check(token)
+            kind, claimed = jwts.type_of(jwts.header_of(token)), jwts.claimed_by(token)
+        except jwts.Rejected:
+            return False
+        return kind in _TYPES and (kind not in self._people.types or self._workloads.named(claimed))
 
 
 def _may_come_from(workload: WorkloadSettings, claimed: Mapping[str, Any]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -73,14 +73,17 @@ LIST = {
 
 @asynccontextmanager
 async def open_door(
-    *, limits: LimitSettings | None = None, finish_seconds: float = 1, **http: Any
+    *,
+    limits: LimitSettings | None = None,
+    finish_seconds: float = 1,
+    settings: Mapping[str, Any] | None = None,
+    **http: Any,
 ) -> AsyncIterator[Door]:
     async def page(_: Request) -> PlainTextResponse:
         return PlainTextResponse("a page")
 
     served, issuer = fake_loaner(**http), Issuer()
-    if limits:
-        served.settings = served.settings.model_copy(update={"limits": limits})
+    served.settings = served.settings.model_copy(update=dict(settings or {}) | ({"limits": limits} if limits else {}))
     listening = _listening.loopback(0)
     served.base_url = _listening.url(listening)
     keys = IssuerKeys(ISSUER, now=utc_now, transport=issuer.transport)

@@ -11,7 +11,7 @@ from loaner.caller import Agent, Subject, UnverifiedToken
 from loaner.clock import utc_now
 from loaner.errors import NotAuthenticated, SettingsInvalid
 from loaner.jwks import IssuerKeys
-from loaner.settings import WorkloadSettings
+from loaner.settings import IdentitySettings, WorkloadSettings
 from loaner.workloads import WorkloadTokens
 from mcp_server import doors
 from mcp_server.doors import ERAS, Door, open_door
@@ -195,3 +195,60 @@ def test_a_workload_without_claims_or_environments_is_a_mistake() -> None:
     for empty in ({"claims": {}}, {"environments": ()}, {"acts_for": "nobody"}):
         with pytest.raises(ValueError, match=r"acts_for|claims|environments"):
             WorkloadSettings(**(CI.model_dump() | empty))
+
+
+PERSONS = {"aud": AUDIENCE, "tid": "acme", "azp": "agent", "scope": "tools"}
+"""What a client got for a person, of the issuer and for the audience of a job."""
+ANY_OF_ACME = CI.model_copy(update={"claims": {"tid": "acme"}, "acts_for": None})
+
+
+@pytest.mark.parametrize("door", [ANY_OF_ACME], ids=["acme"], indirect=True)
+@pytest.mark.parametrize("claim", ["azp", "client_id", "appid", "cid", "scope", "scp"])
+async def test_what_a_client_got_is_no_job_unless_its_sub_is_named(door: Door, claim: str) -> None:
+    """MUST 3: a person's token would get in without the scope that people need."""
+    plain = {"aud": AUDIENCE, "tid": "acme", "scope": REMOVE, "client_id": REMOVE}
+    jobs = token(now=utc_now(), header={"typ": "JWT"}, **plain)
+    assert (await door.post(authorization=f"Bearer {jobs}", **doors.MODERN)).status_code == 200
+    theirs = token(now=utc_now(), header={"typ": "JWT"}, **(plain | {claim: "tools"}))
+    assert (await door.post(authorization=f"Bearer {theirs}", **doors.MODERN)).status_code == 401
+
+
+NAMED_PERSON = CI.model_copy(update={"claims": {"sub": "user-alice"}, "acts_for": None})
+
+
+@pytest.mark.parametrize("door", [NAMED_PERSON], ids=["a person"], indirect=True)
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [({}, 200), ({"scope": REMOVE}, 401), ({"scope": "openid"}, 401), ({"nonce": "n"}, 401), ({"at_hash": "h"}, 401)],
+    ids=["scope", "no scope", "another scope", "nonce", "at_hash"],
+)
+async def test_of_the_issuer_of_people_a_clients_token_needs_the_scope_here_too(
+    door: Door, changes: dict[str, Any], status: int
+) -> None:
+    """MUST 3, 4: somebody named a person as a job."""
+    theirs = token(now=utc_now(), header={"typ": "JWT"}, **(PERSONS | changes))
+    assert (await door.post(authorization=f"Bearer {theirs}", **doors.MODERN)).status_code == status
+
+
+@pytest.mark.parametrize("claims", [{"azp": "a"}, {"appid": "a", "tid": "t"}, {"scp": "tools"}], ids=str)
+def test_a_job_is_not_named_by_a_client(claims: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match="must name sub"):
+        WorkloadSettings(**(CI.model_dump() | {"claims": claims}))
+    WorkloadSettings(**(CI.model_dump() | {"claims": claims | {"sub": "job"}}))
+
+
+async def test_where_people_have_plain_jwts_too_each_kind_is_checked_as_its_own() -> None:
+    """MUST 3, 4: a person's is not taken for a job's, nor the other way."""
+    people = IdentitySettings(issuer=ISSUER, token_types=("JWT",))
+    async with open_door(settings={"identity": people, "workloads": (CI,)}) as door:
+        theirs = {"header": {"typ": "JWT"}, "now": utc_now(), "aud": door.mcp}
+
+        async def status(**changes: Any) -> int:
+            signed = token(**(theirs | changes))
+            return (await door.post(authorization=f"Bearer {signed}", **doors.MODERN)).status_code
+
+        assert await status() == 200
+        assert await status(scope="openid") == 403
+        assert await status(**JOB) == 200
+        assert await status(**(JOB | {"aud": door.mcp})) == 401  # of no job, so a person's without an agent
+        assert await status(aud=AUDIENCE, repository_id="7") == 401

@@ -18,7 +18,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from loaner.caller import Caller, SignedClaims, UnverifiedToken
-from loaner.errors import NotAuthenticated
+from loaner.errors import InsufficientScope, NotAuthenticated
 from loaner.jwks import PAUSE, IssuerUnreachable
 from loaner.workloads import Checks
 
@@ -50,6 +50,10 @@ class BearerDoor:
             logger.warning("refused an access token from %s: %s", _peer(scope), refused.log)
             await self._challenge(401, "invalid_token", refused.cause)(scope, receive, send)
             return
+        except InsufficientScope as refused:
+            logger.warning("refused an access token from %s: %s", _peer(scope), refused.log)
+            await self._challenge(403, refused.code, refused.cause)(scope, receive, send)
+            return
         except IssuerUnreachable as away:
             logger.warning("cannot check access tokens: %s", away)
             await JSONResponse(
@@ -57,10 +61,6 @@ class BearerDoor:
                 503,
                 {"Retry-After": str(round(PAUSE.total_seconds()))},
             )(scope, receive, send)
-            return
-        if self._scope not in claims.scopes:
-            words = f"the access token lacks the scope {self._scope}."
-            await self._challenge(403, "insufficient_scope", words)(scope, receive, send)
             return
         scope[_CALLER] = claims.caller(environment=self._environment, origin=f"{_peer(scope)} (HTTP)")
         scope["user"] = AuthenticatedUser(_principal(claims))

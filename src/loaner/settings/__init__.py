@@ -1,6 +1,7 @@
 """What the operator decided. Each table is in ``sections``; where the values come from is in ``loading``."""
 
 from loaner.settings.connector import Connector
+from loaner.settings.identity import IdentitySettings
 from loaner.settings.limits import LimitSettings, StoppingSettings
 from loaner.settings.loading import load, with_project
 from loaner.settings.model import Settings
@@ -12,7 +13,6 @@ from loaner.settings.sections import (
     ConnectorSettings,
     ConsentSettings,
     HttpSettings,
-    IdentitySettings,
     TaskIssuerSettings,
     ToolSettings,
     VaultSettings,

@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from loaner.settings import urls
 from loaner.settings.anchored import Anchor
+from loaner.settings.identity import IdentitySettings
 from loaner.settings.limits import LimitSettings, StoppingSettings
 from loaner.settings.network import NetworkSettings
 from loaner.settings.paths import absolute
@@ -22,7 +23,6 @@ from loaner.settings.sections import (
     ConnectorSettings,
     ConsentSettings,
     HttpSettings,
-    IdentitySettings,
     RetentionSettings,
     TaskIssuerSettings,
     ToolSettings,

@@ -22,6 +22,8 @@ from loaner.settings.references import Reference
 
 _OUT_LOUD = ". Whoever may read all that travels can set http.dangerously_plain_http = true"
 Issuer = Annotated[str, AfterValidator(urls.issuer)]
+OF_CLIENTS = frozenset({"azp", "client_id", "appid", "cid", "scope", "scp"})
+"""Claims of a token that an OAuth client asked for, for itself or for a person."""
 
 
 class _Section(BaseModel):
@@ -44,22 +46,6 @@ class ConnectorSettings(_Section):
     the first: a device code that was mailed to a colleague would link their account to whoever asked."""
 
 
-class IdentitySettings(_Section):
-    """The OIDC issuer whose access tokens the HTTP door accepts and where people sign in."""
-
-    issuer: Issuer
-    audience: str | None = None
-    """The ``aud`` a token must carry exactly; the public URL of ``/mcp`` when not set."""
-    client_id: str = "loaner-web"
-    """The public client with which the consent pages sign people in (authorization code + PKCE)."""
-    algorithms: tuple[Literal["RS256", "PS256", "ES256", "EdDSA"], ...] = ("RS256", "ES256", "EdDSA")
-    required_scope: str = "tools"
-    other_audiences: tuple[str, ...] = ()
-    """What else may stand in ``aud``: services that are trusted not to replay a token here."""
-    actor_issuers: tuple[str, ...] = ()
-    """Issuers besides this one whose actors (``act.iss``, RFC 8693) its tokens may name."""
-
-
 class WorkloadSettings(_Section):
     """A job that proves itself by its own OIDC token, and what it is here."""
 
@@ -76,6 +62,14 @@ class WorkloadSettings(_Section):
     """The SPIFFE trust domain whose keys the issuer publishes: its jobs are ``spiffe://TRUST_DOMAIN/…``, and their
     tokens need not name the issuer."""
     algorithms: tuple[Literal["RS256", "PS256", "ES256", "EdDSA"], ...] = ("RS256", "ES256", "EdDSA")
+
+    @field_validator("claims")
+    @classmethod
+    def _name_a_job(cls, claims: dict[str, str]) -> dict[str, str]:
+        """Which client asked for a token does not say for whom: people's tokens carry the same."""
+        if "sub" not in claims and (of_client := sorted(OF_CLIENTS & claims.keys())):
+            raise ValueError(f"must name sub: {', '.join(of_client)} stands in the tokens of people too")
+        return claims
 
 
 class TaskIssuerSettings(_Section):
