@@ -11,9 +11,10 @@ import binascii
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from loaner.catalog.described import Described
+from loaner.catalog.pieces import Pieces
 
 CUT = 4_000
 WHOLE = 40_000
@@ -87,6 +88,12 @@ class Kept(Described):
 
     at: str | None = None
     """Dotted path into the answer; the field's own name if not said."""
+    or_at: tuple[str, ...] = ()
+    """Other such paths, in this order, where there is nothing or an empty string."""
+    pieces: Pieces | None = None
+    """Of a text: where it stands in pieces, if it has none of its own."""
+    rest_of: str | None = None
+    """Of a text: the field with ``pieces`` whose other pieces it holds."""
     type: Kind = "string"
     """``text`` is long and gets cut; ``base64`` is such a text, encoded; ``present`` asks whether anything is there."""
     cut: int = Field(default=CUT, ge=80, le=WHOLE)
@@ -166,6 +173,18 @@ class Result(Described):
                 raise ValueError(f"counts names no field: {kept.counts!r}")
         return self
 
+    @field_validator("keep")
+    @classmethod
+    def _rests_of_what_has_pieces(cls, keep: Fields) -> Fields:
+        waiting = [keep]
+        while waiting:
+            fields = waiting.pop()
+            waiting += [kept.each for kept in fields.values() if isinstance(kept.each, dict)]
+            for kept in fields.values():
+                if kept.rest_of and not (kept.rest_of in fields and fields[kept.rest_of].pieces):
+                    raise ValueError(f"rest_of names no field with pieces: {kept.rest_of!r}")
+        return keep
+
     @model_validator(mode="after")
     def _says_something(self) -> Result:
         if not self.keep and not self.say:
@@ -209,7 +228,7 @@ class Shaper:
         self.left_out = 0
 
     def fields(self, document: Any, keep: Fields) -> dict[str, Any]:
-        shaped = {name: self._field(look(document, kept.at or name), kept) for name, kept in keep.items()}
+        shaped = {name: self._field(_found(document, name, keep), kept) for name, kept in keep.items()}
         for name, kept in keep.items():
             if kept.counts and (self.left_out or (self._admits and not self._complete)):
                 # A count of what may not be seen tells whether it is there, one well-chosen word after another.
@@ -226,8 +245,8 @@ class Shaper:
             self.left_out += len(found) - len(inside)
             found = inside
         self.truncated = self.truncated or len(found) > kept.most
-        # Shared out evenly, so that reading on finds something of every text each time.
-        self._share = max(_LEAST, self._left // max(1, min(len(found), kept.most)))
+        if _cuts({"": kept}):  # shared out evenly, so that reading on finds something of every text each time
+            self._share = max(_LEAST, self._left // max(1, min(len(found), kept.most)))
         if isinstance(kept.each, dict):
             return [self.fields(item, kept.each) for item in found[: kept.most] if isinstance(item, dict)]
         scalars = [self._scalar(look(item, kept.pick), kept.each, kept) for item in found[: kept.most]]
@@ -279,6 +298,18 @@ class Shaper:
         except (binascii.Error, UnicodeDecodeError):
             return _MISSING
         return self._cut(text, kept)
+
+
+def _found(document: Any, name: str, keep: Fields) -> Any:
+    """What a field is made of."""
+    kept = keep[name]
+    if kept.rest_of:
+        whole = keep[kept.rest_of]
+        own = look(document, whole.at or kept.rest_of)
+        return whole.pieces.rest(document, own) if whole.pieces else None
+    found = [look(document, path) for path in (kept.at or name, *kept.or_at)]
+    own = next((one for one in found if one not in (None, "")), found[0])
+    return kept.pieces.text(document, own) if kept.pieces else own
 
 
 def schema_of(fields: Fields) -> dict[str, Any]:

@@ -40,8 +40,9 @@ def _param(param: Param, forms: Mapping[str, Form]) -> dict[str, Any]:
 def _string(param: Param, forms: Mapping[str, Form]) -> dict[str, Any]:
     if param.choices:
         return {"type": "string", "enum": list(param.choices)}
-    schema: dict[str, Any] = {"type": "string", "minLength": param.min_length, "maxLength": param.longest}
-    return schema | ({"pattern": f"^(?:{forms[param.form].written})$"} if param.form else {})
+    schema: dict[str, Any] = {"type": "string", "maxLength": param.longest}
+    least = {"pattern": f"^(?:{forms[param.form].written})$"} if param.form else {"minLength": param.min_length}
+    return schema | least
 
 
 def output_schema(result: Result, page: Page | None, *, limited: bool = False) -> dict[str, Any]:

@@ -83,11 +83,13 @@ def _asked(call: Call) -> tuple[list[Kind], list[str]]:
 
 def _messages(call: Call, places: list[Conversation], words: list[str]) -> list[tuple[Conversation, Message]]:
     after, before = call.args.integer("after", 0), call.args.integer("before", 0)
+    bots = call.args.flag("include_bots")
     hits = [
         (_score(message.text, words), message.ts, place, message)
         for place in places
         for message in place.messages
         if _score(message.text, words)
+        and (bots or message.bot is None)
         and int(message.ts.partition(".")[0]) > after
         and (not before or int(message.ts.partition(".")[0]) < before)
     ]
@@ -104,15 +106,17 @@ def _score(text: str, words: list[str]) -> int:
 
 
 def _message(call: Call, place: Conversation, message: Message) -> Json:
-    author = call.state.members[message.user]
-    return {
-        "author_name": author.real_name,
-        "author_user_id": author.id,
+    author = call.state.members.get(message.user)
+    shown: Json = {
+        "author_name": author.real_name if author else message.bot.name if message.bot else "",
+        "author_user_id": author.id if author else message.bot.id if message.bot else "",
         "team_id": TEAM_ID,
         "channel_id": place.id,
         "channel_name": place.name,
         "message_ts": message.ts,
         "content": message.text,
-        "is_author_bot": False,
+        "is_author_bot": message.bot is not None,
         "permalink": permalink(call, place, message),
     }
+    blocks = message.blocks is not None and call.args.flag("include_message_blocks")
+    return shown | ({"blocks": message.blocks} if blocks else {})

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from loaner.sandbox.slack.state import Member, SlackState
+from loaner.sandbox.slack.state import Bot, Conversation, File, Member, SlackState
 from loaner.sandbox.world import PEOPLE
 
 CAROL = Member(id="U0CAROL001", name="carol", real_name="Carol Danvers", email="carol@acme.example")
 """A colleague who never signs in: the third that an invitation or a group message needs."""
+
+ALERTS = Bot(id="B0ALERTS01", name="Alerts")
 
 
 def seeded(now: Callable[[], datetime]) -> SlackState:
@@ -49,6 +51,33 @@ def seeded(now: Callable[[], datetime]) -> SlackState:
     state.post(releases, alice, "api 2.0.0 is planned for Thursday.", at=moment())
     state.post(random, CAROL.id, "Has anyone seen my blue mug?", at=moment())
     state.post(random, bob, "It is in the dishwasher.", at=moment())
+    _what_apps_and_people_post(state, random, bob, moment)
     state.post(board, alice, "Draft of the quarterly numbers is ready.", at=moment())
     state.post(board, alice, "Please do not share before Friday.", at=moment())
     return state
+
+
+def _what_apps_and_people_post(
+    state: SlackState, place: Conversation, user: str, moment: Callable[[], datetime]
+) -> None:
+    """Messages whose text is elsewhere: in an attachment, in blocks, beside a file."""
+    alert = {
+        "id": 1,
+        "color": "a30200",
+        "fallback": "[FIRING] Dishwasher: water on the floor",
+        "title": "Dishwasher",
+        "text": "Water on the floor",
+        "fields": [{"title": "Floor", "value": "2", "short": True}],
+    }
+    state.post(place, "", "", bot=ALERTS, attachments=[alert], at=moment())
+    blocks = [
+        {"type": "header", "block_id": "h", "text": {"type": "plain_text", "text": "Dishwasher repaired"}},
+        {"type": "section", "block_id": "s", "text": {"type": "mrkdwn", "text": "The *pump* was replaced."}},
+    ]
+    state.post(place, "", "This content can't be displayed.", bot=ALERTS, blocks=blocks, at=moment())
+    photo = File(state.new_id("F"), "", user, "pump.txt", 5, int(moment().timestamp()), content=b"old p")
+    photo.shared_in.append(place.id)
+    state.files[photo.id] = photo
+    seen = state.post(place, user, "see file", files=[photo.id], at=moment())
+    seen.reactions["eyes"] = [user, CAROL.id]
+    seen.edited = seen.ts

@@ -51,7 +51,12 @@ def _note(value: str, conversation: Conversation) -> Json:
 
 
 def message(item: Message, conversation: Conversation, files: dict[str, File] | None = None) -> Json:
-    shown: Json = {"type": "message", "user": item.user, "text": item.text, "ts": item.ts, "team": TEAM_ID}
+    shown: Json = {"type": "message", "text": item.text, "ts": item.ts, "team": TEAM_ID}
+    if item.bot:
+        # https://docs.slack.dev/reference/events/message/bot_message: it "will not have a user property"
+        shown |= {"subtype": "bot_message", "bot_id": item.bot.id, "username": item.bot.name}
+    else:
+        shown["user"] = item.user
     replies = [other for other in conversation.messages if other.is_reply and other.thread_ts == item.ts]
     if item.is_reply:
         shown["thread_ts"] = item.thread_ts
@@ -67,6 +72,8 @@ def message(item: Message, conversation: Conversation, files: dict[str, File] | 
         }
     if item.blocks is not None:
         shown["blocks"] = item.blocks
+    if item.attachments is not None:
+        shown["attachments"] = item.attachments
     if item.edited:
         shown["edited"] = {"user": item.user, "ts": item.edited}
     if item.reactions:

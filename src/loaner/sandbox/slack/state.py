@@ -21,8 +21,18 @@ class Member:
     login: str | None = None
 
 
+@dataclass(frozen=True)
+class Bot:
+    """What an app posts as, where nobody is the author: ``B…`` and the name that it chose."""
+
+    id: str
+    name: str
+
+
 @dataclass
 class Message:
+    """``user`` is empty for what an app posts as a bot."""
+
     ts: str
     user: str
     text: str
@@ -30,6 +40,8 @@ class Message:
     broadcast: bool = False
     edited: str | None = None
     blocks: object | None = None
+    attachments: object | None = None
+    bot: Bot | None = None
     files: list[str] = field(default_factory=list)
     reactions: dict[str, list[str]] = field(default_factory=dict)
 
@@ -154,6 +166,8 @@ class SlackState:
         thread_ts: str | None = None,
         broadcast: bool = False,
         blocks: object | None = None,
+        attachments: object | None = None,
+        bot: Bot | None = None,
         files: list[str] | None = None,
         at: datetime | None = None,
     ) -> Message:
@@ -164,6 +178,8 @@ class SlackState:
             thread_ts=thread_ts,
             broadcast=broadcast,
             blocks=blocks,
+            attachments=attachments,
+            bot=bot,
             files=files or [],
         )
         conversation.messages.append(message)
