@@ -77,6 +77,15 @@ MUTATIONS = {
     "an optional parameter in a path": (ISSUE, '{repo}/issues"', '{repo}/{milestone}"', "neither"),
     "content in a query": (ISSUE, 'body   = { title = "title",', 'query = { t = "title" }\nbody = {', "of a query"),
     "content in the sentence": (ISSUE, '"open an issue in {owner}/{repo}"', '"open {title} in {owner}"', "'title'"),
+    "words for a status that means the same everywhere": (
+        ISSUE, '410 = "', '404 = "', "404 is no status that an operation can have words for"
+    ),
+    "words for a status that are no sentence": (
+        ISSUE, '410 = "issues are switched off in this repository."', '410 = "Off"', "is a sentence"
+    ),
+    "nothing for a reason that is in no list": (
+        "github/list_commits.toml", "no_commits = ", "no_comits = ", "is no reason of github to refuse a read"
+    ),
     "no sentence for an hour's approval": (
         ISSUE, 'phrase_any = "open any issue in {owner}/{repo}, any text"\n', "", "phrase_any is missing"
     ),

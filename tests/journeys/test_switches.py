@@ -35,6 +35,7 @@ WAYS: dict[str, tuple[Any, ...]] = {
     "github_unknown_target_status": (422, 404),
     "github_first_use_status": (0, 401, 403),
     "github_former_names_mint": (False, True),
+    "github_incomplete_search": (False, True),
     "slack_rotation": (True, False),
     "slack_scopes_accumulate": (False, True),
     "slack_granted_wider": (False, True),

@@ -122,6 +122,7 @@ def _operation(path: Path, provider: Provider, likeness: Likeness | None = None,
         steps=written.steps,
         result=written.result,
         page=written.page,
+        refusals={int(status): told for status, told in written.refusals.items()},
     )
     return _Placed(operation, path, lines)
 

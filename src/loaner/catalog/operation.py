@@ -130,6 +130,8 @@ class Operation:
     steps: tuple[Step, ...]
     result: Result
     page: Page | None = None
+    refusals: Mapping[int, str] = field(default_factory=dict)
+    """What an HTTP status means for this operation."""
 
     @property
     def tool(self) -> str:

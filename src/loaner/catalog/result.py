@@ -146,6 +146,8 @@ class Result(Described):
     keep: Fields = Field(default_factory=dict)
     say: dict[str, bool | str] = Field(default_factory=dict)
     """Constants, for answers that hold nothing worth keeping."""
+    nothing: dict[str, str] = Field(default_factory=dict)
+    """Reasons for which a read is refused although there only is nothing yet, and how that is said."""
     already: tuple[str, ...] = ()
     """The provider's error words which mean that things were already as wanted."""
     reached: str | None = None

@@ -51,6 +51,8 @@ def output_schema(result: Result, page: Page | None, *, limited: bool = False) -
     properties: dict[str, Any] = schema["properties"]
     for name, value in result.say.items():
         properties[name] = {"type": "boolean" if isinstance(value, bool) else "string"}
+    if result.nothing:
+        properties["note"] = {"type": "string"}
     if result.already:
         properties["already"] = {"type": "boolean"}
     if page:

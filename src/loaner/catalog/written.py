@@ -22,6 +22,8 @@ from loaner.catalog.rule import PLACEHOLDER, ScopeRule
 from loaner.catalog.step import Step, Value
 
 Problem = tuple[Loc, str]
+_SAME_FOR_ALL = frozenset({401, 403, 404, 429, 451})
+"""Statuses that mean the same for every operation of a provider."""
 
 
 class Written(Described):
@@ -46,6 +48,8 @@ class Written(Described):
     request: Step | None = None
     step: tuple[Step, ...] = ()
     page: Page | None = None
+    refusals: dict[str, str] = Field(default_factory=dict)
+    """What an HTTP status means for this operation, and what to do about it, as sentences: ``409 = "…"``."""
     result: Result
 
     @model_validator(mode="after")
@@ -84,10 +88,23 @@ def problems(written: Written, provider: Provider) -> Iterator[Problem]:
     for name in written.params:
         if name not in used:
             yield ("params", name), f"parameter {name!r} is used nowhere"
+    yield from _refusals(written, provider)
     if written.result.whole and written.result.whole not in written.params:
         yield ("result",), f"undeclared parameter {written.result.whole!r}"
     if written.page and not {"limit", "cursor"} <= used:
         yield ("page",), "a paged operation sends limit and cursor"
+
+
+def _refusals(written: Written, provider: Provider) -> Iterator[Problem]:
+    for status, told in written.refusals.items():
+        if not re.fullmatch("4[0-9]{2}", status) or int(status) in _SAME_FOR_ALL:
+            yield ("refusals", status), f"{status} is no status that an operation can have words for"
+        elif not re.fullmatch(r"[a-z].*\.", told):
+            yield ("refusals", status), "what a status means is a sentence that follows “did not take the request:”"
+    known = {*provider.errors, *(reason.name for reason in provider.reasons)}
+    for word in written.result.nothing:
+        if written.effect != "read" or word not in known:
+            yield ("result", "nothing", word), f"{word!r} is no reason of {provider.name} to refuse a read"
 
 
 def _params(written: Written, provider: Provider) -> Iterator[Problem]:

@@ -193,13 +193,14 @@ def _forbidden(verdict: Verdict, bound: BoundCall, scope: Scope, ref: str, log: 
 
 
 def _rejected(verdict: Verdict, bound: BoundCall, ref: str, log: str) -> ProviderRejected:
-    title = bound.operation.provider.title
-    why = f"{verdict.word}." if verdict.word.islower() else _REJECTED.get(verdict.status, "it does not fit there.")
+    title, own = bound.operation.provider.title, bound.operation.refusals.get(verdict.status)
+    why = own or _REJECTED.get(verdict.status, "it does not fit there.")
+    why = f"{verdict.word}." if verdict.word.islower() else why
     # A field is named only if it is one of our own parameters: the rest of the answer is the provider's text.
     fields = ", ".join(f"{name}: {code}" for name, code in verdict.fields if name in bound.operation.params)
     return ProviderRejected(
         f"{title} did not take the request: {why}{f' ({fields})' if fields else ''} ref {ref}",
-        do="Change the arguments accordingly.",
+        do="" if own else "Change the arguments accordingly.",
         dont="Don't repeat it unchanged.",
         log=log,
     )

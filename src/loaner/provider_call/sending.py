@@ -127,6 +127,7 @@ class _Sending:
     named: dict[str, Any] = field(default_factory=dict)
     mark: str | int | None = None
     already: bool = False
+    note: str = ""
 
     async def run(self) -> Reply:
         operation = self.bound.operation
@@ -196,6 +197,8 @@ class _Sending:
         if answer.status >= HTTPStatus.MULTIPLE_CHOICES or step.answer != "text":
             await self._judge(step, answer, changing=changing)
         self.changed = self.changed or changing
+        if self.note:
+            return answer
         if step.answer == "text":
             self._keep(step, {"text": answer.body if isinstance(answer.body, str) else ""})
             return answer
@@ -217,6 +220,8 @@ class _Sending:
             verdict = judge(answer, provider)
         if verdict and verdict.word and verdict.word in self.bound.operation.result.already:
             self.already = True
+        elif verdict and verdict.word in self.bound.operation.result.nothing:
+            self.note = self.bound.operation.result.nothing[verdict.word]
         elif verdict:
             if changing and verdict.code == "forbidden" and verdict.reason is None:
                 verdict = replace(verdict, reason=await self._aside().unchangeable())
@@ -368,6 +373,8 @@ class _Sending:
         if self.named:
             document = (document if isinstance(document, dict) else {}) | self.named
         payload = shaper.fields(document, result.keep) | dict(result.say)
+        if self.note:
+            payload["note"] = self.note
         if self.already:
             payload["already"] = True
         if isinstance(self.mark, str | int) and self.mark:

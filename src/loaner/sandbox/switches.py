@@ -42,6 +42,9 @@ class Switches:
     github_former_names_mint: bool = False
     """Whether POST …/token/scoped takes a repository by the name that it had before it was renamed; not documented."""
 
+    github_incomplete_search: bool = False
+    """A search that takes too long answers what it has, with ``incomplete_results: true``; perhaps no items."""
+
     slack_rotation: bool = True
     """An app without token rotation gets tokens that never expire, and revoking one ends the authorization."""
 

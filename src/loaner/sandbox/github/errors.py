@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse
 
 from loaner.sandbox.refusals import GITHUB
 
+CONFLICT = 409
 DOCUMENTATION = "https://docs.github.com/rest"
 
 
@@ -57,6 +58,11 @@ def moved(to: str) -> ApiError:
 def not_found() -> ApiError:
     """Also what somebody gets who may not know that the thing exists."""
     return ApiError(404, "Not Found")
+
+
+def empty(status: int = 409) -> ApiError:
+    """A repository without any commit: 409 for what git knows, 404 for its contents."""
+    return ApiError(status, "Git Repository is empty." if status == CONFLICT else "This repository is empty.")
 
 
 def bad_credentials() -> ApiError:

@@ -10,7 +10,7 @@ import base64
 import binascii
 
 from loaner.sandbox.github.call import Answer, Call
-from loaner.sandbox.github.errors import ApiError, invalid_request, not_found
+from loaner.sandbox.github.errors import ApiError, empty, invalid_request, not_found
 from loaner.sandbox.github.git import Commit, TreeEntry
 from loaner.sandbox.github.routing import operation
 from loaner.sandbox.github.shapes.basics import Json, git_commit
@@ -19,6 +19,8 @@ from loaner.sandbox.github.shapes.repositories import content
 
 @operation("GET /repos/{owner}/{repo}/contents/{path}")
 def get_content(call: Call) -> object:
+    if not call.repo.git.branches:
+        raise empty(404)
     ref = call.query.get("ref") or call.repo.default_branch
     commit = call.repo.git.resolve(ref)
     if commit is None:
@@ -52,6 +54,9 @@ def put_content(call: Call) -> Answer:
         raw = base64.b64decode("".join(call.required("content").split()), validate=True)
     except binascii.Error:
         raise ApiError(422, "content is not valid Base64") from None
+    if not call.repo.git.branches:
+        first = call.repo.git.commit({}, "", call.signature())  # what the first commit of a repository comes after
+        call.repo.git.branches[call.repo.default_branch] = first.sha
     branch, tip = _tip(call, call.text("branch"))
     existed = path in tip.files
     if existed or call.text("sha"):

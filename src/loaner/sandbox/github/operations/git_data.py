@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from loaner.sandbox.github.call import Answer, Call
-from loaner.sandbox.github.errors import ApiError, not_found
+from loaner.sandbox.github.errors import ApiError, empty, not_found
 from loaner.sandbox.github.git import TreeEntry
 from loaner.sandbox.github.routing import operation
 from loaner.sandbox.github.shapes.basics import Json
@@ -51,6 +51,8 @@ def delete_ref(call: Call) -> None:
 @operation("GET /repos/{owner}/{repo}/git/trees/{tree_sha}")
 def get_tree(call: Call) -> Json:
     store, wanted = call.repo.git, call.params["tree_sha"]
+    if not store.branches:
+        raise empty()
     commit = store.resolve(wanted)
     sha = commit.tree if commit else wanted
     if sha not in store.trees:
@@ -75,6 +77,8 @@ def _entry(at: str, entry: TreeEntry) -> Json:
 def _branch(call: Call) -> str:
     """The branch of ``heads/…``; no tag exists here."""
     kind, _, name = call.params["ref"].partition("/")
+    if not call.repo.git.branches:
+        raise empty()
     if kind != "heads" or name not in call.repo.git.branches:
         raise not_found()
     return name

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from loaner.sandbox.github.call import Call
-from loaner.sandbox.github.errors import ApiError, not_found
+from loaner.sandbox.github.errors import ApiError, empty, not_found
 from loaner.sandbox.github.git import Commit
 from loaner.sandbox.github.merging import changes
 from loaner.sandbox.github.routing import operation
@@ -44,6 +44,8 @@ def list_branches(call: Call) -> list[Json]:
 
 @operation("GET /repos/{owner}/{repo}/commits")
 def list_commits(call: Call) -> list[Json]:
+    if not call.repo.git.branches:
+        raise empty()
     start = call.repo.git.resolve(call.query.get("sha") or call.repo.default_branch)
     if start is None:
         raise not_found()

@@ -78,6 +78,7 @@ def search_code(call: Call) -> Json:
         (repository, TreeEntry(path, "blob", blob, len(repository.git.blobs[blob])))
         for query in (_queries(call) if call.holds({"contents": "read"}) else [])
         for repository in _repositories(call, query)
+        if repository.git.branches
         for path, blob in repository.git.commits[repository.git.branches[repository.default_branch]].files.items()
         if _holds_code(query, repository, path, blob)
     ]
@@ -161,8 +162,9 @@ def _holds_code(query: Query, repository: Repository, path: str, blob: str) -> b
 
 
 def _results(call: Call, found: list[Item], show: Callable[[Item], Json]) -> Json:
+    incomplete = call.hub.sandbox.switches.github_incomplete_search
     return {
         "total_count": len(found),
-        "incomplete_results": False,
-        "items": [show(each) | {"score": 1.0} for each in call.page(found)],
+        "incomplete_results": incomplete,
+        "items": [] if incomplete else [show(each) | {"score": 1.0} for each in call.page(found)],
     }
