@@ -129,7 +129,9 @@ class Journey:
                         admits=self._admitting(bound, scope, caller, ruling, task),
                         on_attempt=(attempting := partial(self._attempting, bound, account, record)),
                         young=self._young(loan, bound, attempting),
-                        meeting=meant.meeting(named=scope.provider in self.policy.protected),  # ruled on once more
+                        meeting=meant.meeting(  # ruled on once more
+                            named=scope.provider in self.policy.protected, by_id=scope.provider in self.policy.by_id
+                        ),
                         on_answer=self._listening(bound, scope, account),
                     )
                     record.answered(reply)
@@ -149,7 +151,9 @@ class Journey:
     def _derived(self, bound: BoundCall) -> Scope:
         """The scope; with what it takes to find out the canonical name, where the rules go by names."""
         scope = derive(bound)
-        return with_permissions(bound, scope) if scope.provider in self.policy.protected else scope
+        if scope.provider not in self.policy.protected:
+            return scope
+        return with_permissions(bound, scope, by_id=scope.provider in self.policy.by_id)
 
     async def _stepping_up(
         self, refused: ScopeNotGrantable, bound: BoundCall, caller: Caller, connector: Connector

@@ -16,7 +16,7 @@ from loaner.catalog import BoundCall
 from loaner.catalog.looking import permissions_of
 from loaner.consent import Consent, Consents
 from loaner.consent.known import Look
-from loaner.errors import LoanerError, NotFound, ProviderForbidden, ProviderUnavailable, ScopeNotGrantable
+from loaner.errors import LoanerError, NotFound, PolicyDenied, ProviderForbidden, ProviderUnavailable, ScopeNotGrantable
 from loaner.policy import Ask, Refused, Ruling
 from loaner.provider_call.meeting import Meeting
 from loaner.scope import Scope
@@ -26,13 +26,14 @@ Rule = Callable[[Scope], Ruling]
 _OUT_OF_REACH = (NotFound, ProviderForbidden, ScopeNotGrantable)
 
 
-def with_permissions(bound: BoundCall, scope: Scope) -> Scope:
-    """The scope of a call whose canonical name has to be asked for, with what that takes."""
-    provider = bound.operation.provider
+def with_permissions(bound: BoundCall, scope: Scope, *, by_id: bool) -> Scope:
+    """The scope of a call whose canonical name, or id, has to be asked for, with what that takes."""
+    provider, check = bound.operation.provider, bound.operation.check_of_resource
     identify = provider.identifies(scope.resource)
-    if identify is None or identify.lookup is None:
-        return scope
-    return scope.instead(scope.permissions | permissions_of(bound, provider.lookups[identify.lookup]))
+    lookup = provider.lookups[identify.lookup] if identify and identify.lookup else None
+    if by_id and check and check.needed(scope.resource_name):
+        lookup = check
+    return scope.instead(scope.permissions | permissions_of(bound, lookup)) if lookup else scope
 
 
 @dataclass
@@ -51,13 +52,15 @@ class Meant:
     consent: Consent
     look: Look
 
-    def meeting(self, *, named: bool) -> Meeting:
-        """What the sender does after its look-ups. ``named``: rules tell resources apart, so the name is asked for."""
+    def meeting(self, *, named: bool, by_id: bool) -> Meeting:
+        """What the sender does after its look-ups. ``named``: rules tell resources apart, so the name is asked for;
+        ``by_id``: and so is the id."""
         provider = self.bound.operation.provider
         grant, identify = self.consent.grant, provider.identifies(self.scope.resource)
         agreed = self.consent.ids.get(self.scope.resource, "")
+        wants_id = by_id and self.scope.resource_kind in provider.ids and not provider.id_in(self.scope.resource)
         if identify and identify.lasting:  # where the id is known, the credential itself is for that
-            named = self.consent.lasting and self.bound.operation.effect != "read" and not agreed
+            named = wants_id or (self.consent.lasting and self.bound.operation.effect != "read" and not agreed)
         elif identify and agreed not in {"", self.scope.resource_name}:
             named = True
         elif self.consent.is_by_container(self.scope):
@@ -67,6 +70,7 @@ class Meant:
             identify if named else None,
             self._known,
             agreed,
+            wants_id,
             lambda permissions: provider.covers(grant.permissions, permissions),
         )
 
@@ -102,6 +106,10 @@ class Meant:
 
     async def _known(self, resource: str, known: str) -> None:
         """Raises what :meth:`loaner.consent.Consents.obtain` raises; then nothing but look-ups was sent."""
+        if not known:
+            denied = PolicyDenied("its id cannot be found out, and rules go by ids.", rule="unknown-id")
+            denied.undone = True
+            raise denied
         wider = self.bound.operation.provider.wider_than(resource)
         ids = {resource: known, self.scope.resource: known}
         scope = replace(self.scope, resource=resource, wider=wider, ids=ids)

@@ -34,6 +34,7 @@ OPEN = {
     "an unknown provider": (forbid('resource.provider == "gihub"'), 5, '"gihub"'),
     "no name at all": (forbid('resource.name == "acme web"'), 5, "no resource"),
     "what is inside of a repository": (forbid('resource.name == "acme/web#12"'), 5, "no resource"),
+    "an id that no provider has": (forbid('resource has id && resource.id == "acme/web"'), 5, "no provider has ids"),
     "in its head": ('@id("no") forbid (principal, action, resource == Resource::"team:eng");', 3, '"team:ENG"'),
     "as an exception": (
         '@id("some") permit (principal, action, resource)\nunless { resource.name == "#Secrets" };',

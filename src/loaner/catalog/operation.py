@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from loaner.catalog import binding, cursor, schema
+from loaner.catalog.lookup import Lookup
 from loaner.catalog.params import Param
 from loaner.catalog.provider import Provider
 from loaner.catalog.request import Outgoing, build
@@ -140,6 +141,12 @@ class Operation:
     @cached_property
     def scope(self) -> OperationScope:
         return OperationScope(self.provider, self.params, self.rule)
+
+    @cached_property
+    def check_of_resource(self) -> Lookup | None:
+        """The look-up of its resource's name, where the provider itself takes that."""
+        checks = (param.check for param in self.params.values() if param.role == "resource")
+        return next((self.provider.lookups[check] for check in checks if check), None)
 
     def bind(self, arguments: Mapping[str, Any]) -> BoundCall:
         """One exact call. Raises :class:`InvalidArguments` naming everything that does not fit."""

@@ -224,6 +224,8 @@ class Provider(Described):
     lookups: dict[str, Lookup] = Field(default_factory=dict)
     identify: dict[str, Identify] = Field(default_factory=dict)
     """By kind of resource: how its canonical name is found out, where another one reaches it as well."""
+    ids: dict[str, str] = Field(default_factory=dict)
+    """By kind of resource: the pattern of the provider's own ids. A kind that is not here has none."""
     wider: tuple[Wider, ...] = ()
     unfurls: tuple[str, ...] = ()
     """Fields that, when false, keep it from fetching links of a text that is posted."""
@@ -287,6 +289,11 @@ class Provider(Described):
         kind, named, name = resource.partition(":")
         identify = self.identify.get(kind) if named else None
         return identify if identify and identify.is_for(name) else None
+
+    def id_in(self, resource: str) -> str:
+        """The provider's own id, where the resource goes by that; empty where it goes by another name."""
+        kind, _, name = resource.partition(":")
+        return name if kind in self.ids and re.fullmatch(self.ids[kind], name) else ""
 
     def wider_than(self, resource: str) -> str:
         """What the resource says by its name that it is a part of; empty if nothing."""

@@ -73,7 +73,7 @@ class Of(Described):
         """Each resource that an item says it is of, and its id; empty where it says none."""
         names = [self._name(found) for found in looks(item, self.at) if isinstance(found, str) and found]
         found = look(item, self.id) if self.id else ""
-        known = found if isinstance(found, str) else ""
+        known = str(found) if isinstance(found, str | int) else ""
         if not names and not known and self.otherwise:
             return [(self.otherwise, "")]
         return [(f"{self.kind}:{name}", known) for name in names or ([known] if known else [])]

@@ -36,6 +36,8 @@ class CedarPolicy:
     """What its rules name and no call can be about."""
     protected: frozenset[str] = frozenset()
     """Providers of which its rules tell one resource from another."""
+    by_id: frozenset[str] = frozenset()
+    """Those of which they do so by the provider's own id."""
 
     @property
     def version(self) -> str:
@@ -67,6 +69,9 @@ class CedarPolicy:
         As if the tool had been called for that resource alone: what is refused, or would have been asked about where
         the call itself was not, is no part of the answer.
         """
+        provider = bound.operation.provider
+        if scope.provider in self.by_id and scope.resource_kind in provider.ids and not _id_of(bound, scope):
+            return False  # it may be the one that a rule forbids
         other = self.rule(caller, bound, scope, at, task=task)
         if isinstance(other, Ask):
             return isinstance(ruling, Ask) and ruling.exact >= other.exact
@@ -131,8 +136,8 @@ class _Call:
             "kind": self.scope.resource_kind,
             "name": self.scope.resource_name,
         }
-        if self.scope.resource_id:
-            resource["id"] = self.scope.resource_id
+        if known := _id_of(self.bound, self.scope):
+            resource["id"] = known
         around = [{"type": "Resource", "id": self.scope.wider}] if self.scope.wider else []
         request = {
             "principal": who,
@@ -142,6 +147,10 @@ class _Call:
         }
         whole = {"uid": what, "attrs": resource, "parents": around}
         return request, [{"uid": who, "attrs": person, "parents": []}, whole]
+
+
+def _id_of(bound: BoundCall, scope: Scope) -> str:
+    return scope.resource_id or bound.operation.provider.id_in(scope.resource)
 
 
 def _json(arguments: Mapping[str, Any]) -> dict[str, Any]:

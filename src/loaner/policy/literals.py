@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -103,6 +104,12 @@ class _Known:
         known = ", ".join(sorted(self.names.providers))
         return None if provider in self.names.providers else f"names {_quoted(provider)}, and there are {known}"
 
+    def id(self, known: str) -> str | None:
+        patterns = (pattern for one in self.operations for pattern in one.provider.ids.values())
+        if any(re.fullmatch(pattern, known) for pattern in patterns):
+            return None
+        return f"names the id {_quoted(known)}, and no provider has ids like that"
+
     def argument(self, name: str, value: str) -> str | None:
         params = [(one.params[name], one.provider.forms) for one in self.operations if name in one.params]
         if not params or any(_takes(param, value, forms) for param, forms in params):
@@ -174,7 +181,7 @@ def _compared(operator: str, inner: Any, known: _Known) -> Iterator[tuple[str, s
 def _wrong(what: Any, literal: str, known: _Known) -> str | None:
     if what == RESOURCE:
         return known.resource(literal)
-    checks = {"name": known.name, "kind": known.kind, "provider": known.provider}
+    checks = {"name": known.name, "id": known.id, "kind": known.kind, "provider": known.provider}
     attribute = attribute_of(what)
     if attribute in checks:
         return checks[attribute](literal)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 import cedarpy
@@ -29,25 +30,38 @@ def protected(rules: Iterable[Rule], operations: Iterable[Operation]) -> frozens
     return frozenset(named)
 
 
+def by_id(rules: Iterable[Rule], operations: Iterable[Operation]) -> frozenset[str]:
+    """The providers of which some rule tells one resource from another by its id."""
+    providers = {one.provider.name: one.provider for one in operations}
+    named: set[str] = set()
+    for rule in rules:
+        for policy in json.loads(cedarpy.policies_to_json_str(rule.text))["staticPolicies"].values():
+            for literal in _naming(policy["conditions"], {"id"}):
+                patterns = ((name, pattern) for name, one in providers.items() for pattern in one.ids.values())
+                of = {name for name, pattern in patterns if literal is not None and re.fullmatch(pattern, literal)}
+                named |= of or set(providers)
+    return frozenset(named)
+
+
 def _is_of(template: Template, literal: str) -> bool:
     kind, _, name = literal.partition(":")
     return kind == template.kind or any(template.canonical(one) is not None for one in (literal, name))
 
 
-def _naming(node: Any) -> Iterator[str | None]:
-    """What a rule compares a resource, its name or its id with; ``None`` where that is not plain text."""
+def _naming(node: Any, by: Collection[str] = ("", "name", "id")) -> Iterator[str | None]:
+    """What a rule compares a resource (``""``), its name or its id with; ``None`` where that is not plain text."""
     if isinstance(node, list):
         for one in node:
-            yield from _naming(one)
+            yield from _naming(one, by)
         return
     if not isinstance(node, dict):
         return
-    if "entity" in node and node["entity"].get("type") == "Resource":
+    if "" in by and "entity" in node and node["entity"].get("type") == "Resource":
         yield node["entity"]["id"]
     for operator, inner in node.items():
         if isinstance(inner, dict) and "left" in inner and operator not in {".", "has", "is"}:
             for what, against in ((inner["left"], inner.get("right")), (inner.get("right"), inner["left"])):
-                if what == RESOURCE or attribute_of(what) in {"name", "id"}:
+                if attribute_of(what) in by or (what == RESOURCE and "" in by):
                     found = list(literals_in(against))
                     yield from found or (None,)
-        yield from _naming(inner)
+        yield from _naming(inner, by)

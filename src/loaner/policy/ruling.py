@@ -48,6 +48,11 @@ class Policy(Protocol):
         """Providers of which its rules tell one resource from another: what an answer of them holds is ruled on."""
         ...
 
+    @property
+    def by_id(self) -> frozenset[str]:
+        """Providers of which its rules tell one resource from another by the provider's own id."""
+        ...
+
     def admits(
         self, caller: Caller, bound: BoundCall, scope: Scope, at: datetime, ruling: Ruling, *, task: str | None = None
     ) -> bool:

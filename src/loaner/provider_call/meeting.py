@@ -18,6 +18,8 @@ class Meeting:
     """Takes the resource and its id. What it raises ends the call."""
     agreed: str = ""
     """The id that the approval stands for, where that is known."""
+    wants_id: bool = False
+    """The rules go by ids: it is asked for, and the call ends where it stays unknown."""
     may: Callable[[frozenset[str]], bool] = lambda _: False
     """Does the grant have these permissions?"""
 

@@ -156,10 +156,13 @@ class _Sending:
             resource = resource if meeting.identify.lasting else found
         elif not known and meeting.agreed:
             known = await self._still(meeting)
+        if not known and meeting.wants_id and (lookup := self._check(meeting)):
+            known, _ = await self.found(lookup, meeting.name)
         if meeting.name in self.called:
             resource = f"{meeting.kind}:{self.called[meeting.name]}"
-        if known:
+        if known or meeting.wants_id:
             await meeting.known(resource, known)
+        if known:
             self.resolved |= {name: known for name in names if arguments.get(name) == meeting.name}
 
     async def identified(self, identify: Identify, kind: str, name: str) -> tuple[str, str]:
@@ -176,16 +179,18 @@ class _Sending:
 
         Where the grant may not ask for names, the call goes to what was agreed to, whatever that is called.
         """
-        provider = self.bound.operation.provider
-        checks = (param.check for param in self.bound.operation.params.values() if param.role == "resource")
-        lookup = next((provider.lookups[check] for check in checks if check), None)
-        identify = provider.identify.get(meeting.kind)
-        if lookup is None or identify is None or not lookup.needed(meeting.name):
+        lookup, identify = self._check(meeting), self.bound.operation.provider.identify.get(meeting.kind)
+        if lookup is None or identify is None:
             return ""
         if not meeting.may(lookup.usual):
             return meeting.agreed
         resource, _ = await self.identified(identify, meeting.kind, meeting.agreed)
         return meeting.agreed if resource == meeting.resource else (await self.found(lookup, meeting.name))[0]
+
+    def _check(self, meeting: Meeting) -> Lookup | None:
+        """How to find out what a name means that the provider takes as it is."""
+        lookup = self.bound.operation.check_of_resource
+        return lookup if lookup and lookup.needed(meeting.name) else None
 
     async def _step(self, step: Step) -> Answer:
         changing = self.bound.operation.effect != "read" and step.changes
