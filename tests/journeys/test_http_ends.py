@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -46,12 +47,18 @@ class Server:
         return (self.home / "stderr.log").read_text()
 
     @asynccontextmanager
-    async def agent(self, mode: str, **client: Any) -> AsyncIterator[Client]:
+    async def raw(self) -> AsyncIterator[httpx2.AsyncClient]:
+        """A client with alice's token."""
         wanted = {"user": "alice", "agent": "test-agent", "audience": f"{self.url}/mcp"}
-        async with httpx2.AsyncClient(trust_env=False) as http:
+        async with httpx2.AsyncClient(trust_env=False, timeout=60) as http:
             token = (await http.post(f"{self.sandbox.base_url}/idp/sandbox/token", json=wanted)).json()["access_token"]
+            http.headers |= {"authorization": f"Bearer {token}", "accept": "application/json, text/event-stream"}
+            yield http
+
+    @asynccontextmanager
+    async def agent(self, mode: str, **client: Any) -> AsyncIterator[Client]:
         async with (
-            httpx2.AsyncClient(headers={"authorization": f"Bearer {token}"}, trust_env=False, timeout=60) as http,
+            self.raw() as http,
             Client(
                 streamable_http_client(f"{self.url}/mcp", http_client=http),
                 mode=mode,
@@ -112,8 +119,6 @@ async def hosted(home: Path, **environment: str) -> AsyncIterator[Server]:
 
 def records(home: Path) -> dict[str, str]:
     """What the records say of the calls: code by tool, the last of each."""
-    import sqlite3
-
     with sqlite3.connect(home / "loaner.db") as store:
         bodies = [json.loads(row[0]) for row in store.execute("select body from records order by seq")]
     return {body["tool"]: body.get("code") for body in bodies if body["kind"] == "call"}
@@ -162,8 +167,9 @@ async def test_readiness_goes_off_first_and_a_second_signal_ends_at_once(tmp_pat
                     await server.hanging(1)
                     server.process.send_signal(signal.SIGTERM)
                     await server.is_draining()
-                    assert await server.ends(signal.SIGTERM) == code
-        assert server.process.returncode == code
+                    server.process.send_signal(signal.SIGTERM)
+        with anyio.fail_after(SOON):  # out here: the call that is cut may have ended its group first
+            assert await server.process.wait() == code
         assert ("read" in server.heard) == (code == 0)
         assert not server.announced.exists()
         assert "Traceback" not in server.errors()
@@ -173,3 +179,54 @@ async def test_a_closed_terminal_ends_a_hosted_server_in_order(tmp_path: Path) -
     async with hosted(tmp_path, LOANER_STOPPING__DRAIN_SECONDS="60") as server:
         assert await server.ends(signal.SIGHUP) == 0, "a terminal has no balancer that would take a moment"
         assert not server.announced.exists()
+
+
+ASKS_AGAIN = {
+    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+    "io.modelcontextprotocol/clientInfo": {"name": "raw", "version": "1"},
+    "io.modelcontextprotocol/clientCapabilities": {"elicitation": {"url": {}}},
+}
+
+
+async def test_whoever_is_held_for_a_persons_answer_is_told_not_yet_as_soon_as_the_end_begins(tmp_path: Path) -> None:
+    """And by state alone, which another server would take up. Who comes after that is held until nothing new is
+    accepted."""
+    held = {"LOANER_CONSENT__HOLD_SECONDS": "50", "LOANER_STOPPING__DRAIN_SECONDS": "60"}
+    async with hosted(tmp_path, **held) as server, server.raw() as http:
+        asked = await ask_again(http, server)
+        assert asked["inputRequests"]
+        with anyio.fail_after(SOON):
+            for turn in (1, 2):
+                answers: list[dict[str, Any]] = []
+
+                async def repeat(state: str, answers: list[dict[str, Any]]) -> None:
+                    answers.append(await ask_again(http, server, state))
+
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(repeat, asked["requestState"], answers)
+                    while turns_spent(tmp_path) < turn:  # noqa: ASYNC110 - in another process
+                        await anyio.sleep(0.02)
+                    assert answers == []
+                    server.process.send_signal(signal.SIGTERM)
+                [asked] = answers
+                assert "inputRequests" not in asked, "not yet"
+                if turn == 1:
+                    await server.is_draining()
+            assert await server.process.wait() == 0
+        assert "Traceback" not in server.errors()
+
+
+async def ask_again(http: httpx2.AsyncClient, server: Server, state: str | None = None) -> dict[str, Any]:
+    """A call, or its repetition as a client makes it that opens URLs."""
+    again = {"requestState": state, "inputResponses": {"consent": {"action": "accept"}}} if state else {}
+    params = {"name": WRITE[0], "arguments": WRITE[1], "_meta": ASKS_AGAIN, **again}
+    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+    headers = {"mcp-protocol-version": "2026-07-28", "mcp-method": "tools/call", "mcp-name": WRITE[0]}
+    answer = await http.post(f"{server.url}/mcp", json=body, headers=headers)
+    return dict(answer.json()["result"])
+
+
+def turns_spent(home: Path) -> int:
+    """Each repetition spends one before it is held."""
+    with sqlite3.connect(home / "loaner.db") as store:
+        return int(store.execute("select count(*) from throttles where key like 'turn %'").fetchone()[0])

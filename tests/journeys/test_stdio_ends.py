@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,9 +23,21 @@ from journeys.town import EVERYTHING, error_of, local_agent
 from loaner.sandbox.person import Person
 from loaner.sandbox.run import RunningSandbox, serving
 
+AS_HOSTS_DO = """
+import sys, threading
+from subprocess import PIPE, Popen
+server = Popen([sys.executable, "-m", "loaner", "serve", *sys.argv[1:]], stdin=PIPE, stdout=PIPE)
+def on(source, sink):
+    for line in iter(source.readline, b""):
+        sink.write(line); sink.flush()
+threading.Thread(target=on, args=(server.stdout, sys.stdout.buffer), daemon=True).start()
+on(sys.stdin.buffer, server.stdin)
+"""
+"""A program that starts the server and speaks for its user; nothing is left of it once it is killed."""
 READ = {"name": "github_get_repository", "arguments": {"owner": "acme", "repo": "web"}}
 HELLO = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "raw", "version": "1"}}
-PROMPTLY = 8
+WRITE = {"name": "github_issue_create", "arguments": {"owner": "acme", "repo": "web", "title": "Once"}}
+PROMPTLY = 30
 """Seconds; a loaded machine takes some, and a server that waits for its client would take forever."""
 
 
@@ -41,10 +55,13 @@ async def running(tmp_path: Path) -> AsyncIterator[RunningSandbox]:
 
 
 @asynccontextmanager
-async def raw_server(home: Path, running: RunningSandbox, command: list[str] | None = None) -> AsyncIterator[Process]:
+async def raw_server(
+    home: Path, running: RunningSandbox, command: list[str] | None = None, stderr: int | None = None
+) -> AsyncIterator[Process]:
     """``loaner serve``, spoken to by hand."""
-    command = command or [sys.executable, "-m", "loaner", "serve", f"--sandbox={running.base_url}"]
-    async with await anyio.open_process(command, env={**os.environ, "LOANER_HOME": str(home)}, stderr=None) as server:
+    command = [*(command or [sys.executable, "-m", "loaner", "serve"]), f"--sandbox={running.base_url}"]
+    environment = {**os.environ, "LOANER_HOME": str(home)}
+    async with await anyio.open_process(command, env=environment, stderr=stderr) as server:
         await say(server, id=1, method="initialize", params=HELLO)
         assert server.stdout
         heard = json.loads(await BufferedByteReceiveStream(server.stdout).receive_until(b"\n", 1_000_000))
@@ -58,6 +75,13 @@ async def say(server: Process, **message: Any) -> None:
     await server.stdin.send(json.dumps({"jsonrpc": "2.0", **message}).encode() + b"\n")
 
 
+async def hanging(running: RunningSandbox) -> None:
+    """Until the call is under way, and its provider says nothing."""
+    with anyio.fail_after(20):
+        while not running.sandbox.faults._taken:  # noqa: ASYNC110 - the sandbox has no event for it
+            await anyio.sleep(0.02)
+
+
 async def test_a_server_that_ends_gives_back_what_it_lent_and_is_gone(running: RunningSandbox, tmp_path: Path) -> None:
     """A closed terminal is as ordinary an end as any; and whoever still listens is told what became of the call."""
     for end in ("hang up", "SIGTERM", "SIGHUP", "SIGINT"):
@@ -65,10 +89,7 @@ async def test_a_server_that_ends_gives_back_what_it_lent_and_is_gone(running: R
             before = len(list(running.sandbox.ledger))
             running.sandbox.faults.add("github", "hang", path="/repos/acme/web")
             await say(server, id=2, method="tools/call", params=READ)
-            with anyio.fail_after(20):
-                # Until the call is under way, and its provider says nothing.
-                while not running.sandbox.faults._taken:  # noqa: ASYNC110 - the sandbox has no event for it
-                    await anyio.sleep(0.02)
+            await hanging(running)
             [lent] = list(running.sandbox.ledger)[before:]
             assert lent.revoked_at is None
             assert server.stdout
@@ -87,7 +108,7 @@ async def test_a_server_that_ends_gives_back_what_it_lent_and_is_gone(running: R
 
 
 async def test_under_nohup_a_closed_terminal_ends_nothing(running: RunningSandbox, tmp_path: Path) -> None:
-    command = ["nohup", sys.executable, "-m", "loaner", "serve", f"--sandbox={running.base_url}"]
+    command = ["nohup", sys.executable, "-m", "loaner", "serve"]
     async with raw_server(tmp_path, running, command) as server:
         server.send_signal(signal.SIGHUP)
         await say(server, id=3, method="tools/list")
@@ -96,3 +117,41 @@ async def test_under_nohup_a_closed_terminal_ends_nothing(running: RunningSandbo
             assert b"tools" in await BufferedByteReceiveStream(server.stdout).receive_until(b"\n", 10_000_000)
         server.send_signal(signal.SIGTERM)
         assert await server.wait() == 0
+
+
+@pytest.mark.parametrize(
+    ("call", "path", "code"),
+    [(READ, "/repos/acme/web", "provider_unavailable"), (WRITE, "/repos/acme/web/issues", "outcome_unknown")],
+    ids=["read", "write"],
+)
+async def test_a_server_whose_parent_is_killed_gives_back_what_it_lent_and_is_gone(
+    running: RunningSandbox, tmp_path: Path, call: dict[str, Any], path: str, code: str
+) -> None:
+    """Nobody is there to be told; the records tell it all the same."""
+    if call is WRITE:
+        async with local_agent(tmp_path, running.base_url, name="raw") as agent:
+            url = error_of(await agent.call_tool(WRITE["name"], WRITE["arguments"]))["url"]  # type: ignore[arg-type]
+            person = Person("alice", running.base_url)
+            await anyio.to_thread.run_sync(lambda: person.visit(url, loaner_url=url.rpartition("/consent/")[0]))
+    async with raw_server(tmp_path, running, [sys.executable, "-c", AS_HOSTS_DO], subprocess.PIPE) as host:
+        before = len(list(running.sandbox.ledger))
+        running.sandbox.faults.add("github", "hang", path=path)
+        await say(host, id=2, method="tools/call", params=call)
+        await hanging(running)
+        [lent] = list(running.sandbox.ledger)[before:]
+        assert lent.revoked_at is None
+        host.kill()
+        assert host.stderr
+        with anyio.fail_after(PROMPTLY):
+            said = b"".join([part async for part in host.stderr])  # to its end: the server holds it open while it lives
+    assert lent.revoked_at
+    assert not list((tmp_path / "servers").glob("*.json"))
+    assert b"Traceback" not in said
+    assert outcome(tmp_path, call["name"]) == code
+
+
+def outcome(home: Path, tool: str) -> str | None:
+    """What the records say of the last call of a tool."""
+    with sqlite3.connect(home / "loaner.db") as store:
+        bodies = [json.loads(row[0]) for row in store.execute("select body from records order by seq")]
+    return [body.get("code") for body in bodies if (body["kind"], body.get("tool")) == ("call", tool)][-1]
