@@ -6,11 +6,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import anyio.to_thread
 import pytest
 from mcp import Client
 
 from journeys.town import Town, error_of, text_of, town
 from loaner.caller import Subject
+from loaner.sandbox.person import Person
 
 WEB: dict[str, Any] = {"owner": "acme", "repo": "web"}
 ISSUE = ("github_issue_read", WEB | {"issue_number": 1})
@@ -58,6 +60,17 @@ async def test_a_yes_to_one_kind_is_for_no_other(acme: Town) -> None:
         await agree(acme, agent, ISSUE, reads="kind")
         listed = ("github_list_issues", WEB)
         assert [await asks(agent, call) for call in (listed, RUNS, ELSEWHERE)] == [False, True, True]
+
+
+async def test_what_the_page_has_chosen_already_is_the_narrowest(acme: Town) -> None:
+    """MUST 28: a person who only presses the button agrees to no more than the call needs."""
+    async with acme.agent() as agent:
+        url = error_of(await agent.call_tool(*ISSUE))["url"]
+        person = Person("alice", acme.sandbox_url)
+        pressed = await anyio.to_thread.run_sync(lambda: person.visit(url, loaner_url=acme.loaner.base_url))
+        assert pressed.state == "approved"
+        listed = ("github_list_issues", WEB)
+        assert [await asks(agent, call) for call in (ISSUE, listed, FILE, ELSEWHERE)] == [False, False, True, True]
 
 
 async def test_a_yes_to_everything_is_for_whom_and_how_long_it_says(acme: Town) -> None:

@@ -86,7 +86,8 @@ class Offer:
 
     @property
     def default(self) -> Reach:
-        return "here" if self.tool else "none"
+        """The narrowest that serves."""
+        return self.reaches[0]
 
     @property
     def place(self) -> str:
