@@ -281,7 +281,39 @@ async def test_a_binary_file_has_no_text() -> None:
         ("github_get_file_contents", WEB | {"path": "a"}), always(200, {"path": "a", "content": content})
     )
 
-    assert reply.payload == {"path": "a"}
+    assert reply.payload == {"path": "a", "binary": True}
+
+
+async def test_a_file_of_which_only_the_beginning_is_read_says_so() -> None:
+    text, size = "ü" * 100, 1_000_000
+    parts = iter(
+        [
+            httpx2.Response(200, json={"path": "a", "encoding": "none", "size": size, "content": ""}),
+            httpx2.Response(
+                200, content=text.encode()[:-1], headers={"content-type": "application/vnd.github.raw+json"}
+            ),
+        ]
+    )
+
+    reply = await carried(("github_get_file_contents", WEB | {"path": "a"}), lambda _: next(parts))
+
+    assert reply.payload == {
+        "path": "a",
+        "size": size,
+        "text": text[:-1],
+        "text_left_out": "what comes after this: the file is larger than what is read of one",
+        "truncated": True,
+    }
+
+
+@pytest.mark.parametrize("content", ["", "x"])
+async def test_an_empty_content_is_no_empty_file(content: str) -> None:
+    answer = always(200, {"path": "a", "encoding": "base64", "size": 7, "content": content})
+
+    reply = await carried(("github_get_file_contents", WEB | {"path": "a"}), answer)
+
+    assert "text" not in reply.payload
+    assert reply.payload["text_left_out"] in {"not given by the provider", "not readable"}
 
 
 async def test_pages_follow_one_another_by_an_opaque_cursor() -> None:

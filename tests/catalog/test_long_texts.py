@@ -65,8 +65,11 @@ def value(kept: Kept, number: int) -> Any:
     if kept.each:
         return ["x"]
     length = 3 * kept.cut + 17 + number
-    texts = {"text": long_text(length), "base64": base64.b64encode(long_text(length).encode()).decode()}
-    return texts.get(kept.type) or {"integer": 7, "number": 7, "boolean": True}.get(kept.type, "x")
+    if kept.file:
+        return base64.b64encode(long_text(length).encode()).decode()
+    if kept.type == "text":
+        return long_text(length)
+    return {"integer": 7, "number": 7, "boolean": True}.get(kept.type, "x")
 
 
 def answers(operation: Operation) -> ProviderTransport:
@@ -92,7 +95,7 @@ def texts(payload: dict[str, Any], keep: Fields, path: str = "") -> Iterator[tup
         if isinstance(kept.each, dict):
             for number, item in enumerate(payload.get(name, ())):
                 yield from texts(item, kept.each, f"{path}{name}.{number}.")
-        elif kept.type in {"text", "base64"} and name in payload:
+        elif kept.type == "text" and name in payload:
             yield f"{path}{name}", payload[name], kept
 
 

@@ -35,6 +35,8 @@ WAYS: dict[str, tuple[Any, ...]] = {
     "github_unknown_target_status": (422, 404),
     "github_first_use_status": (0, 401, 403),
     "github_former_names_mint": (False, True),
+    "github_inline_bytes": (1_000_000, 100),
+    "github_largest_blob": (100_000_000, 10_000_000),
     "github_incomplete_search": (False, True),
     "slack_rotation": (True, False),
     "slack_scopes_accumulate": (False, True),

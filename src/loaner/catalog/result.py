@@ -6,14 +6,13 @@ fits the tool's output schema whatever the provider sends.
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from loaner.catalog.described import Described
+from loaner.catalog.file_text import FileText
 from loaner.catalog.pieces import Pieces
 
 CUT = 4_000
@@ -24,20 +23,20 @@ BUDGET = 60_000
 MOST = 100
 """Items kept of a list."""
 MAX_START = 10_000_000
+_TOO_LONG = "what comes after this: the file is larger than what is read of one"
 _LEAST = 200
 """Characters of each of many texts."""
 
 Admits = Callable[[str, str], bool]
 """May the caller see what is of this resource? Its name as the provider spells it, with the kind, and its id."""
-Kind = Literal["string", "integer", "number", "boolean", "text", "base64", "present"]
-_JSON_TYPE = {"text": "string", "base64": "string", "present": "boolean"}
+Kind = Literal["string", "integer", "number", "boolean", "text", "present"]
+_JSON_TYPE = {"text": "string", "present": "boolean"}
 _PYTHON_TYPE: dict[Kind, type | tuple[type, ...]] = {
     "string": str,
     "integer": int,
     "number": (int, float),
     "boolean": bool,
     "text": str,
-    "base64": str,
 }
 _MISSING = object()
 
@@ -94,8 +93,10 @@ class Kept(Described):
     """Of a text: where it stands in pieces, if it has none of its own."""
     rest_of: str | None = None
     """Of a text: the field with ``pieces`` whose other pieces it holds."""
+    file: FileText | None = None
+    """Of a text: it is the encoded content of a file. Beside it may stand ``binary``, and ``<name>_left_out``."""
     type: Kind = "string"
-    """``text`` is long and gets cut; ``base64`` is such a text, encoded; ``present`` asks whether anything is there."""
+    """``text`` is long and gets cut; ``present`` asks whether anything is there."""
     cut: int = Field(default=CUT, ge=80, le=WHOLE)
     tail: bool = False
     """A text that is cut keeps its end, as one reads a log."""
@@ -196,8 +197,7 @@ class Result(Described):
 
 def _cuts(keep: Fields) -> bool:
     return any(
-        _cuts(kept.each) if isinstance(kept.each, dict) else {kept.type, kept.each} & {"text", "base64"}
-        for kept in keep.values()
+        _cuts(kept.each) if isinstance(kept.each, dict) else "text" in {kept.type, kept.each} for kept in keep.values()
     )
 
 
@@ -235,7 +235,23 @@ class Shaper:
             if kept.counts and (self.left_out or (self._admits and not self._complete)):
                 # A count of what may not be seen tells whether it is there, one well-chosen word after another.
                 shaped[name] = len(shaped[kept.counts]) if self._complete and not self.truncated else _MISSING
+            if kept.file:
+                shaped |= self._file(name, kept.file, kept, document)
         return {name: value for name, value in shaped.items() if value is not _MISSING}
+
+    def _file(self, name: str, file: FileText, kept: Kept, document: Any) -> dict[str, Any]:
+        """The text of a file, or what there is to say instead."""
+        content = look(document, kept.at or name)
+        if not isinstance(content, str):
+            return {name: _MISSING}
+        encoding, size, raw = (look(document, path) for path in (file.encoding, file.size, file.raw))
+        found = file.found(content, encoding=encoding, size=size, raw=raw)
+        if found.text is None:
+            return {name: _MISSING, f"{name}_left_out": found.left_out or _MISSING, "binary": found.binary or _MISSING}
+        text = self._cut(found.text, kept)
+        self.truncated = self.truncated or found.begins_only
+        at_its_end = found.begins_only and self.continue_from is None
+        return {name: text, f"{name}_left_out": _TOO_LONG if at_its_end else _MISSING}
 
     def _field(self, found: Any, kept: Kept) -> Any:
         if kept.each is None:
@@ -279,8 +295,8 @@ class Shaper:
         if not isinstance(found, _PYTHON_TYPE[kind]) or (isinstance(found, bool) and kind != "boolean"):
             return _MISSING
         if kind == "text":
-            return self._cut(str(found), kept) if found else _MISSING
-        return self._decoded(str(found), kept) if kind == "base64" else found
+            return self._cut(str(found), kept) if found and not kept.file else _MISSING
+        return found
 
     def _cut(self, text: str, kept: Kept) -> Any:
         if self._start >= max(1, len(text)):
@@ -293,13 +309,6 @@ class Shaper:
             text = text[len(text) - longest :] if kept.tail else text[:longest]
         self._left -= len(text)
         return text
-
-    def _decoded(self, found: str, kept: Kept) -> Any:
-        try:
-            text = base64.b64decode(found).decode()
-        except (binascii.Error, UnicodeDecodeError):
-            return _MISSING
-        return self._cut(text, kept)
 
 
 def _found(document: Any, name: str, keep: Fields) -> Any:
@@ -319,10 +328,16 @@ def schema_of(fields: Fields) -> dict[str, Any]:
     required = [name for name, kept in fields.items() if kept.each is not None and not kept.optional]
     schema: dict[str, Any] = {
         "type": "object",
-        "properties": {name: _schema(kept) for name, kept in fields.items()},
+        "properties": {name: _schema(kept) for name, kept in fields.items()} | _beside_files(fields),
         "additionalProperties": False,
     }
     return schema | ({"required": required} if required else {})
+
+
+def _beside_files(fields: Fields) -> dict[str, Any]:
+    files = [name for name, kept in fields.items() if kept.file]
+    left_out = {f"{name}_left_out": {"type": "string"} for name in files}
+    return left_out | ({"binary": {"type": "boolean"}} if files else {})
 
 
 def _schema(kept: Kept) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from loaner.catalog.described import Described
+from loaner.catalog.result import look
 from loaner.catalog.rule import Test
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -27,6 +28,17 @@ class Limiting(Described):
 
     repository: str
     account: str
+
+
+class Told(Described):
+    """What the answer so far has to say for a step to be taken."""
+
+    at: str
+    """Dotted path into it."""
+    equals: str
+
+    def holds(self, answer: Any) -> bool:
+        return bool(look(answer, self.at) == self.equals)
 
 
 class Value(Described):
@@ -103,6 +115,10 @@ class Step(Described):
     take: dict[str, str] = Field(default_factory=dict)
     """Names for later steps, and dotted paths into this answer. Missing ones end the call."""
     when: Test | None = None
+    after: Told | None = None
+    """Only where the answer before it says so."""
+    accept: str | None = None
+    """The ``Accept`` header, where it is not the provider's usual one."""
     ok: str | None = None
     """Dotted path to a boolean that must be true."""
     redirect_to: tuple[str, ...] = ()

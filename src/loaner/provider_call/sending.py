@@ -142,7 +142,8 @@ class _Sending:
             await self._meet(self.meeting)
         status = 200
         for step in operation.steps:
-            if step.when is None or step.when.holds(self.bound.arguments):
+            asked = step.when is None or step.when.holds(self.bound.arguments)
+            if asked and (step.after is None or step.after.holds(self.document)):
                 status = (await self._step(step)).status
         return self._shaped(status)
 
@@ -272,7 +273,7 @@ class _Sending:
                 answer = await self.transport.exchange(
                     outgoing.method,
                     outgoing.url,
-                    headers=provider.headers,
+                    headers=provider.headers | ({"Accept": to.accept} if to and to.accept else {}),
                     query=outgoing.query,
                     form=outgoing.form,
                     json=outgoing.json,

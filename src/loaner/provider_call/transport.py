@@ -9,7 +9,7 @@ import json as plain_json
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlencode, urlsplit
@@ -29,6 +29,7 @@ from loaner.secret import Secret
 
 log = structlog.get_logger(__name__)
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+_REFUSED = 400
 _ELSEWHERE = 30.0
 """Seconds for a file from or to a place that an answer named."""
 _FIXED = {"User-Agent": f"loaner/{__version__}", "Accept-Encoding": "gzip"}
@@ -92,7 +93,7 @@ class ProviderTransport:
         """One request, one answer; nothing is retried and no redirect is followed.
 
         ``timeout`` in seconds, from the first byte out to the last byte in. ``cut`` keeps what fits of an answer that
-        is too large. ``echoes``: what the answer may not hold; the credential itself where it is a bearer's.
+        is too large, as a text. ``echoes``: what the answer may not hold; the credential itself where it is a bearer's.
 
         Raises :class:`Unanswered` when no complete answer came.
         """
@@ -152,7 +153,8 @@ class ProviderTransport:
         except (OSError, ValueError) as failure:
             why = type(failure).__name__ if request.sent else "no connection"
             raise Unanswered(sent=request.sent, why=why) from None
-        return _without(echoes, answer) if echoes else Answer(answer.status, answer.headers, _read_as_told(answer))
+        read = partial(_read_as_text, answer) if cut and answer.status < _REFUSED else partial(_read_as_told, answer)
+        return _without(echoes, answer, read()) if echoes else Answer(answer.status, answer.headers, read())
 
 
 def _checked(url: str) -> httpx2.URL:
@@ -171,13 +173,18 @@ _known = lru_cache(256)(_checked)
 """The same few addresses are asked again and again. None that an answer named is kept."""
 
 
-def _without(echoes: Echoes, answer: Incoming) -> Answer:
-    headers, body = answer.headers, _read_as_told(answer)
+def _without(echoes: Echoes, answer: Incoming, body: Any) -> Answer:
+    headers = answer.headers
     if echoes.among(str(headers.multi_items()).encode()):
         headers = httpx2.Headers([(name, echoes.removed(value)) for name, value in headers.multi_items()])
     if echoes.among(answer.body):
         body = echoes.removed(body)
     return Answer(answer.status, headers, body, echoed=echoes.found)
+
+
+def _read_as_text(answer: Incoming) -> str:
+    """What was asked for as a text is one, whatever it says that it is: the text of a file may be JSON."""
+    return answer.body.decode(errors="replace")
 
 
 def _read_as_told(answer: Incoming) -> Any:

@@ -45,6 +45,12 @@ class Switches:
     github_incomplete_search: bool = False
     """A search that takes too long answers what it has, with ``incomplete_results: true``; perhaps no items."""
 
+    github_inline_bytes: int = 1_000_000
+    """Bytes of a file that its JSON holds at most; beyond, ``encoding`` is ``none`` and ``content`` is empty."""
+
+    github_largest_blob: int = 100_000_000
+    """Bytes of a file that is given at all; beyond, 403 with the code ``too_large``."""
+
     slack_rotation: bool = True
     """An app without token rotation gets tokens that never expire, and revoking one ends the authorization."""
 

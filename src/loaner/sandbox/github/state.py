@@ -116,6 +116,15 @@ class Run:
     jobs: list[Job] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Pointer:
+    """A symbolic link or a submodule: what its path leads to."""
+
+    to: str
+    sha: str
+    size: int = 0
+
+
 @dataclass
 class Repository:
     id: int
@@ -134,6 +143,8 @@ class Repository:
     former_names: list[str] = field(default_factory=list)
     """Full names that it had before it was renamed or transferred."""
     git: GitStore = field(default_factory=GitStore)
+    links: dict[str, Pointer] = field(default_factory=dict)
+    submodules: dict[str, Pointer] = field(default_factory=dict)
     labels: dict[str, Label] = field(default_factory=dict)
     issues: dict[int, Issue] = field(default_factory=dict)
     workflows: list[Workflow] = field(default_factory=list)

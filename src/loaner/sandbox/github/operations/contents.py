@@ -10,7 +10,7 @@ import base64
 import binascii
 
 from loaner.sandbox.github.call import Answer, Call
-from loaner.sandbox.github.errors import ApiError, empty, invalid_request, not_found
+from loaner.sandbox.github.errors import ApiError, empty, invalid_request, not_found, refused
 from loaner.sandbox.github.git import Commit, TreeEntry
 from loaner.sandbox.github.routing import operation
 from loaner.sandbox.github.shapes.basics import Json, git_commit
@@ -26,6 +26,8 @@ def get_content(call: Call) -> object:
     if commit is None:
         raise ApiError(404, f"No commit found for the ref {ref}")
     path = call.params["path"].strip("/")
+    if special := _special(call, path, ref):
+        return special
     blob = commit.files.get(path)
     if blob is not None:
         return _file(call, path, blob, ref)
@@ -41,10 +43,24 @@ def get_content(call: Call) -> object:
 
 
 def _file(call: Call, path: str, blob: str, ref: str) -> object:
-    raw = call.repo.git.blobs[blob]
+    raw, switches = call.repo.git.blobs[blob], call.hub.sandbox.switches
+    if len(raw) > switches.github_largest_blob:
+        raise refused("too_large")
     if "raw" in call.headers.get("accept", ""):
-        return Answer(raw, headers={"content-type": "application/vnd.github.raw; charset=utf-8"})
-    return content(call.urls, call.repo, TreeEntry(path, "blob", blob, len(raw)), ref, raw)
+        return Answer(raw, headers={"content-type": "application/vnd.github.raw+json; charset=utf-8"})
+    shown = content(call.urls, call.repo, TreeEntry(path, "blob", blob, len(raw)), ref, raw)
+    return shown | ({"content": "", "encoding": "none"} if len(raw) > switches.github_inline_bytes else {})
+
+
+def _special(call: Call, path: str, ref: str) -> Json | None:
+    """A symbolic link whose target is no file of the repository, or a submodule."""
+    if target := call.repo.links.get(path):
+        shown = content(call.urls, call.repo, TreeEntry(path, "blob", target.sha, target.size), ref)
+        return shown | {"type": "symlink", "target": target.to}
+    if module := call.repo.submodules.get(path):
+        shown = content(call.urls, call.repo, TreeEntry(path, "blob", module.sha, 0), ref)
+        return shown | {"type": "submodule", "submodule_git_url": module.to, "download_url": None}
+    return None
 
 
 @operation("PUT /repos/{owner}/{repo}/contents/{path}")
