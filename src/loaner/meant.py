@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from loaner.audit import Draft
 from loaner.caller import Caller
 from loaner.catalog import BoundCall
+from loaner.catalog.identify import Identified
 from loaner.catalog.looking import permissions_of
 from loaner.consent import Consent, Consents
 from loaner.consent.known import Look
@@ -104,21 +105,21 @@ class Meant:
             do="Repeat the call now.",
         )
 
-    async def _known(self, resource: str, known: str) -> None:
+    async def _known(self, one: Identified) -> None:
         """Raises what :meth:`loaner.consent.Consents.obtain` raises; then nothing but look-ups was sent."""
-        if not known:
+        if not one.id:
             denied = PolicyDenied("its id cannot be found out, and rules go by ids.", rule="unknown-id")
             denied.undone = True
             raise denied
-        wider = self.bound.operation.provider.wider_than(resource)
-        ids = {resource: known, self.scope.resource: known}
-        scope = replace(self.scope, resource=resource, wider=wider, ids=ids)
+        wider = self.bound.operation.provider.wider_than(one.resource)
+        ids = {one.resource: one.id, self.scope.resource: one.id}
+        scope = replace(self.scope, resource=one.resource, wider=wider, around=one.around, ids=ids)
         contained = not self.consent.is_by_container(self.scope) or self.consent.is_about(scope)
         self.record.needed(scope)
         ruling = self.rule(scope)
         asks = isinstance(ruling, Ask) and not isinstance(self.ruling, Ask)
         agreed = contained and not asks and not isinstance(ruling, Refused)
-        if agreed and await self._stands_for({self.scope.resource: known}):
+        if agreed and await self._stands_for({self.scope.resource: one.id}):
             return
         await self._again(scope, ruling)
 

@@ -45,6 +45,8 @@ class Scope:
     be limited to it; a task can."""
     wider: str = ""
     """What the resource's own name says it is a part of: ``team:ENG`` for ``issue:ENG-12``."""
+    around: tuple[str, ...] = ()
+    """What the provider says that it is a part of besides: the teams of a project. Rules see it, tasks do not."""
 
     ids: Mapping[str, str] = field(default_factory=dict)
     """The provider's own ids, where they are known, by what the scope calls it: a name can change hands."""

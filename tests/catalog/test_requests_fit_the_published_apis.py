@@ -106,6 +106,7 @@ def test_every_linear_document_is_valid_against_the_schema() -> None:
         for step in operation.steps
         if operation.provider.name == "linear"
     } | {lookup.step.graphql for lookup in CATALOG.providers["linear"].lookups.values()}
+    documents |= {one.step.graphql for one in CATALOG.providers["linear"].identify.values()}
     documents.add(CATALOG.providers["linear"].grant.account.graphql)
 
     for document in documents:

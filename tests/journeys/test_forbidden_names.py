@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from journeys.town import Town, error_of, text_of, town
+from loaner.sandbox.linear.state import Project, ProjectUpdate
 
 RULES = """
 @id("every") permit (principal, action, resource);
@@ -159,21 +160,32 @@ def otherwise_named(acme: Town) -> dict[str, tuple[str, dict[str, Any]]]:
         "an old identifier": ("linear_get_issue", {"id": "eng-99"}),
         "the same, to be changed": ("linear_update_issue", {"id": "ENG-99", "title": "x"}),
         "a team's id": ("linear_list_issues", {"teamId": moved.team.id.upper()}),
+        "a project of the team": (
+            "linear_create_project_update",
+            {"projectId": next(one.id for one in linear.world.every(Project) if one.name == "Move to the new cluster")},
+        ),
+        "a project of two teams": (
+            "linear_create_project_update",
+            {"projectId": next(one.id for one in linear.world.every(Project) if one.name == "Spring launch")},
+        ),
         "a team's name": ("linear_list_issues", {"teamId": "operations"}),
     }
 
 
-@pytest.mark.parametrize("which", [0, 1, 2, 3, 4, 5, 6])
+@pytest.mark.parametrize("which", [0, 1, 2, 3, 4, 5, 6, 7, 8])
 async def test_no_id_and_no_old_identifier_passes_a_forbid(acme: Town, which: int) -> None:
     """MUST 32: what only the provider knows is asked for first, and the rules hold for the answer."""
     tool, arguments = list(otherwise_named(acme).values())[which]
-    answer = await asked(acme, tool, **arguments)
+    more = {"body": "x"} if "projectId" in arguments else {}
+    answer = await asked(acme, tool, **arguments, **more)
     assert error_of(answer)["code"] == "policy_denied"
     linear: Any = acme.running.sandbox.inside["linear"]
+    assert not list(linear.world.every(ProjectUpdate))
     assert linear.world.issue("OPS-2").title == "Write the runbook for failover"
     used = {use["path"].rpartition("/")[2] for one in acme.ledger(provider="slack") for use in one["uses"]}
     assert not used & {"chat.postMessage", "conversations.history"}
-    assert (await acme.records(tool=tool))[-1]["resource"] in {"channel:#random", "issue:OPS-2", "team:OPS"}
+    kept = (await acme.records(tool=tool))[-1]["resource"]
+    assert kept in {"channel:#random", "issue:OPS-2", "team:OPS"} or kept.startswith("project:")
 
 
 async def test_what_no_rule_forbids_is_served_by_its_id(acme: Town) -> None:

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import Field
 
 from loaner.catalog.described import Described
-from loaner.catalog.result import look
+from loaner.catalog.result import Of, look
 from loaner.catalog.step import Step
+
+
+class Identified(NamedTuple):
+    resource: str
+    id: str
+    around: tuple[str, ...] = ()
+    """What it is a part of, where its name does not say so."""
 
 
 class Identify(Described):
@@ -26,6 +33,8 @@ class Identify(Described):
     lasting: bool = False
     """Names are exact there and can still change hands: only the id is asked for, before what is changed under an
     approval that is not of one exact call."""
+    around: tuple[Of, ...] = ()
+    """Where the answer says what it is a part of: the teams of a project. A rule about one of them is about it too."""
     lookup: str | None = None
     """The look-up that takes the same permissions."""
 
@@ -39,10 +48,11 @@ class Identify(Described):
     def is_for(self, name: str) -> bool:
         return re.fullmatch(self.matching, name) is not None
 
-    def found(self, body: Any, kind: str) -> tuple[str, str] | None:
-        """The resource and its id; ``None`` where the answer lacks either."""
+    def found(self, body: Any, kind: str) -> Identified | None:
+        """The resource, its id and what is around it; ``None`` where the answer lacks the name or the id."""
         said = look(body, "data") if self.step.graphql else body
         name, known = look(said, self.name), look(said, self.id)
         if not isinstance(name, str) or not isinstance(known, str | int) or not name or not known:
             return None
-        return f"{kind}:{self.prefix}{name}", str(known)
+        around = (one for source in self.around for one, _ in source.named(said))
+        return Identified(f"{kind}:{self.prefix}{name}", str(known), tuple(around))

@@ -138,7 +138,8 @@ class _Call:
         }
         if known := _id_of(self.bound, self.scope):
             resource["id"] = known
-        around = [{"type": "Resource", "id": self.scope.wider}] if self.scope.wider else []
+        wider = (*((self.scope.wider,) if self.scope.wider else ()), *self.scope.around)
+        around = [{"type": "Resource", "id": one} for one in dict.fromkeys(wider)]
         request = {
             "principal": who,
             "action": {"type": "Action", "id": self.bound.operation.tool},

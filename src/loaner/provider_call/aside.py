@@ -12,7 +12,7 @@ from http import HTTPStatus
 from typing import Any
 
 from loaner.catalog import BoundCall
-from loaner.catalog.identify import Identify
+from loaner.catalog.identify import Identified, Identify
 from loaner.catalog.reason import Reason
 from loaner.catalog.request import Outgoing, build
 from loaner.catalog.result import Admits, look
@@ -48,7 +48,7 @@ class Aside:
         if match is None:
             return ""
         body = await self._asked(build(identify.by_id, provider, self.bound.sent, {"wanted": match[1]}))
-        resource, known = identify.found(body, self._kind) or ("", "")
+        resource, known, _ = identify.found(body, self._kind) or Identified("", "")
         admitted = known == match[1] and (self.admits is None or self.admits(resource, known))
         name = resource.partition(":")[2]
         return name if admitted and re.fullmatch(_PLAIN, name) else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from loaner.catalog.identify import Identify
+from loaner.catalog.identify import Identified, Identify
 
 
 @dataclass(frozen=True)
@@ -14,8 +14,8 @@ class Meeting:
     """As the call was ruled on, with its kind."""
     identify: Identify | None
     """How to ask for its canonical name; ``None`` where nobody wants to know it."""
-    known: Callable[[str, str], Awaitable[None]]
-    """Takes the resource and its id. What it raises ends the call."""
+    known: Callable[[Identified], Awaitable[None]]
+    """Takes what it is, with an empty id where that stays unknown. What it raises ends the call."""
     agreed: str = ""
     """The id that the approval stands for, where that is known."""
     wants_id: bool = False

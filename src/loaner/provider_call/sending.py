@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from loaner.catalog import BoundCall, cursor
-from loaner.catalog.identify import Identify
+from loaner.catalog.identify import Identified, Identify
 from loaner.catalog.looking import Looking
 from loaner.catalog.lookup import Lookup
 from loaner.catalog.request import Outgoing, build
@@ -102,8 +102,8 @@ async def look_up(
     if identify is None:
         found, called = await sending.found(looking.lookup, scope.resource_name) if looking.lookup else ("", "")
         return f"{scope.resource_kind}:{called}" if called else scope.resource, found
-    resource, known_id = await sending.identified(identify, scope.resource_kind, scope.resource_name)
-    return scope.resource if identify.lasting else resource, known_id
+    one = await sending.identified(identify, scope.resource_kind, scope.resource_name)
+    return scope.resource if identify.lasting else one.resource, one.id
 
 
 @dataclass
@@ -151,9 +151,11 @@ class _Sending:
         """Tell which resource it is that the call means; from here on, the request names it by its id."""
         operation, arguments = self.bound.operation, self.bound.arguments
         names = [name for name, param in operation.params.items() if param.role == "resource"]
-        resource, known = meeting.resource, next((self.resolved[name] for name in names if name in self.resolved), "")
+        resource, known, around = Identified(
+            meeting.resource, next((self.resolved[name] for name in names if name in self.resolved), "")
+        )
         if meeting.identify:
-            found, known = await self.identified(meeting.identify, meeting.kind, meeting.name)
+            found, known, around = await self.identified(meeting.identify, meeting.kind, meeting.name)
             resource = resource if meeting.identify.lasting else found
         elif not known and meeting.agreed:
             known = await self._still(meeting)
@@ -162,11 +164,11 @@ class _Sending:
         if meeting.name in self.called:
             resource = f"{meeting.kind}:{self.called[meeting.name]}"
         if known or meeting.wants_id:
-            await meeting.known(resource, known)
+            await meeting.known(Identified(resource, known, around))
         if known:
             self.resolved |= {name: known for name in names if arguments.get(name) == meeting.name}
 
-    async def identified(self, identify: Identify, kind: str, name: str) -> tuple[str, str]:
+    async def identified(self, identify: Identify, kind: str, name: str) -> Identified:
         provider = self.bound.operation.provider
         answer = await self._exchange(build(identify.step, provider, self.bound.sent, {"wanted": name}))
         await self._judge(identify.step, answer, changing=False)
@@ -185,8 +187,8 @@ class _Sending:
             return ""
         if not meeting.may(lookup.usual):
             return meeting.agreed
-        resource, _ = await self.identified(identify, meeting.kind, meeting.agreed)
-        return meeting.agreed if resource == meeting.resource else (await self.found(lookup, meeting.name))[0]
+        one = await self.identified(identify, meeting.kind, meeting.agreed)
+        return meeting.agreed if one.resource == meeting.resource else (await self.found(lookup, meeting.name))[0]
 
     def _check(self, meeting: Meeting) -> Lookup | None:
         """How to find out what a name means that the provider takes as it is."""
