@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -78,6 +78,7 @@ class House:
     app: Starlette
     providers_app: Starlette
     transport: ProviderTransport
+    identity: web.OidcIdentity
     revoked: list[str] = field(default_factory=list)
 
     def now(self) -> datetime:
@@ -224,7 +225,14 @@ def tools() -> Catalog:
 
 
 @asynccontextmanager
-async def house(folder: Path, *, signs_in: bool = False, store_url: str | None = None) -> AsyncIterator[House]:
+async def house(
+    folder: Path,
+    *,
+    signs_in: bool = False,
+    store_url: str | None = None,
+    identity: Mapping[str, Any] | None = None,
+    secret: str | None = None,
+) -> AsyncIterator[House]:
     sandbox = Sandbox()
     sandbox.base_url = PROVIDERS
     providers_app = create_app(sandbox)
@@ -237,7 +245,8 @@ async def house(folder: Path, *, signs_in: bool = False, store_url: str | None =
         IssuerKeys(ISSUER, now=now, transport=wire) as keys,
     ):
         consents = _consents(store, transport, everything, now)
-        oidc = web.OidcIdentity(IdentitySettings(issuer=ISSUER), keys, transport, lambda: OURS, now)
+        settings = IdentitySettings(issuer=ISSUER, **(identity or {}))
+        oidc = web.OidcIdentity(settings, keys, transport, lambda: OURS, now, Secret(secret) if secret else None)
         made: list[House] = []
 
         async def revoke(grant_id: str) -> None:
@@ -259,5 +268,5 @@ async def house(folder: Path, *, signs_in: bool = False, store_url: str | None =
             sign_ins_per_minute=100_000,  # a suite's people are one peer
             passkeys=Passkeys(store, now, lambda: OURS),
         )
-        made.append(House(sandbox, store, everything, consents, web.create_app(site), providers_app, transport))
+        made.append(House(sandbox, store, everything, consents, web.create_app(site), providers_app, transport, oidc))
         yield made[0]

@@ -27,6 +27,7 @@ MAY_REVEAL = {
     "audit/signing.py": "makes the signer of checkpoints from its key",
     "keys/references.py": "reads the sealing key from its reference",
     "keys/vault.py": "reads Vault's token from its reference",
+    "client_auth.py": "sends the secret of loaner's own client to the issuer",
     "consent/codes.py": "shows a pending consent's own code to the person it was made for",
     "consent/exchange.py": "sends a code and the client's secret to the token endpoint",
     "consent/grants.py": "packs a token pair for the seal, and unpacks it",

@@ -20,6 +20,7 @@ from loaner import jwts, token_claims
 from loaner.characters import hides
 from loaner.clock import Now
 from loaner.errors import InsufficientScope, LoanerError, NotAuthenticated
+from loaner.introspection import Introspection
 from loaner.jwks import IssuerKeys
 from loaner.secret import fingerprint
 from loaner.settings import IdentitySettings
@@ -167,17 +168,20 @@ class SignedClaims:
 
 
 class AccessTokens:
-    """Checks JWT access tokens (RFC 9068 §4) of one issuer for one audience, as RFC 8725 advises.
+    """Checks JWT access tokens (RFC 9068 §4) of one issuer for one audience, as RFC 8725 advises; and others, by asking
+    the issuer, where settings say so.
 
     Conclusions are remembered by the token's hash while the token and the key set it was checked against last.
     """
 
     def __init__(self, identity: IdentitySettings, *, audience: str, keys: IssuerKeys, now: Now) -> None:
+        """Raises :class:`SettingsInvalid` for a secret of introspection that is not there."""
         self._identity = identity
         self._audiences = token_claims.accepted_audiences(audience)
         self._keys = keys
         self._now = now
         self._known: OrderedDict[str, tuple[int, SignedClaims]] = OrderedDict()
+        self._introspection = Introspection(identity.introspection, keys, now) if identity.introspection else None
         self.types: frozenset[str | None] = frozenset(
             None if one == "none" else one.lower() for one in identity.token_types
         )
@@ -199,6 +203,8 @@ class AccessTokens:
         if len(token) > jwts.MAX_TOKEN:  # not even to be hashed
             raise jwts.Rejected("form", "too long")
         name = fingerprint(token)
+        if self._introspection and not jwts.is_jwt(token):
+            return self._believed(await self._introspection.claims(token), name, own_type=False)
         generation = await self._keys.settle()
         remembered = self._known.get(name)
         if remembered is not None and remembered[0] == generation:

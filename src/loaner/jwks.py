@@ -60,7 +60,7 @@ class IssuerKeys:
         transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
         try:
-            _require_safe(issuer, issuer)
+            require_safe(issuer, issuer)
         except IssuerUnreachable:
             raise SettingsInvalid("identity.issuer must be an https address (http only on loopback).") from None
         self.issuer = issuer
@@ -95,6 +95,14 @@ class IssuerKeys:
         """The issuer's own description of its endpoints. Raises :class:`IssuerUnreachable`."""
         await self.settle()
         return dict(self._metadata)
+
+    async def endpoint(self, name: str) -> str:
+        """The address of one of its endpoints, such as ``token_endpoint``. Raises :class:`IssuerUnreachable`."""
+        url = (await self.metadata()).get(name)
+        if not isinstance(url, str):
+            raise IssuerUnreachable(f"its metadata names no {name}")
+        require_safe(url, self.issuer)
+        return url
 
     async def settle(self) -> int:
         """Renew what is no longer fresh and return the key set's generation. Raises :class:`IssuerUnreachable`.
@@ -176,27 +184,15 @@ class IssuerKeys:
         raise IssuerUnreachable("there is no metadata")
 
     async def _get_json(self, url: str) -> dict[str, Any]:
-        _require_safe(url, self.issuer)
-        async with self._client(str(urlsplit(url).hostname)).stream("GET", url) as answer:
+        require_safe(url, self.issuer)
+        async with self.client(url).stream("GET", url) as answer:
             if answer.status_code == httpx2.codes.NOT_FOUND:
                 raise _NotThere("404")
-            if answer.status_code != httpx2.codes.OK:  # a redirect is a refusal too
-                raise IssuerUnreachable(f"status {answer.status_code}")
-            body = bytearray()
-            async for chunk in answer.aiter_bytes():  # decoded: a compressed bomb is counted as it unfolds
-                body += chunk
-                if len(body) > MAX_BYTES:
-                    raise IssuerUnreachable(f"more than {MAX_BYTES} bytes")
-        try:
-            document = json.loads(body)
-        except (ValueError, RecursionError):
-            raise IssuerUnreachable("not JSON") from None
-        if not isinstance(document, dict):
-            raise IssuerUnreachable("not a JSON object")
-        return document
+            return await read_json(answer)
 
-    def _client(self, host: str) -> httpx2.AsyncClient:
+    def client(self, url: str) -> httpx2.AsyncClient:
         """One for each host: an issuer may keep its keys on another than its metadata."""
+        host = str(urlsplit(url).hostname)
         if host not in self._clients:
             headers = {"accept": "application/json"}
             self._clients[host] = (
@@ -207,11 +203,29 @@ class IssuerKeys:
         return self._clients[host]
 
 
+async def read_json(answer: httpx2.Response) -> dict[str, Any]:
+    """The JSON object of an issuer's answer, bounded. Raises :class:`IssuerUnreachable`."""
+    if answer.status_code != httpx2.codes.OK:  # a redirect is a refusal too
+        raise IssuerUnreachable(f"status {answer.status_code} from {answer.url}")
+    body = bytearray()
+    async for chunk in answer.aiter_bytes():  # decoded: a compressed bomb is counted as it unfolds
+        body += chunk
+        if len(body) > MAX_BYTES:
+            raise IssuerUnreachable(f"more than {MAX_BYTES} bytes from {answer.url}")
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        raise IssuerUnreachable(f"not JSON from {answer.url}") from None
+    if not isinstance(document, dict):
+        raise IssuerUnreachable(f"not a JSON object from {answer.url}")
+    return document
+
+
 class _NotThere(IssuerUnreachable):
     """A 404: the other place may have it."""
 
 
-def _require_safe(url: str, issuer: str) -> None:
+def require_safe(url: str, issuer: str) -> None:
     """Only https; http where the issuer itself is configured on loopback, for development."""
     parts, own = urlsplit(url), urlsplit(issuer)
     loopback = parts.hostname in _LOOPBACK and own.hostname in _LOOPBACK and own.scheme == "http"

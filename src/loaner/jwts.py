@@ -48,6 +48,15 @@ def header_of(token: str) -> dict[str, Any]:
         raise Rejected("form", "not a JWT") from None
 
 
+def is_jwt(token: str) -> bool:
+    """Does it look like one? Whether it is a good one is another question."""
+    try:
+        header_of(token)
+    except Rejected:
+        return False
+    return True
+
+
 def claimed_by(token: str) -> dict[str, Any]:
     """The claims as they came: they may choose among the configured issuers, and are believed once a key of that one
     has verified them. Raises :class:`Rejected`."""

@@ -77,6 +77,7 @@ async def open_door(
     limits: LimitSettings | None = None,
     finish_seconds: float = 1,
     settings: Mapping[str, Any] | None = None,
+    keys: IssuerKeys | None = None,
     **http: Any,
 ) -> AsyncIterator[Door]:
     async def page(_: Request) -> PlainTextResponse:
@@ -86,7 +87,7 @@ async def open_door(
     served.settings = served.settings.model_copy(update=dict(settings or {}) | ({"limits": limits} if limits else {}))
     listening = _listening.loopback(0)
     served.base_url = _listening.url(listening)
-    keys = IssuerKeys(ISSUER, now=utc_now, transport=issuer.transport)
+    keys = keys or IssuerKeys(ISSUER, now=utc_now, transport=issuer.transport)
     app = create_app(served, [Route("/page", page)], keys=keys)
     limits, shutdown = served.settings.limits, served.shutdown
     async with _listening.served(

@@ -7,11 +7,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from loaner.settings import urls
+from loaner.settings.references import Reference
 from loaner.settings.sections import Issuer, _Section
 
 ACCESS_TYPE: Final = "at+jwt"
+ClientAuth = Literal["client_secret_basic", "client_secret_post"]
+"""How a client's secret is sent (OpenID Connect Core 1.0 §9)."""
 
 
 def _listed(written: Any) -> Any:
@@ -36,6 +40,16 @@ SubjectClaim = Literal["sub", "oid", "uid", "user_id"]
 OneOrMore = (BeforeValidator(_listed), Field(min_length=1))
 
 
+class IntrospectionSettings(_Section):
+    """The client that asks the issuer about tokens that are no JWT (RFC 7662)."""
+
+    client_id: str
+    client_secret: Reference
+    client_auth: ClientAuth | None = None
+    endpoint: Annotated[str, AfterValidator(urls.must_be_private)] | None = None
+    """Where to ask; ``introspection_endpoint`` of the issuer's metadata when not set."""
+
+
 class IdentitySettings(_Section):
     """The OIDC issuer whose access tokens the HTTP door accepts and where people sign in."""
 
@@ -44,6 +58,10 @@ class IdentitySettings(_Section):
     """The ``aud`` a token must carry; the public URL of ``/mcp`` when not set. A URL may have a slash at its end."""
     client_id: str = "loaner-web"
     """The client with which the consent pages sign people in (authorization code + PKCE)."""
+    client_secret: Reference | None = None
+    """Its secret, if it is registered as a confidential one."""
+    client_auth: ClientAuth | None = None
+    """How the secret is sent; when not set, as the issuer's metadata offers: ``client_secret_basic`` if it can be."""
     algorithms: tuple[Literal["RS256", "PS256", "ES256", "EdDSA"], ...] = ("RS256", "ES256", "EdDSA")
     required_scope: str = "tools"
     other_audiences: tuple[str, ...] = ()
@@ -61,6 +79,8 @@ class IdentitySettings(_Section):
     """The claim that says who the person is, in an agent's access token."""
     page_subject_claim: Annotated[tuple[SubjectClaim, ...], *OneOrMore] = ("sub",)
     """The same in the ID token of the pages' sign-in. Both must give one value for one person."""
+    introspection: IntrospectionSettings | None = None
+    """Without it, a token that is no JWT is refused."""
 
     @model_validator(mode="after")
     def _tell_id_tokens_apart(self) -> Self:

@@ -9,7 +9,7 @@ from loaner.assembly import Loaner
 from loaner.caller import local_subject
 from loaner.errors import SettingsInvalid
 from loaner.jwks import IssuerKeys
-from loaner.settings import IdentitySettings, Settings
+from loaner.settings import IdentitySettings, Settings, resolve
 from loaner.web.identity import LocalIdentity, OidcIdentity, SignedInHere
 from loaner.web.presence import PasskeyPresence, SessionPresence, SignInPresence
 from loaner.web.site import Identity, Presence, Site
@@ -44,7 +44,8 @@ def signed_in_site(served: Loaner, identity: IdentitySettings, keys: IssuerKeys)
 
 def _issuer(served: Loaner, identity: IdentitySettings, keys: IssuerKeys) -> OidcIdentity:
     fresh = served.settings.consent.presence == "sign-in"
-    return OidcIdentity(identity, keys, served.transport, lambda: served.base_url, served.now, fresh)
+    secret = resolve(identity.client_secret, setting="identity.client_secret") if identity.client_secret else None
+    return OidcIdentity(identity, keys, served.transport, lambda: served.base_url, served.now, secret, fresh)
 
 
 def _site(served: Loaner, identity: Identity) -> Site:

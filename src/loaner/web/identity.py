@@ -15,10 +15,12 @@ from starlette.requests import Request
 from loaner import jwts, token_claims
 from loaner.caller import Subject
 from loaner.characters import hides
+from loaner.client_auth import Client
 from loaner.clock import Now
 from loaner.consent import codes
 from loaner.jwks import IssuerKeys, IssuerUnreachable
 from loaner.provider_call import ProviderTransport, Unanswered
+from loaner.secret import Secret
 from loaner.settings import IdentitySettings
 from loaner.web.neighbour import is_another_user
 from loaner.web.sessions import Session, SignedIn
@@ -74,6 +76,8 @@ class OidcIdentity:
     transport: ProviderTransport
     base_url: Callable[[], str]
     now: Now
+    secret: Secret | None = None
+    """Of the client of the pages, where it is a confidential one."""
     fresh: bool = False
     """The issuer must ask again who is there, however lately it did (OpenID Connect Core 1.0 §3.1.2.1)."""
 
@@ -110,16 +114,9 @@ class OidcIdentity:
             "grant_type": "authorization_code",
             "code": answer["code"],
             "redirect_uri": self._redirect_uri(),
-            "client_id": self.settings.client_id,
             "code_verifier": _derived("verifier", browser, state),
         }
-        try:
-            tokens = await self.transport.exchange("POST", await self._endpoint("token_endpoint"), form=form)
-        except Unanswered:
-            raise SignInFailed("the token endpoint did not answer") from None
-        token = tokens.body.get("id_token") if isinstance(tokens.body, dict) else None
-        if tokens.status != HTTPStatus.OK or not isinstance(token, str):
-            raise SignInFailed(f"the token endpoint answered {tokens.status} without an ID token")
+        token = await self._redeemed(form)
         claims = await self._claims(token, _derived("nonce", browser, state))
         asked_at, now = claims.get("auth_time"), self.now().timestamp()
         if self.fresh and (not jwts.is_instant(asked_at) or not now - _TYPING <= asked_at <= now + jwts.SKEW):
@@ -127,6 +124,28 @@ class OidcIdentity:
         display = claims.get("preferred_username") or claims.get("name")
         shown = display if isinstance(display, str) and not hides(display) else ""
         return SignedIn(Subject(self.settings.issuer, self._person(claims)), shown, _ISSUER)
+
+    async def _redeemed(self, form: dict[str, str]) -> str:
+        """The ID token that a code is good for."""
+        endpoint = await self._endpoint("token_endpoint")
+        offered = (await self.keys.metadata()).get("token_endpoint_auth_methods_supported")
+        client = Client(self.settings.client_id, self.secret, self.settings.client_auth)
+        body, headers = client.proven(form, offered)
+        try:
+            tokens = await self.transport.exchange("POST", endpoint, form=body, headers=headers)
+        except Unanswered:
+            raise SignInFailed("the token endpoint did not answer") from None
+        said = tokens.body if isinstance(tokens.body, dict) else {}
+        token = said.get("id_token")
+        if tokens.status == HTTPStatus.OK and isinstance(token, str):
+            return token
+        reason = (
+            f"the token endpoint answered {tokens.status} without an ID token (error {jwts.shown(said.get('error'))})"
+        )
+        if said.get("error") == "invalid_client":
+            used = client.uses(offered)
+            reason += f"; see identity.client_id and client_secret: {client.id!r} proved itself by {used}"
+        raise SignInFailed(reason)
 
     def _person(self, claims: dict[str, Any]) -> str:
         try:
@@ -164,14 +183,9 @@ class OidcIdentity:
 
     async def _endpoint(self, name: str) -> str:
         try:
-            endpoint = (await self.keys.metadata()).get(name)
-        except IssuerUnreachable:
-            raise SignInFailed("the issuer cannot be reached") from None
-        secure = isinstance(endpoint, str) and endpoint.startswith("https://")
-        local = isinstance(endpoint, str) and endpoint.startswith(("http://127.0.0.1:", "http://localhost:"))
-        if not (secure or local):
-            raise SignInFailed(f"the issuer names no usable {name}")
-        return str(endpoint)
+            return await self.keys.endpoint(name)
+        except IssuerUnreachable as away:
+            raise SignInFailed(f"the issuer: {away}") from None
 
     def _redirect_uri(self) -> str:
         return f"{self.base_url()}/signin/callback"

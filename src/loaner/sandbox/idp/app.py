@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from loaner.sandbox.idp.introspection import SECRET_METHODS, Introspection
 from loaner.sandbox.idp.keys import ALGORITHM, Signer
 from loaner.sandbox.idp.signin import SignIn
 from loaner.sandbox.idp.tokens import ACCESS_TYPE, LIFE, SCOPE, access_claims
@@ -26,6 +27,7 @@ class IdentityProvider:
         self._sandbox = sandbox
         self._signer = Signer()
         self.sign_in = SignIn(lambda: self.issuer, self._signer, sandbox.clock)
+        self.introspection = Introspection(sandbox.clock)
 
     @property
     def issuer(self) -> str:
@@ -42,8 +44,9 @@ class IdentityProvider:
     async def token(self, request: Request) -> Response:
         """Sandbox only: an access token without any ceremony, also a wrong one.
 
-        JSON ``{user, agent, audience, expires_in?, claims?, header?, signed_by?}``: ``claims`` and ``header``
-        replace what would stand there (``null`` removes it), ``signed_by`` is ``sandbox`` or ``stranger``.
+        JSON ``{user, agent, audience, expires_in?, claims?, header?, signed_by?, opaque?}``: ``claims`` and ``header``
+        replace what would stand there (``null`` removes it), ``signed_by`` is ``sandbox`` or ``stranger``. An
+        ``opaque`` one says nothing by itself: the introspection endpoint knows it.
         """
         try:
             wanted = dict(await request.json())
@@ -57,14 +60,26 @@ class IdentityProvider:
                 life=timedelta(seconds=expires_in),
                 changes=dict(wanted.get("claims") or {}),
             )
-            token = self._signer.sign(
-                claims,
-                header={"typ": ACCESS_TYPE, **(wanted.get("header") or {})},
-                stranger=wanted.get("signed_by") == "stranger",
+            token = (
+                self.introspection.issued(claims)
+                if wanted.get("opaque")
+                else self._signer.sign(
+                    claims,
+                    header={"typ": ACCESS_TYPE, **(wanted.get("header") or {})},
+                    stranger=wanted.get("signed_by") == "stranger",
+                )
             )
         except (KeyError, TypeError, ValueError, NotImplementedError, PyJWTError) as wrong:
             return JSONResponse({"error": f"{type(wrong).__name__}: {wrong}"}, status_code=422)
         return JSONResponse({"access_token": token, "token_type": "Bearer", "expires_in": expires_in})
+
+    async def id_token(self, request: Request) -> Response:
+        """Sandbox only: what every ID token says from now on, as ``{claims}``; ``null`` removes a claim."""
+        try:
+            self.sign_in.id_changes = dict((await request.json())["claims"])
+        except (KeyError, TypeError, ValueError) as wrong:
+            return JSONResponse({"error": f"{type(wrong).__name__}: {wrong}"}, status_code=422)
+        return JSONResponse(self.sign_in.id_changes)
 
 
 def create_app(sandbox: Sandbox) -> Starlette:
@@ -82,6 +97,9 @@ def create_app(sandbox: Sandbox) -> Starlette:
             Route("/authorize", provider.sign_in.authorize),
             Route("/continue", provider.sign_in.proceed, methods=["POST"]),
             Route("/token", provider.sign_in.token, methods=["POST"]),
+            Route("/introspect", provider.introspection.answer, methods=["POST"]),
+            Route("/sandbox/revoke", provider.introspection.revoke, methods=["POST"]),
+            Route("/sandbox/id-token", provider.id_token, methods=["POST"]),
             Route("/sandbox/token", provider.token, methods=["POST"]),
             Route("/sandbox/rotate", provider.rotate, methods=["POST"]),
         ]
@@ -113,7 +131,9 @@ def _metadata(issuer: str) -> dict[str, object]:
         "grant_types_supported": ["authorization_code"],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": [ALGORITHM],
-        "token_endpoint_auth_methods_supported": ["none"],
+        "token_endpoint_auth_methods_supported": ["none", *SECRET_METHODS],
+        "introspection_endpoint": f"{issuer}/introspect",
+        "introspection_endpoint_auth_methods_supported": SECRET_METHODS,
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": True,
     }

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from html import escape
@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from loaner.sandbox.idp.keys import Signer
-from loaner.sandbox.idp.registered import CLIENT_ID, redirect_allowed
+from loaner.sandbox.idp.registered import CLIENTS, proven, redirect_allowed
 from loaner.sandbox.idp.tokens import ACCESS_TYPE, LIFE, SCOPE, access_claims, id_claims
 from loaner.sandbox.login import hidden, page, sign_in_page, signed_in
 from loaner.sandbox.world import Person
@@ -27,6 +27,7 @@ _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
 
 @dataclass(frozen=True)
 class Ask:
+    client_id: str
     redirect_uri: str
     state: str
     nonce: str
@@ -50,11 +51,14 @@ class SignIn:
         self._now = now
         self._pending: dict[str, tuple[Person, Ask]] = {}
         self._codes: dict[str, Code] = {}
+        self.id_changes: Mapping[str, object] = {}
+        """What every ID token says instead, as some providers do; ``None`` removes a claim."""
 
     async def authorize(self, request: Request) -> Response:
         query = request.query_params
         redirect_uri, state = query.get("redirect_uri", ""), query.get("state", "")
-        if query.get("client_id") != CLIENT_ID or not redirect_allowed(redirect_uri):
+        client_id = query.get("client_id", "")
+        if client_id not in CLIENTS or not redirect_allowed(redirect_uri):
             return page("Sign-in refused", "<p>Unknown client or redirect URI.</p>", status=400)
         challenge = query.get("code_challenge", "")
         if query.get("response_type") != "code":
@@ -67,7 +71,7 @@ class SignIn:
         if person is None:
             return sign_in_page(request, "idp")
         number = secrets.token_urlsafe(16)
-        asked = Ask(redirect_uri, state, query.get("nonce", ""), challenge, query["scope"])
+        asked = Ask(client_id, redirect_uri, state, query.get("nonce", ""), challenge, query["scope"])
         self._pending[number] = (person, asked)
         return page(
             "Continue to loaner",
@@ -92,25 +96,28 @@ class SignIn:
 
     async def token(self, request: Request) -> Response:
         form = {key: str(value) for key, value in (await request.form()).items()}
-        if form.get("client_id") != CLIENT_ID:
+        client_id = proven(form, request.headers.get("authorization", ""))
+        if client_id is None:
             return _refused("invalid_client", status=401)
         if form.get("grant_type") != "authorization_code":
             return _refused("unsupported_grant_type")
         # Taken out before it is checked: a code is good for one attempt.
         code = self._codes.pop(form.get("code", ""), None)
-        if code is None or code.expires_at <= self._now() or form.get("redirect_uri") != code.ask.redirect_uri:
+        if code is None or code.expires_at <= self._now():
+            return _refused("invalid_grant")
+        if (code.ask.client_id, code.ask.redirect_uri) != (client_id, form.get("redirect_uri")):
             return _refused("invalid_grant")
         if not secrets.compare_digest(_challenge_of(form.get("code_verifier", "")), code.ask.challenge):
             return _refused("invalid_grant")
-        audience = form.get("resource") or CLIENT_ID
+        audience = form.get("resource") or client_id
         issuer, now = self._issuer(), self._now()
         answer = {
             "access_token": self._signer.sign(
-                access_claims(issuer, code.person, agent=CLIENT_ID, audience=audience, now=now),
+                access_claims(issuer, code.person, agent=client_id, audience=audience, now=now),
                 header={"typ": ACCESS_TYPE},
             ),
             "id_token": self._signer.sign(
-                id_claims(issuer, code.person, client_id=CLIENT_ID, nonce=code.ask.nonce, now=now),
+                self._id_claims(code, now),
                 header={"typ": "JWT"},
             ),
             "token_type": "Bearer",
@@ -118,6 +125,11 @@ class SignIn:
             "scope": f"{code.ask.scope} {SCOPE}",
         }
         return JSONResponse(answer, headers={"cache-control": "no-store"})
+
+    def _id_claims(self, code: Code, now: datetime) -> dict[str, object]:
+        asked = code.ask
+        claims = id_claims(self._issuer(), code.person, client_id=asked.client_id, nonce=asked.nonce, now=now)
+        return {name: value for name, value in {**claims, **self.id_changes}.items() if value is not None}
 
 
 def _refused(error: str, status: int = 400) -> Response:
