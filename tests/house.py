@@ -189,7 +189,7 @@ class Browser:
 def _consents(store: Store, transport: ProviderTransport, everything: Catalog, now: Now) -> Consents:
     return Consents(
         store=store,
-        grants=Grants(store, now),
+        grants=Grants(store, now, everything.providers),
         transport=transport,
         catalog=everything,
         connectors=Connectors(CONNECTORS),
@@ -205,7 +205,9 @@ def _consents(store: Store, transport: ProviderTransport, everything: Catalog, n
 def _ending(store: Store, transport: ProviderTransport, everything: Catalog, now: Now) -> EndUnused:
     """What a server does with what was granted and is not connected; no other server tries again."""
     budgets = Budgets(store, now, Settings().budget)
-    revoker = Revoker(Grants(store, now), everything.providers, Connectors(CONNECTORS), transport, now, budgets)
+    revoker = Revoker(
+        Grants(store, now, everything.providers), everything.providers, Connectors(CONNECTORS), transport, now, budgets
+    )
 
     async def end(grant: Grant) -> None:
         await revoker.end(grant, lambda _connection, _revoked: None, patience=1, thorough=False)

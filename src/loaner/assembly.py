@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import tomllib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
@@ -170,6 +172,14 @@ async def open_loaner(
             background.cancel_scope.cancel()
 
 
+def _agreed_under(policy: Policy, settings: Settings) -> str:
+    """What approvals hold under: the rules, and where the settings put providers. Elsewhere, a name means another."""
+    elsewhere = {**settings.hosts, **{name: one.host for name, one in settings.providers.items()}}
+    if not elsewhere:
+        return policy.version
+    return f"{policy.version}@{hashlib.sha256(json.dumps(elsewhere, sort_keys=True).encode()).hexdigest()[:16]}"
+
+
 @asynccontextmanager
 async def _store(settings: Settings, now: Now) -> AsyncIterator[Store]:
     made(settings.home)
@@ -204,7 +214,7 @@ def _assemble(
     task_tokens: TaskTokens,
     now: Now,
 ) -> Loaner:
-    grants = Grants(store, now)
+    grants = Grants(store, now, catalog.providers)
     styles: dict[str, Style] = {style.name: style for style in (Held(), TokenScoped(transport))}
     shutdown = Shutdown()
     audit = Audit(store, now, shutdown)
@@ -225,7 +235,7 @@ def _assemble(
         settings=settings,
         now=now,
         base_url=lambda: loaner.base_url,
-        policy_version=policy.version,
+        policy_version=_agreed_under(policy, settings),
         host_task=host_task,
         note=event.note,
         end_unused=stopper.end_unused,

@@ -74,6 +74,13 @@ class Terminal:
     def close(self) -> None:
         for process in self.processes:
             process.stop()
+        end_sandbox(self.home)
+
+
+def end_sandbox(home: Path) -> None:
+    """End the sandbox that the servers of this home share; it waits for another window otherwise."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        os.kill(json.loads((home / "sandbox.json").read_text())["pid"], signal.SIGTERM)
 
 
 class Process:

@@ -59,6 +59,7 @@ def uses(acme: Town) -> int:
         {"account_id": "U0SOMEBODY"},
         {"account_name": "bob"},
         {"version": 2},
+        {"place": None},
     ],
     ids=lambda values: f"{next(iter(values))} {next(iter(values.values()))}",
 )

@@ -257,6 +257,11 @@ class Provider(Described):
                 raise ValueError(f"reason {reason.name}: unknown host key in {reason.link!r}")
         return self
 
+    @property
+    def place(self) -> str:
+        """All its base URLs, in one fixed order: what is granted at one place is nothing to another."""
+        return " ".join(self.hosts[key] for key in sorted(self.hosts))
+
     def url(self, at: str, **values: str) -> str:
         """``web:/login/device/code`` as a URL; placeholders are percent-encoded as one segment each."""
         found = _WHERE.fullmatch(at)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -29,18 +31,21 @@ _Lasting = Literal["hour", "8h", "30d", "ended"]
 def sandbox(
     context: typer.Context,
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes any free one.")] = 0,
+    while_used: Annotated[bool, typer.Option("--while-used", help="End once no server uses it.", hidden=True)] = False,
 ) -> None:
     """Start the emulated providers: prints one line of JSON with their addresses, then serves."""
     if context.invoked_subcommand is not None:
         return
     import anyio
 
-    anyio.run(_serve, port)
+    anyio.run(_serve, port, while_used)
 
 
-async def _serve(port: int) -> None:
+async def _serve(port: int, while_used: bool) -> None:
+    import anyio
+
     from loaner import settings
-    from loaner.cli import _signals
+    from loaner.cli import _own_sandbox, _signals
     from loaner.sandbox.run import PortInUse, serving
     from loaner.settings.home import made
 
@@ -48,7 +53,15 @@ async def _serve(port: int) -> None:
     try:
         async with serving(port, home) as running:
             print(json.dumps({"base_url": running.base_url, **running.urls}), flush=True)
-            await _signals.told_to_stop()
+            async with anyio.create_task_group() as tasks:
+
+                async def end_after(what: Callable[[], Awaitable[None]]) -> None:
+                    await what()
+                    tasks.cancel_scope.cancel()
+
+                tasks.start_soon(end_after, _signals.told_to_stop)
+                if while_used:
+                    tasks.start_soon(end_after, partial(_own_sandbox.unused, home, running.base_url))
     except PortInUse as taken:
         raise SettingsInvalid(f"port {taken.port} is in use.", do="Choose another with --port (0 takes any).") from None
 

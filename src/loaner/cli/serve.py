@@ -24,7 +24,7 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes any free one.")] = None,
     sandbox: Annotated[
-        str | None, typer.Option(metavar="[URL]", help="Emulated providers: a new sandbox, or the one at URL.")
+        str | None, typer.Option(metavar="[URL]", help="Emulated providers: this home's sandbox, or the one at URL.")
     ] = None,
     task: Annotated[
         Path | None, typer.Option(help="A task (TOML) that a person agrees to before anything else is done.")
@@ -73,24 +73,22 @@ async def _serve(settings: Settings, http: bool) -> None:
         signals = stack.enter_context(_signals.heard())
         signals.at_once.append(lambda: _servers.forget(settings.home, os.getpid()))
         connectors = None
-        embedded = settings.sandbox == "embedded"
         if settings.sandbox:
             from loaner.cli import _sandboxed
 
             url = settings.sandbox
-            if embedded:
-                from loaner.sandbox.run import serving
+            if settings.sandbox == "embedded":
+                from loaner.cli import _own_sandbox
                 from loaner.settings.home import made
 
-                running = await stack.enter_async_context(serving(home=made(settings.home)))
-                url = running.base_url
+                url = await _own_sandbox.joined(made(settings.home))
             settings, connectors = _sandboxed.on_sandbox(settings, url), _sandboxed.connectors(settings)
-            if not embedded:
-                await _sandboxed.refuse_nothing(url)
+            await _sandboxed.refuse_nothing(url)
         loaner = await stack.enter_async_context(open_loaner(settings, connectors=connectors))
-        if embedded:
-            # A new sandbox knows nothing of what an earlier one granted.
-            await loaner.grants.forget_all(settings.environment, reason="the sandbox began anew")
+        if settings.sandbox:
+            from loaner.cli import _own_sandbox
+
+            await _own_sandbox.forget_the_gone(loaner)
         signals.at_once.append(loaner.shutdown.cut)
         await (_over_http(loaner, signals) if http else _over_stdio(loaner, signals))
 

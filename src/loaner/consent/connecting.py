@@ -53,7 +53,7 @@ class Connecting:
 
     async def accounts(self, subject: Subject) -> list[Account]:
         """Every app that serves this environment, connected or not."""
-        mine = [one for one in await self.grants.all_of(subject.key) if one.environment == self.settings.environment]
+        mine = [one for one in await self.grants.usable_of(subject.key) if one.environment == self.settings.environment]
         return [
             self._account(connector, mine)
             for connector in self.connectors

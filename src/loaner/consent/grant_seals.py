@@ -30,7 +30,8 @@ def identity(grant: Mapping[str, Any]) -> tuple[str, ...]:
     """The associated data, from a row or what becomes one. ``version`` keeps an older pair from being put back."""
     permissions = grant["permissions"]
     listed = sorted(map(str, permissions)) if isinstance(permissions, list | tuple | set | frozenset) else ()
-    return ("grants", _FORM, *(str(grant[name]) for name in _BOUND), *listed)
+    place = (grant["place"],) if grant["place"] else ()  # a grant of before it was kept is bound to none
+    return ("grants", _FORM, *(str(grant[name]) for name in _BOUND), *place, *listed)
 
 
 async def reseal(store: Store, note: Callable[..., object], at: datetime) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -37,6 +37,7 @@ ONE = select(grants).where(grants.c.id == bindparam("id"), grants.c.state.in_(bi
 ENDING = ("revoking", "disabled")
 """Used no more and not over: ``revoking`` because somebody wants it, ``disabled`` because its provider refused it."""
 NOT_OVER = ("active", *ENDING)
+granted_at = owners.at
 
 
 class DifferentAccount(LoanerError):
@@ -57,6 +58,10 @@ class SomebodyElses(DifferentAccount):
         )
         self.owner = owner
         """``Subject.key`` of whoever connected it."""
+
+
+class GrantElsewhere(GrantBroken):
+    """A grant of another place than where its provider is now: nothing of it is sent there."""
 
 
 class GrantUnreadable(GrantBroken):
@@ -81,6 +86,8 @@ class Grant:
     expires_at: datetime | None
     refresh_expires_at: datetime | None
     created_at: datetime
+    place: str | None
+    """``Provider.place`` when it was granted; ``None`` where nobody knows."""
 
 
 Replaced = tuple[Secret, datetime]
@@ -88,9 +95,15 @@ Replaced = tuple[Secret, datetime]
 
 
 class Grants:
-    def __init__(self, store: Store, now: Now) -> None:
+    def __init__(self, store: Store, now: Now, providers: Mapping[str, Provider]) -> None:
         self.store = store
         self.now = now
+        self.providers = providers
+
+    def is_here(self, grant: Grant) -> bool:
+        """Was it granted where its provider is now? One of which nobody knows is."""
+        provider = self.providers.get(grant.provider)
+        return grant.place is None or provider is None or grant.place == provider.place
 
     async def covering(
         self, caller: Caller, connector: Connector, provider: Provider, needed: frozenset[str]
@@ -101,7 +114,7 @@ class Grants:
         """
         whose = {"subject": caller.subject.key, "connector": connector.name, "environment": caller.environment}
         rows = await self.store.read(lambda c: c.execute(OF, whose).all())
-        found = [grant_of(row) for row in rows]
+        found = [grant for grant in map(grant_of, rows) if self.is_here(grant)]
         if provider.lending.style == "held":
             found = [grant for grant in found if provider.covers(grant.permissions, needed)]
         return min(found, key=lambda grant: (len(provider.excess(grant.permissions, needed)), grant.id), default=None)
@@ -109,6 +122,10 @@ class Grants:
     async def all_of(self, subject: str) -> list[Grant]:
         """Every active grant of one person, the oldest first."""
         return await self._listed(grants.c.subject == subject)
+
+    async def usable_of(self, subject: str) -> list[Grant]:
+        """Those of one person that something can be lent on."""
+        return [grant for grant in await self.all_of(subject) if self.is_here(grant)]
 
     async def everybodys(self) -> list[Grant]:
         """Every active grant, the oldest first."""
@@ -119,9 +136,17 @@ class Grants:
         rows = await self.store.read(lambda c: c.execute(query.order_by(grants.c.created_at)).all())
         return [grant_of(row) for row in rows]
 
-    async def forget_all(self, environment: str, *, reason: str) -> None:
-        """End every grant of an environment here, where nothing is left at the provider to end."""
-        gone = update(grants).where(grants.c.environment == environment, grants.c.state.in_(NOT_OVER))
+    async def places(self, environment: str) -> list[str]:
+        """Where the grants of an environment that are not over were granted."""
+        query = select(grants.c.place).where(grants.c.environment == environment, grants.c.state.in_(NOT_OVER))
+        rows = await self.store.read(lambda c: c.execute(query.distinct()).all())
+        return [row.place for row in rows if row.place]
+
+    async def forget(self, environment: str, place: str, *, reason: str) -> None:
+        """End the grants of a place that is no more: nothing is left there to end."""
+        gone = update(grants).where(
+            grants.c.environment == environment, grants.c.place == place, grants.c.state.in_(NOT_OVER)
+        )
         await self.store.write(lambda c: c.execute(gone.values(state="revoked", reason=reason, sealed=None)) and None)
 
     async def get(self, grant_id: str) -> Grant:
@@ -135,9 +160,14 @@ class Grants:
         ``ending``: one that is lent on no more, to end it at the provider.
         """
         row = await self.store.read(lambda c: _one(c, grant_id, *ENDING) if ending else _active(c, grant_id))
+        if not self.is_here(grant := grant_of(row)):
+            raise GrantElsewhere(
+                f"the grant is of {grant.place}, where {grant.provider} is no more, so nothing of it was sent.",
+                do=f"Start loaner with hosts.{grant.provider} as it was to use or to end it.",
+            )
         kept = self.opened(row)
         refresh = kept["refresh"]
-        return grant_of(row), Secret(kept["access"]), Secret(refresh) if refresh else None
+        return grant, Secret(kept["access"]), Secret(refresh) if refresh else None
 
     async def replaced(self, grant_id: str) -> list[Replaced]:
         """Access tokens that were replaced and may live on: a provider may or may not end them with the refresh."""
@@ -177,6 +207,7 @@ class Grants:
         owners.one_at_a_time(connection, f"{provider.name} {account_id}")
         linked = connection.execute(
             select(grants.c.account_id, grants.c.account_name).where(
+                owners.at(provider),
                 grants.c.subject == subject,
                 grants.c.connector == connector.name,
                 grants.c.environment == environment,
@@ -241,6 +272,7 @@ class Grants:
             "provider": provider.name,
             "permissions": sorted(tokens.permissions),
             "version": 1,
+            "place": provider.place,
             **whose,
         }
         connection.execute(

@@ -185,7 +185,7 @@ class Linking:
     async def granted_meanwhile(self, asked: Pending) -> bool:
         """Another question may have brought the same grant since this one was put."""
         provider = self.providers[asked.provider]
-        grants = await self.settling.grants.all_of(asked.subject)
+        grants = await self.settling.grants.usable_of(asked.subject)
         return any(
             grant.connector == asked.connector
             and grant.environment == asked.environment

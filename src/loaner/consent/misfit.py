@@ -18,7 +18,7 @@ async def misfit(grants: Grants, asked: Pending, provider: Provider, granted: To
         return f"{provider.title} granted less than the call needs: {missing} is missing. Nothing was connected."
     # Slack adds up what one person has ever allowed an app. What this person allowed here before is no surprise.
     known = set(needed | provider.always | provider.consent.comes_along)
-    for grant in await grants.all_of(asked.subject):
+    for grant in await grants.usable_of(asked.subject):
         known |= grant.permissions if grant.connector == asked.connector else frozenset()
     if wider := provider.excess(granted.permissions, frozenset(known)):
         more = ", ".join(sorted(wider))

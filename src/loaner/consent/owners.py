@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import hashlib
 
-from sqlalchemy import Connection, select, text
+from sqlalchemy import ColumnElement, Connection, select, text
 
 from loaner.catalog.provider import Provider
 from loaner.store.tables import grants
+
+
+def at(provider: Provider) -> ColumnElement[bool]:
+    """Grants of where the provider is now, or of which nobody knows: elsewhere an account id is another account's."""
+    return grants.c.place.is_(None) | (grants.c.place == provider.place)
 
 
 def another(connection: Connection, provider: Provider, account_id: str, subject: str) -> str | None:
     """Who else has this account here, in whatever environment and through whichever connector."""
     others = select(grants.c.subject).where(
         grants.c.provider == provider.name,
+        at(provider),
         grants.c.account_id == account_id,
         grants.c.subject != subject,
         grants.c.state.in_(("active", "disabled")),  # what is only being ended is nobody's

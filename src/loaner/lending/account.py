@@ -34,7 +34,10 @@ class Account:
         return f"{self.provider.name} {self.connector} {self.account_id}"
 
 
-def account_id_of(connection: Connection, loan_id: str) -> str:
-    """The account at the provider on whose grant a loan is; empty where the grant is not kept any more."""
-    query = select(grants.c.account_id).join(loans, loans.c.grant_id == grants.c.id).where(loans.c.id == loan_id)
-    return connection.execute(query).scalar() or ""
+def account_of(connection: Connection, loan_id: str) -> tuple[str, str | None]:
+    """The account at the provider on whose grant a loan is, and where that was granted; empty where the grant is not
+    kept any more."""
+    columns = (grants.c.account_id, grants.c.place)
+    query = select(*columns).join(loans, loans.c.grant_id == grants.c.id).where(loans.c.id == loan_id)
+    row = connection.execute(query).first()
+    return (row.account_id, row.place) if row else ("", None)

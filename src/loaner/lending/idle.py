@@ -67,6 +67,7 @@ class Idle:
             (grants.c.environment == self.environment)
             & (grants.c.state == "active")
             & (last < self.now() - timedelta(days=self.days))
+            & (grants.c.place.is_(None) | grants.c.place.in_({one.place for one in self.providers.values()}))
         )
 
         query = select(grants.c.id, grants.c.provider, grants.c.connector).where(idle)

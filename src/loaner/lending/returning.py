@@ -24,7 +24,7 @@ from loaner.errors import LoanerError, StoreUnusable
 from loaner.failpoints import reached
 from loaner.fences import Fence
 from loaner.lending import journal, sharers
-from loaner.lending.account import Account, account_id_of
+from loaner.lending.account import Account, account_of
 from loaner.lending.budget import Budgets
 from loaner.lending.costs import unasked
 from loaner.lending.journal import OpenLoan
@@ -172,6 +172,13 @@ class Returns:
                 self._busy.add(loan_id)
                 await self._take_over(loan, self.now(), anyio.CapacityLimiter(1))
 
+    async def forget(self, place: str, *, how: str) -> None:
+        """Close the loans of a place that is no more: nothing is left there to end."""
+        for loan in await self.store.read(journal.open_loans):
+            _, its_place = await self.store.read(partial(account_of, loan_id=loan.id))
+            if its_place == place:
+                await self._close(loan.id, dict(loan.record), how=how, confirmed=True, end=journal.returned)
+
     async def sweep(self) -> int:
         """Take over the loans that a crash, or a provider that was down, left open. Returns how many."""
         at, busy = self.now(), self._busy | self._in_use
@@ -208,11 +215,16 @@ class Returns:
         record = dict(loan.record)
         kept = await self._credential(loan)
         if kept is not None:
-            account_id = await self.store.read(lambda c: account_id_of(c, loan.id))
-            await self._end(
-                Handback(loan.id, kept, loan.style, loan.provider, loan.connector, record, loan.attempts, account_id),
-                past=at >= loan.latest_expiry + journal.CLOCK_SKEW,
-            )
+            account_id, place = await self.store.read(lambda c: account_of(c, loan.id))
+            mine = Handback(loan.id, kept, loan.style, loan.provider, loan.connector, record, loan.attempts, account_id)
+            past = at >= loan.latest_expiry + journal.CLOCK_SKEW
+            provider = self.providers.get(loan.provider)
+            if place is None or (provider and place == provider.place):
+                await self._end(mine, past=past)
+            elif past:
+                await self._close(loan.id, record, how=EXPIRED, confirmed=False, end=journal.expired)
+            else:
+                await self._put_off(mine, f"{loan.provider} is not at {place} any more, so it was not sent there")
         elif loan.style == "held":
             await self._close(loan.id, record, how="dropped: held by loaner", confirmed=True, end=journal.returned)
         elif at >= loan.latest_expiry + journal.CLOCK_SKEW:

@@ -15,7 +15,7 @@ from loaner.catalog.provider import Provider
 from loaner.clock import Now
 from loaner.connectors import Connectors
 from loaner.consent import grant_ends
-from loaner.consent.grants import Grant, Grants, GrantUnreadable
+from loaner.consent.grants import Grant, GrantElsewhere, Grants, GrantUnreadable, granted_at
 from loaner.errors import GrantBroken, LoanerError, ProviderUnavailable, SettingsInvalid
 from loaner.lending import journal
 from loaner.lending.budget import Budgets
@@ -81,6 +81,8 @@ class Revoker:
                 done = Revoked(grant, confirmed=False, how="not asked: a server is renewing it")
         except GrantUnreadable as failure:
             done = Revoked(grant, confirmed=False, how=self._unreadable(grant, failure))
+        except GrantElsewhere as failure:
+            done = Revoked(grant, confirmed=False, how=f"not asked: {failure.cause} {failure.do}")
         at = self.now()
 
         def work(connection: Connection) -> Revoked:
@@ -134,6 +136,7 @@ class Revoker:
             return False
         client = self.connectors.named(grant.connector).client_id
         same = (grants.c.provider == grant.provider) & (grants.c.state == "active") & (grants.c.id != grant.id)
+        same &= granted_at(self.providers[grant.provider])
         query = select(grants.c.connector, grants.c.account_id).where(same)
         rows = await self.grants.store.read(lambda c: c.execute(query).all())
         for row in rows:

@@ -67,6 +67,7 @@ grants = Table(
     Column("last_error", Text),
     Column("refused", Integer, nullable=False, default=0, server_default="0"),  # refreshes, in words nobody knows
     Column("refused_at", Moment),  # the first of them
+    Column("place", Text),  # where its provider was: Provider.place; null for one of before that was kept
     Index("grants_of", "subject", "connector", "state"),
 )
 
