@@ -27,6 +27,10 @@ def _pull_sha(emulated: Emulated) -> str:
     return str(_repository(emulated).git.branches["feature"])
 
 
+def _run(emulated: Emulated) -> int:
+    return int(_repository(emulated).runs[0].id)
+
+
 def _job(emulated: Emulated) -> int:
     run = _repository(emulated).runs[0]
     return int(run.jobs[0].id)
@@ -78,7 +82,10 @@ EXAMPLES: list[tuple[str, Arguments | Callable[[Emulated], Arguments]]] = [
     ("github_pull_request_review", WEB | {"pull_number": 4, "event": "COMMENT", "body": "Text"}),
     ("github_merge_pull_request", lambda e: WEB | {"pull_number": 4, "sha": _pull_sha(e)}),
     ("github_create_pull_request", WEB | {"title": "New", "head": "feature", "base": "topic/one"}),
+    ("github_list_workflows", WEB),
     ("github_list_workflow_runs", WEB),
+    ("github_list_workflow_runs", WEB | {"workflow_id": "ci.yml"}),
+    ("github_list_workflow_jobs", lambda e: WEB | {"run_id": _run(e)}),
     ("github_get_job_logs", lambda e: WEB | {"job_id": _job(e)}),
     ("github_run_workflow", WEB | {"workflow_id": "ci.yml", "ref": "main"}),
     ("github_delete_repository", WEB),

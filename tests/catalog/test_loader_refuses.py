@@ -218,6 +218,26 @@ def test_a_document_is_checked_with_its_operation(document: str, cause: str, con
     assert "create_comment.toml:" in error.where
 
 
+@pytest.mark.parametrize(
+    ("file", "old", "new", "cause"),
+    [
+        ("get_job_logs", '_jobs"\n\n', '_runs"\n\n', "one whose result has jobs.id"),
+        ("provider", 'job_id       = ["jobs.id"]', "", "does not say which results give 'job_id'"),
+        (
+            "list_workflow_jobs",
+            'find       = "github_list_workflow_runs"\n',
+            "",
+            "find names no tool that gives 'run_id'",
+        ),
+        ("list_pull_requests", "number = ", "numero = ", "find names no tool that gives 'pull_number'"),
+    ],
+)
+def test_what_no_tool_gives_is_a_dead_end(connectors: Path, file: str, old: str, new: str, cause: str) -> None:
+    mutate(connectors, f"github/{file}.toml", old, new)
+
+    assert cause in refusal(connectors).cause
+
+
 def test_a_folder_without_a_provider_is_refused(connectors: Path) -> None:
     (connectors / "github/provider.toml").unlink()
 

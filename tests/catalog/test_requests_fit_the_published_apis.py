@@ -19,6 +19,8 @@ from loaner import catalog
 from loaner.catalog import PlannedRequest
 from shared_data import shared
 
+NOT_IN_THE_COPY = {"github_list_workflows", "github_list_workflow_runs", "github_list_workflow_jobs"}
+"""Tools with a request that the trimmed copy of GitHub's description leaves out."""
 EMULATED = Emulated()
 CATALOG = catalog.load()
 
@@ -49,8 +51,8 @@ def slack() -> dict[str, Any]:
     return methods
 
 
-def published(method: str, path: str) -> dict[str, Any]:
-    """The operation that a path belongs to; of several, the one with the most fixed segments."""
+def published(method: str, path: str) -> dict[str, Any] | None:
+    """The operation that a path belongs to; of several, the one with the most fixed segments. None: not described."""
 
     def fits(template: str) -> bool:
         wanted, had = template.split("/"), path.split("/")
@@ -59,6 +61,8 @@ def published(method: str, path: str) -> dict[str, Any]:
         return len(wanted) == len(had) and all(w.startswith("{") or w == h for w, h in zip(wanted, had, strict=True))
 
     fitting = [template for template in openapi()["paths"] if fits(template)]
+    if not fitting:
+        return None
     best = min(fitting, key=lambda template: template.count("{"))
     operation: dict[str, Any] = openapi()["paths"][best][method.lower()]
     return operation
@@ -81,6 +85,9 @@ def resolved(schema: Any) -> Any:
 def test_github_requests_fit_its_openapi_description() -> None:
     for tool, request in planned("github"):
         operation = published(request.method, unquote(urlsplit(request.url).path))
+        if operation is None:
+            assert tool in NOT_IN_THE_COPY
+            continue
         queries = {
             parameter["name"]: parameter["schema"]
             for parameter in resolved(operation.get("parameters", []))

@@ -16,6 +16,7 @@ toolset    = "issues"
 default    = true
 phrase     = "read the comments of an issue in {owner}/{repo}"
 phrase_any = "read the comments of any issue in {owner}/{repo}"
+find       = "github_list_issues"
 
 [params]
 owner        = { about = "Account that owns the repository.", role = "resource", form = "owner" }

@@ -42,6 +42,11 @@ REQUESTS: dict[str, tuple[str, object]] = {
     "GET /repos/{owner}/{repo}/pulls/{pull_number}/files": ("/repos/acme/web/pulls/4/files", None),
     "POST /repos/{owner}/{repo}/pulls/{pull_number}/reviews": ("/repos/acme/web/pulls/4/reviews", {"event": "APPROVE"}),
     "PUT /repos/{owner}/{repo}/pulls/{pull_number}/merge": ("/repos/acme/web/pulls/4/merge", {}),
+    "GET /repos/{owner}/{repo}/actions/workflows": ("/repos/acme/web/actions/workflows", None),
+    "GET /repos/{owner}/{repo}/actions/workflows/{workflow_id}/runs": (
+        "/repos/acme/web/actions/workflows/ci.yml/runs",
+        None,
+    ),
     "GET /repos/{owner}/{repo}/actions/runs": ("/repos/acme/web/actions/runs", None),
     "GET /repos/{owner}/{repo}/actions/runs/{run_id}/jobs": ("/repos/acme/web/actions/runs/{run}/jobs", None),
     "GET /repos/{owner}/{repo}/actions/jobs/{job_id}/logs": ("/repos/acme/web/actions/jobs/{job}/logs", None),

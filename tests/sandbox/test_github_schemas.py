@@ -14,10 +14,12 @@ from openapi_schema_validator import OAS30Validator
 
 from shared_data import shared
 
-# Answers without a JSON body, and one operation that the trimmed description leaves out.
+# Answers without a JSON body, and operations that the trimmed description leaves out.
 WITHOUT_SCHEMA = {
     "GET /repos/{owner}/{repo}/actions/jobs/{job_id}/logs",
     "GET /repos/{owner}/{repo}/actions/runs/{run_id}/jobs",
+    "GET /repos/{owner}/{repo}/actions/workflows",
+    "GET /repos/{owner}/{repo}/actions/workflows/{workflow_id}/runs",
 }
 MORE = {
     "GET /user": "/user",

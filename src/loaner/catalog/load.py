@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from loaner.catalog import instances
+from loaner.catalog.findable import dead_ends
 from loaner.catalog.instances import Likeness
 from loaner.catalog.lines import Lines, Loc, read
 from loaner.catalog.offered import Catalog
@@ -172,7 +173,7 @@ def _told(kind: str, message: str, loc: Loc, model: type[BaseModel]) -> str:
 
 
 def _check_together(read_in: Sequence[_Placed]) -> None:
-    """What only shows once all are read: two tools of one name, a tool named that does not read."""
+    """What only shows once all are read: two tools of one name, a tool named that does not read, a dead end."""
     reading = {placed.operation.tool for placed in read_in if placed.operation.effect == "read"}
     seen: set[str] = set()
     names = [(placed, placed.operation.tool, ()) for placed in read_in]
@@ -185,3 +186,6 @@ def _check_together(read_in: Sequence[_Placed]) -> None:
         for key, named in (("check", placed.operation.check), ("find", placed.operation.find)):
             if named and named not in reading:
                 raise placed.refused(f"{key} names {named!r}, which is no tool that reads.", key)
+    placed_at = {placed.operation.tool: placed for placed in read_in}
+    for operation, name, cause in dead_ends({tool: placed.operation for tool, placed in placed_at.items()}):
+        raise placed_at[operation.tool].refused(f"{cause}.", "params", name)

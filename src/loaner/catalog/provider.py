@@ -221,6 +221,8 @@ class Provider(Described):
     reasons: tuple[Reason, ...] = ()
     """Why it refuses, where the status does not say enough; the first that fits counts."""
     forms: dict[str, Form] = Field(default_factory=dict)
+    found: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """By the name of a parameter: the fields of results, as dotted paths, that give what it takes."""
     lookups: dict[str, Lookup] = Field(default_factory=dict)
     identify: dict[str, Identify] = Field(default_factory=dict)
     """By kind of resource: how its canonical name is found out, where another one reaches it as well."""

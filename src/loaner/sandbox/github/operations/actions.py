@@ -5,6 +5,8 @@ GitHub docs, REST API "Actions". Logs are a redirect to a signed address on anot
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from loaner.sandbox.github.call import Answer, Call
 from loaner.sandbox.github.errors import ApiError, invalid_request, not_found
 from loaner.sandbox.github.routing import operation
@@ -13,12 +15,28 @@ from loaner.sandbox.github.shapes.basics import Json
 from loaner.sandbox.github.state import Job, Run, Workflow
 
 
+@operation("GET /repos/{owner}/{repo}/actions/workflows")
+def list_workflows(call: Call) -> Json:
+    shown = [shapes.workflow(call.urls, call.repo, each) for each in call.page(call.repo.workflows)]
+    return {"total_count": len(call.repo.workflows), "workflows": shown}
+
+
 @operation("GET /repos/{owner}/{repo}/actions/runs")
 def list_runs(call: Call) -> Json:
+    return _runs(call, call.repo.runs)
+
+
+@operation("GET /repos/{owner}/{repo}/actions/workflows/{workflow_id}/runs")
+def list_runs_of_workflow(call: Call) -> Json:
+    workflow = _workflow(call)
+    return _runs(call, [each for each in call.repo.runs if each.workflow is workflow])
+
+
+def _runs(call: Call, among: Sequence[Run]) -> Json:
     query = call.query
     found = [
         each
-        for each in reversed(call.repo.runs)
+        for each in reversed(among)
         if query.get("branch", each.branch) == each.branch
         and query.get("event", each.event) == each.event
         and query.get("actor", each.actor.login) == each.actor.login

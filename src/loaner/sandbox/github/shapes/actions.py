@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from loaner.sandbox.github.shapes.basics import Json, Urls, node_id, simple_user, stamp
 from loaner.sandbox.github.shapes.repositories import repository
-from loaner.sandbox.github.state import Job, Repository, Run
+from loaner.sandbox.github.state import Job, Repository, Run, Workflow
 
 
 def workflow_run(urls: Urls, at: Repository, shown: Run) -> Json:
@@ -58,6 +58,24 @@ def workflow_run(urls: Urls, at: Repository, shown: Run) -> Json:
     }
 
 
+def workflow(urls: Urls, at: Repository, shown: Workflow) -> Json:
+    """Schema ``workflow``."""
+    here = f"{urls.repo(at)}/actions/workflows/{shown.id}"
+    file = shown.path.rpartition("/")[2]
+    return {
+        "id": shown.id,
+        "node_id": node_id("Workflow", shown.id),
+        "name": shown.name,
+        "path": shown.path,
+        "state": "active",
+        "created_at": stamp(at.created_at),
+        "updated_at": stamp(at.created_at),
+        "url": here,
+        "html_url": f"{urls.repo_page(at)}/blob/{at.default_branch}/{shown.path}",
+        "badge_url": f"{urls.repo_page(at)}/workflows/{file}/badge.svg",
+    }
+
+
 def job(urls: Urls, at: Repository, run: Run, shown: Job) -> Json:
     """Schema ``job``."""
     here = f"{urls.repo(at)}/actions/jobs/{shown.id}"
@@ -83,5 +101,14 @@ def job(urls: Urls, at: Repository, run: Run, shown: Job) -> Json:
         "runner_name": None,
         "runner_group_id": None,
         "runner_group_name": None,
-        "steps": [],
+        "steps": [
+            {
+                "name": "make test",
+                "number": 1,
+                "status": run.status,
+                "conclusion": run.conclusion,
+                "started_at": stamp(run.created_at),
+                "completed_at": stamp(run.created_at) if run.conclusion else None,
+            }
+        ],
     }
