@@ -112,7 +112,7 @@ def test_of_twenty_thousand_requests_none_adds_a_header() -> None:
 
 def tried(examples: int, holds: Callable[[Any], None], inputs: st.SearchStrategy[Any]) -> None:
     """Hold a property against so many examples; the smallest that breaks it is what fails."""
-    limits = settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))
+    limits = settings(max_examples=examples, suppress_health_check=list(HealthCheck))
     limits(given(inputs)(holds))()
 
 

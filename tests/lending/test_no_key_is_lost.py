@@ -34,8 +34,8 @@ from loaner.maintenance import archive, backup, restore
 from loaner.sandbox.run import RunningSandbox, serving
 from loaner.store.rotation import rewrap
 
-few = settings(max_examples=6, deadline=None, database=None)
-many = settings(max_examples=AT_LENGTH, deadline=None, database=None)
+few = settings(max_examples=6, database=None)
+many = settings(max_examples=AT_LENGTH, database=None)
 OPERATOR = Caller(Subject("local", "olga"), Agent("loaner revoke", "loaner"), "sandbox", "here", "olga")
 CALLS = {
     "github": [ToolCall("github_get_me", {})],

@@ -17,8 +17,8 @@ from loaner.sandbox.clock import SandboxClock
 from loaner.sandbox.linear.registered import CLIENT_ID, redirect_allowed
 from loaner.sandbox.switches import Switches
 
-few = settings(max_examples=25, deadline=None, database=None)
-some = settings(max_examples=60, deadline=None, database=None)
+few = settings(max_examples=25, database=None)
+some = settings(max_examples=60, database=None)
 
 UNRESERVED = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~"
 verifiers = st.text(UNRESERVED, min_size=43, max_size=128)
