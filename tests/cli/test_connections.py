@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import resource
+import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import anyio
@@ -15,6 +17,7 @@ from loaner.cli._connections import MAX_HEAD
 from loaner.cli._edge import MAX_TARGET
 from loaner.peers import peer_of
 from loaner.settings import LimitSettings
+from no_files import no_more_files
 
 ASK = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
 SOON = 20
@@ -73,9 +76,9 @@ class Listener:
 
 @asynccontextmanager
 async def listening(**limits: Any) -> AsyncIterator[Listener]:
-    socket = _listening.loopback(0)
-    listener = Listener(socket.getsockname()[1])
-    async with _listening.served(app, socket, limits=LimitSettings(**limits)):
+    listening = _listening.loopback(0)
+    listener = Listener(listening.getsockname()[1])
+    async with _listening.served(app, listening, limits=LimitSettings(**limits)):
         yield listener
         listener.hang_up()
 
@@ -102,6 +105,80 @@ async def test_where_every_connection_is_busy_the_next_is_told_to_come_later() -
         assert refused.startswith(b"HTTP/1.1 503 ")
         assert b"Retry-After:" in refused
         assert await (await listener.connect(source="127.0.0.2")).status(ASK) == 200
+
+
+async def busy(listener: Listener, source: str) -> Connection:
+    """A connection whose request is being read."""
+    connection = await listener.connect(source=source)
+    connection.writer.write(b"POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
+    with anyio.fail_after(SOON):
+        assert b"100" in await connection.reader.readuntil(b"\r\n\r\n")
+    return connection
+
+
+async def test_all_peers_together_have_so_many_connections_and_whoever_has_most_makes_room() -> None:
+    """MUST 63: no number of addresses takes more, and one that waits for nothing goes before one that works."""
+    async with listening(connections=4, connections_per_peer=4) as listener:
+        idle = [await listener.connect() for _ in range(2)]
+        for one in idle:
+            assert await one.status(ASK) == 200
+        working = [await busy(listener, f"127.0.0.{number}") for number in (2, 3)]
+        assert await (await listener.connect(source="127.0.0.4")).status(ASK) == 200
+        assert b"200" not in await idle[0].says(ASK), "the longest idle one of the peer with most of them is gone"
+        for one in working:
+            assert await one.status(b"12345") == 200
+
+    async with listening(connections=2, connections_per_peer=2) as listener:
+        working = [await busy(listener, f"127.0.0.{number}") for number in (1, 2)]
+        refused = await (await listener.connect(source="127.0.0.3")).says()
+        assert refused.startswith(b"HTTP/1.1 503 ")
+        assert b"Retry-After:" in refused
+        for one in working:
+            assert await one.status(b"12345") == 200
+
+
+@pytest.mark.parametrize(("files", "most"), [(100, 8), (300, 140), (1_000_000, 1000)])
+def test_connections_leave_files_for_the_store_and_the_providers(
+    monkeypatch: pytest.MonkeyPatch, files: int, most: int
+) -> None:
+    """MUST 63: the system's limit is raised where that is allowed, and what stays of it is shared."""
+    limits = [64, files]
+
+    def raised(_: int, to: tuple[int, int]) -> None:
+        limits[:] = to
+
+    monkeypatch.setattr(resource, "getrlimit", lambda _: tuple(limits))
+    monkeypatch.setattr(resource, "setrlimit", raised)
+    within = _listening._within_files(LimitSettings())
+    assert (within.connections, within.connections_per_peer) == (most, min(400, most))
+
+
+async def test_without_a_file_for_a_new_connection_the_others_are_served_and_it_is_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """MUST 63: the listener goes on by itself once there are files again."""
+    monkeypatch.setattr(asyncio.constants, "ACCEPT_RETRY_DELAY", 0.01)
+    loop, refused = asyncio.get_running_loop(), anyio.Event()
+    before = loop.get_exception_handler()
+    loop.set_exception_handler(lambda *_: refused.set())  # where the loop tells of a connection that it cannot take
+    async with listening() as listener:
+        known = await listener.connect()
+        assert await known.status(ASK) == 200
+        with socket.socket() as new:
+            new.setblocking(False)
+            with no_more_files():
+                with suppress(BlockingIOError):
+                    new.connect(("127.0.0.1", listener.port))
+                with anyio.fail_after(SOON):
+                    await refused.wait()
+                    await known.reader.readuntil(b"\r\n0\r\n\r\n")  # the end of the answer before
+                assert await known.status(ASK) == 200
+                with pytest.raises(BlockingIOError):
+                    new.recv(1)
+            later = Connection(*await asyncio.open_connection(sock=new))
+            assert await later.status(ASK) == 200
+            later.writer.close()
+    loop.set_exception_handler(before)
 
 
 @pytest.mark.parametrize(

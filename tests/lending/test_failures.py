@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
@@ -10,7 +11,9 @@ from sqlalchemy import Connection, select, update
 from sqlalchemy.exc import OperationalError
 
 from journeys.town import Town, error_of
+from loaner.provider_call import Answer
 from loaner.store.tables import grants, loans
+from no_files import no_more_files
 
 READ = ("github_issue_read", {"owner": "acme", "repo": "web", "issue_number": 1})
 HELD = ("linear_get_issue", {"id": "ENG-1"})
@@ -77,6 +80,39 @@ async def test_a_provider_that_never_ends_its_answer_is_given_up(
     linked.running.sandbox.faults.clear()
     await linked.settled()
     assert (alive(linked), await linked.open_loans()) == ([], [])
+
+
+@pytest.mark.parametrize(("closed", "minted"), [("/token/scoped", 0), ("/issues/", 1)], ids=["the mint", "the call"])
+async def test_without_a_file_for_a_connection_the_call_is_told_and_no_key_is_lost(
+    linked: Town, monkeypatch: pytest.MonkeyPatch, closed: str, minted: int
+) -> None:
+    """Connections that are kept need none, so it may begin in the middle of a call. Then the key cannot go back either:
+    it is listed, and given back once there are files again."""
+    transport, exchange = linked.loaner.transport, linked.loaner.transport.exchange
+    before = len(linked.ledger(kind="scoped"))
+    async with linked.agent() as agent, AsyncExitStack() as without:
+        assert not (await agent.call_tool(*ME)).is_error  # its own connection is there
+        await linked.settled()
+
+        async def starved(method: str, url: str, **named: Any) -> Answer:
+            if closed in url and not without_files:
+                await transport.wire.aclose()
+                without_files.append(without.enter_context(no_more_files()))
+            return await exchange(method, url, **named)
+
+        without_files: list[None] = []
+        monkeypatch.setattr(transport, "exchange", starved)
+        assert error_of(await agent.call_tool(*READ))["code"] == "provider_unavailable"
+        assert without_files
+        listed = await linked.open_loans()
+        assert [loan.fingerprint for loan in listed] == alive(linked)
+        assert len(listed) == minted
+        assert (await agent.call_tool("loaner_status", {})).structured_content, "what needs no file is served"
+    linked.advance(seconds=10)
+    await linked.loaner.returns.sweep()
+    assert (alive(linked), await linked.open_loans()) == ([], [])
+    assert await told(linked) is None
+    assert len(linked.ledger(kind="scoped")) == before + 1 + minted + 1
 
 
 async def test_a_scope_that_was_not_asked_for_is_given_back_unused(acme: Town) -> None:
