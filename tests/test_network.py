@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import anyio
 import anyio.abc
 import anyio.streams.tls
 import httpx2
 import pytest
+import structlog
 from anyio.abc import SocketStream
+from pydantic import ValidationError
 
 from loaner.errors import SettingsInvalid
 from loaner.network import Network
@@ -28,6 +32,12 @@ from test_kept_connections import answer
 async def office(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Office]:
     async with an_office(tmp_path) as opened:
         yield opened
+
+
+@pytest.fixture
+def capture_logs() -> Iterator[list[dict[str, Any]]]:
+    with structlog.testing.capture_logs() as lines:
+        yield lines
 
 
 async def test_a_provider_is_reached_through_the_proxy_which_sees_a_name_and_no_credential(office: Office) -> None:
@@ -63,21 +73,52 @@ async def test_credentials_go_to_the_proxy_alone(office: Office, monkeypatch: py
         (b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n", "network.proxy_credentials", True),
         (b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n", "with 403", True),
         (b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n", "with 503", False),
-        (b"<html>Welcome to the hotel</html>\r\n\r\n", "", False),
+        (b"<html>Welcome to the hotel</html>\r\n\r\n", "gave no answer of a proxy", True),
+        (b"", "ended the connection", False),
     ],
-    ids=["asks for credentials", "refuses", "is busy", "answers a page"],
+    ids=["asks for credentials", "refuses", "is busy", "answers a page", "hangs up"],
 )
 async def test_a_proxy_that_makes_no_tunnel_is_named_and_nothing_is_sent(
-    office: Office, says: bytes, told: str, lasting: bool
+    office: Office, says: bytes, told: str, lasting: bool, capture_logs: list[dict[str, Any]]
 ) -> None:
+    """The operator's log says which host, by which proxy, and why."""
     office.says = says
     async with ProviderTransport(Connections(office.network())) as transport:
         with pytest.raises(Unanswered) as lost:
             await transport.exchange("POST", f"https://{NAME}/x", json={}, bearer=Secret("lent-token"))
     assert not lost.value.sent
-    assert told in str(lost.value)
     assert lost.value.lasting is lasting
+    (line,) = [one["reason"] for one in capture_logs]
+    assert told in line
+    assert f"{NAME}:443" in line
+    assert office.proxy.removeprefix("http://") in line
+    assert "lent-token" not in line
     assert office.heard == []
+
+
+async def test_a_proxy_that_is_not_there_is_named(office: Office) -> None:
+    network = office.network(proxy="http://127.0.0.1:9")
+    async with ProviderTransport(Connections(network)) as transport:
+        with pytest.raises(Unanswered, match=r"127\.0\.0\.1:9 \(network\.proxy\) cannot be reached \(ECONNREFUSED\)"):
+            await transport.exchange("GET", f"https://{NAME}/x")
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ({"proxy": "http://user:pw@proxy.example:3128"}, "network.proxy_credentials"),
+        ({"proxy": "socks5://proxy.example:1080"}, "must begin with https://"),
+        ({"proxy": "http://proxy.example:3128/pac"}, "without a path"),
+        ({"proxy_credentials": "env:NOBODY"}, "set network.proxy too"),
+        ({"no_proxy": ["https://ghe.corp.example"]}, "must be an address or a host name"),
+        ({"no_proxy": ["*.corp.example"]}, "must be an address or a host name"),
+        ({"hosts": {"https://ghe.corp.example": {"ca_file": "/x"}}}, "must be an address or a host name"),
+    ],
+)
+def test_what_would_never_match_or_never_be_used_is_refused(said: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValidationError, match=re.escape(told)) as refused:
+        NetworkSettings.model_validate(said)
+    assert "user:pw" not in str(refused.value)
 
 
 async def test_what_is_named_and_loopback_go_around_the_proxy(office: Office) -> None:

@@ -22,6 +22,7 @@ the operator also gets ``log``, a reason that stays inside. No voice ever carrie
     │   ├── ProviderForbidden   refused although the scope was granted
     │   ├── ProviderRejected    the provider says that the request is wrong
     │   ├── ProviderUnavailable nothing happened; safe to repeat
+    │   │   └── ProviderUnreachable  nor will it, until an operator changes something
     │   └── OutcomeUnknown      a write may have happened
     ├── RecordUnwritable        no record, so no call
     ├── RecordsAltered          the records are not as they were written
@@ -256,7 +257,14 @@ class ProviderRejected(ProviderError):
 
 class ProviderUnavailable(ProviderError):
     code = "provider_unavailable"
-    retry = "now"
+    retry: ClassVar[Retry] = "now"
+
+
+class ProviderUnreachable(ProviderUnavailable):
+    """Waiting does not help: the operator's log names the fault, with host and port, and the setting."""
+
+    code = "provider_unreachable"
+    retry = "never"
 
 
 class OutcomeUnknown(ProviderError):

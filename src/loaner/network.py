@@ -51,6 +51,8 @@ class Network:
     def of(cls, settings: NetworkSettings) -> Network:
         """Raises :class:`SettingsInvalid` for a file of authorities that cannot be used."""
         credentials = resolve(settings.proxy_credentials) if settings.proxy_credentials else None
+        if credentials and ":" not in credentials.reveal():
+            raise SettingsInvalid("network.proxy_credentials: what it names is not user:password.")
         proxy = Proxy(settings.proxy, credentials) if settings.proxy else None
         network = cls(
             proxy,

@@ -72,7 +72,7 @@ def test_slow_down_is_five_seconds_more_or_what_the_provider_names_for_good(
         ("expired_token", "expired"),
         ("token_expired", "expired"),
         ("incorrect_device_code", "failed"),
-        ("device_flow_disabled", "failed"),
+        ("device_flow_disabled", "settings"),
         ("invalid_grant", "failed"),
         ("a word nobody knows", "failed"),
         (None, "failed"),

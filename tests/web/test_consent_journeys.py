@@ -11,6 +11,7 @@ from sqlalchemy import update
 
 import house
 from house import POST, READ, Browser, House, caller
+from loaner.errors import SettingsInvalid
 from loaner.store.tables import approvals, consents, grants
 from policy.ruled import policy as ruled
 
@@ -120,6 +121,22 @@ async def test_github_is_connected_by_its_own_device_flow(local: House) -> None:
     await browser.open(needed.invitation.url)
     assert browser.state == "approved"
     assert (await local.obtain(GITHUB)).grant.account_name == "alice"
+
+
+async def test_an_app_without_device_flow_ends_the_question_and_names_the_cure(local: House) -> None:
+    """Waiting is no use to the person, and repeating none to the agent: an operator has to act."""
+    local.sandbox.inside["github"].app.device_flow_enabled = False
+    needed = await local.asked(GITHUB)
+    browser = local.browser(github="alice")
+    await browser.open(needed.invitation.url)
+    await browser.press("approve")
+    assert browser.state == "failed"
+    assert "An operator has to tick “Enable Device Flow”" in browser.text
+    assert "minute" not in browser.text
+    with pytest.raises(SettingsInvalid, match="tick “Enable Device Flow”") as told:
+        await local.obtain(GITHUB)
+    assert told.value.retry == "never"
+    assert list(local.sandbox.ledger) == []
 
 
 async def test_a_page_that_renews_itself_can_be_told_not_to(local: House) -> None:

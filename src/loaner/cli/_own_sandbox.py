@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ import anyio
 import anyio.to_thread
 
 from loaner.cli import _sandboxed, _servers
+from loaner.consent import grant_ends
 from loaner.errors import LoanerError, UsageError
 from loaner.sandbox.run import STATE_FILE
 
@@ -44,12 +46,13 @@ async def joined(home: Path) -> str:
 
 async def forget_the_gone(loaner: Loaner) -> None:
     """Grants of a sandbox that is no more are nothing any more; those of one that answers are not touched."""
-    for place in await loaner.grants.places(loaner.settings.environment):
+    environment = loaner.settings.environment
+    for place in await loaner.store.read(lambda c: grant_ends.places(c, environment)):
         try:
             await _sandboxed.refuse_nothing(place.split(" ")[0])
         except UsageError:
             await loaner.returns.forget(place, how=_GONE)
-            await loaner.grants.forget(loaner.settings.environment, place, reason=_GONE)
+            await loaner.store.write(partial(grant_ends.forget, environment=environment, place=place, reason=_GONE))
 
 
 async def unused(home: Path, url: str) -> None:

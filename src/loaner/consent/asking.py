@@ -30,6 +30,7 @@ from loaner.errors import (
     Invitation,
     LoanerError,
     RateLimited,
+    SettingsInvalid,
 )
 from loaner.scope import Scope
 from loaner.settings import Connector, ConsentSettings
@@ -268,6 +269,12 @@ def _ending(last: Pending, at: datetime) -> LoanerError | None:
         return ConsentExpired(
             "nobody answered in time. Nothing was sent.",
             do="Tell the user, then repeat the call when they are there to answer.",
+        )
+    if state == "failed" and (last.flow or {}).get("settings"):
+        return SettingsInvalid(
+            f"the account could not be connected: {last.failure}",
+            do="Tell the user and their operator.",
+            dont="Don't repeat the call before that is done.",
         )
     if state == "failed":
         return GrantBroken(

@@ -54,8 +54,9 @@ class Started:
 
 
 class FlowEnded(Exception):
-    """The flow is over without tokens. ``why`` is ``denied``, ``expired`` or ``failed``; ``word`` is the provider's
-    error code and safe to log, as only known ones are kept."""
+    """The flow is over without tokens. ``why`` is ``denied``, ``expired``, ``settings`` (an operator has to correct how
+    the app is registered here or there) or ``failed``; ``word`` is the provider's error code and safe to log, as only
+    known ones are kept."""
 
     def __init__(self, why: str, word: str) -> None:
         super().__init__(f"{why}: {word}")
@@ -68,14 +69,14 @@ _ENDINGS = {
     "expired_token": "expired",
     "token_expired": "expired",
     "incorrect_device_code": "failed",
-    "incorrect_client_credentials": "failed",
-    "device_flow_disabled": "failed",
-    "unsupported_grant_type": "failed",
+    "incorrect_client_credentials": "settings",
+    "device_flow_disabled": "settings",
+    "unsupported_grant_type": "settings",
     "invalid_grant": "failed",
-    "invalid_client": "failed",
+    "invalid_client": "settings",
     "invalid_request": "failed",
-    "unauthorized_client": "failed",
-    "invalid_scope": "failed",
+    "unauthorized_client": "settings",
+    "invalid_scope": "settings",
 }
 
 

@@ -29,10 +29,15 @@ class ExchangeUnknown(ExchangeFailed):
 
 
 async def post(transport: ProviderTransport, url: str, form: Mapping[str, str | Secret]) -> Body | None:
-    """Post to a device endpoint; ``None`` when no usable answer came. Errors may arrive with any status."""
+    """Post to a device endpoint; ``None`` when no usable answer came. Errors may arrive with any status.
+
+    Raises :class:`Unanswered` where waiting does not help.
+    """
     try:
         answer = await transport.exchange("POST", url, headers=_JSON, form=_opened(form))
-    except Unanswered:
+    except Unanswered as lost:
+        if lost.lasting:
+            raise
         return None
     if says_nothing(answer) or answer.status == HTTPStatus.TOO_MANY_REQUESTS:
         return None  # ask again, later
@@ -50,7 +55,8 @@ async def redeem(
 ) -> Body:
     """Exchange an authorization code (RFC 6749 §4.1.3, RFC 7636 §4.5).
 
-    Raises :class:`ExchangeFailed` where there certainly are no tokens, else :class:`ExchangeUnknown`.
+    Raises :class:`ExchangeFailed` where there certainly are no tokens, else :class:`ExchangeUnknown`; and
+    :class:`Unanswered` where nothing was sent and waiting does not help.
     """
     form: dict[str, str | Secret] = {
         "grant_type": "authorization_code",
@@ -61,6 +67,8 @@ async def redeem(
     try:
         answer = await ask(transport, provider.url(provider.consent.token), provider, connector, form)
     except Unanswered as lost:
+        if lost.lasting:
+            raise
         raise ExchangeUnknown(f"the token endpoint: {lost}") from None
     body = answer.body
     refused = not isinstance(body, dict) or (provider.consent.ok_field and body.get(provider.consent.ok_field) is False)

@@ -112,6 +112,18 @@ def over(connection: Connection, grant: Grant, *, reason: str) -> bool:
     return connection.execute(gone).rowcount == 1
 
 
+def places(connection: Connection, environment: str) -> list[str]:
+    """Where the grants of an environment that are not over were granted."""
+    query = select(grants.c.place).where(grants.c.environment == environment, grants.c.state.in_(NOT_OVER))
+    return [row.place for row in connection.execute(query.distinct()) if row.place]
+
+
+def forget(connection: Connection, environment: str, place: str, *, reason: str) -> None:
+    """End the grants of a place that is no more: nothing is left there to end."""
+    there = (grants.c.environment == environment) & (grants.c.place == place) & grants.c.state.in_(NOT_OVER)
+    connection.execute(update(grants).where(there).values(state="revoked", reason=reason, sealed=None))
+
+
 def put_off(connection: Connection, grant_id: str, *, error: str, at: datetime) -> EndingGrant | None:
     """It is not over, and is tried again, less often each time. How it stood before; ``None`` when it is over."""
     row = connection.execute(ONE, {"id": grant_id, "states": ENDING}).first()

@@ -20,7 +20,7 @@ from loaner.catalog.provider import Provider
 from loaner.clock import Now, from_iso, iso
 from loaner.consent import owners
 from loaner.consent.grant_seals import identity
-from loaner.errors import GrantBroken, LoanerError
+from loaner.errors import GrantBroken
 from loaner.provider_call.token_endpoint import TokenSet
 from loaner.secret import Secret
 from loaner.settings import Connector
@@ -38,26 +38,6 @@ ENDING = ("revoking", "disabled")
 """Used no more and not over: ``revoking`` because somebody wants it, ``disabled`` because its provider refused it."""
 NOT_OVER = ("active", *ENDING)
 granted_at = owners.at
-
-
-class DifferentAccount(LoanerError):
-    """Another account at the provider than the one this person linked before."""
-
-    code = "different_account"
-
-
-class SomebodyElses(DifferentAccount):
-    """An account that another person has connected here: a device code that was mailed links it to whoever asked."""
-
-    code = "account_of_another"
-
-    def __init__(self, title: str, account_name: str, owner: str) -> None:
-        super().__init__(
-            f"the account {account_name} at {title} is another person's here, who connected it before.",
-            do="Sign in there with your own account. Whoever owns that one was told.",
-        )
-        self.owner = owner
-        """``Subject.key`` of whoever connected it."""
 
 
 class GrantElsewhere(GrantBroken):
@@ -136,19 +116,6 @@ class Grants:
         rows = await self.store.read(lambda c: c.execute(query.order_by(grants.c.created_at)).all())
         return [grant_of(row) for row in rows]
 
-    async def places(self, environment: str) -> list[str]:
-        """Where the grants of an environment that are not over were granted."""
-        query = select(grants.c.place).where(grants.c.environment == environment, grants.c.state.in_(NOT_OVER))
-        rows = await self.store.read(lambda c: c.execute(query.distinct()).all())
-        return [row.place for row in rows if row.place]
-
-    async def forget(self, environment: str, place: str, *, reason: str) -> None:
-        """End the grants of a place that is no more: nothing is left there to end."""
-        gone = update(grants).where(
-            grants.c.environment == environment, grants.c.place == place, grants.c.state.in_(NOT_OVER)
-        )
-        await self.store.write(lambda c: c.execute(gone.values(state="revoked", reason=reason, sealed=None)) and None)
-
     async def get(self, grant_id: str) -> Grant:
         """Raises :class:`GrantBroken` when it is not active any more."""
         row = await self.store.read(lambda c: _active(c, grant_id))
@@ -203,7 +170,7 @@ class Grants:
         tokens: TokenSet,
         at: datetime,
     ) -> Grant:
-        """Store a new grant, inside the caller's transaction. Raises :class:`DifferentAccount`."""
+        """Store a new grant, inside the caller's transaction. Raises :class:`~.owners.DifferentAccount`."""
         owners.one_at_a_time(connection, f"{provider.name} {account_id}")
         linked = connection.execute(
             select(grants.c.account_id, grants.c.account_name).where(
@@ -215,12 +182,12 @@ class Grants:
             )
         ).first()
         if linked and linked.account_id != account_id:
-            raise DifferentAccount(
+            raise owners.DifferentAccount(
                 f"you signed in to {provider.title} as {account_name}, but {linked.account_name} is connected here.",
                 do=f"Sign in as {linked.account_name}, or disconnect that account first.",
             )
         if not connector.shared_accounts and (owner := owners.another(connection, provider, account_id, subject)):
-            raise SomebodyElses(provider.title, account_name, owner)
+            raise owners.SomebodyElses(provider.title, account_name, owner)
         return self._add(
             connection,
             tokens,

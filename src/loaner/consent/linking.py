@@ -6,12 +6,14 @@ the row lets one of several processes poll.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 from urllib.parse import urlencode
 
+import structlog
 from sqlalchemy import Connection
 
 from loaner.catalog.provider import Provider
@@ -23,12 +25,16 @@ from loaner.consent.exchange import ExchangeFailed, ExchangeUnknown
 from loaner.consent.pending import Pending
 from loaner.consent.settling import Settling
 from loaner.errors import ProviderUnavailable, SettingsInvalid
-from loaner.provider_call import ProviderTransport
+from loaner.provider_call import ProviderTransport, Unanswered
+from loaner.provider_call.failures import out_of_reach
 from loaner.secret import Secret
 from loaner.settings import Connector
 from loaner.store import Store, Unsealable, pairs
 
+log = structlog.get_logger(__name__)
 _POLL_LEASE = timedelta(seconds=60)
+_CURES = {"device_flow_disabled": "tick “Enable Device Flow” in the app's settings there."}
+"""What an operator has to do, by the provider's error code."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +50,7 @@ class Linking:
     async def start_device(self, asked: Pending) -> None:
         """Get a device code and show the person where to type the user code (RFC 8628 §3.1–§3.3).
 
-        Raises :class:`ProviderUnavailable`, and then the person may try again.
+        Raises :class:`ProviderUnavailable`, and then the person may try again; where that is no use, the question ends.
         """
         provider, connector = self._of(asked)
         wanted = provider.consent
@@ -52,7 +58,13 @@ class Linking:
         flow = device.start(connector.client_id, scope)
         try:
             started = await self._started(flow, provider.url(wanted.device_authorization or ""))
+        except Unanswered as lost:
+            await self._out_of_reach(asked, provider, lost)
+            return
         except FlowEnded as ended:
+            if ended.why == "settings":
+                await self._ended(asked, provider, ended)
+                return
             await self.store.write(lambda c: pending.reopen(c, asked.handle))
             raise ProviderUnavailable(
                 f"{provider.title} did not start the connection.",
@@ -94,7 +106,7 @@ class Linking:
         next(steps)  # the wait that the lease has just found to be over
         try:
             step = steps.send(None)
-            answer = await exchange.post(self.transport, provider.url(provider.consent.token), _form(step))
+            answer = await self._polled(provider, _form(step))
             step = steps.send(answer)
         except StopIteration as tokens:
             await self.settling.tokens(asked, provider, connector, tokens.value)
@@ -109,6 +121,11 @@ class Linking:
             seconds = step.seconds if isinstance(step, Wait) else asked.flow["interval"]
             flow, after = {**asked.flow, "interval": seconds}, self.now() + timedelta(seconds=seconds)
             await self.store.write(lambda c: pending.set_flow(c, handle, flow=flow, poll_after=after))
+
+    async def _polled(self, provider: Provider, form: Mapping[str, str | Secret]) -> device.Body | None:
+        with contextlib.suppress(Unanswered):  # the person may be done there already: ask again, later
+            return await exchange.post(self.transport, provider.url(provider.consent.token), form)
+        return None
 
     async def start_redirect(self, asked: Pending, session: str) -> str:
         """The provider's page to send this browser to. ``session`` is the hash of the browser's session: only the
@@ -174,6 +191,9 @@ class Linking:
                     verifier=verifier,
                     redirect_uri=self._redirect_uri(provider),
                 )
+            except Unanswered as lost:
+                await self.settling.no_pair(asked.handle)
+                await self._out_of_reach(asked, provider, lost)
             except ExchangeFailed as failure:
                 if not isinstance(failure, ExchangeUnknown):
                     await self.settling.no_pair(asked.handle)
@@ -248,8 +268,24 @@ class Linking:
             await self.settling.deny(asked, words=f"You said no at {provider.title}.")
         elif ended.why == "expired":
             await self.settling.expire(asked.handle, f"The code at {provider.title} ran out.")
+        elif ended.why == "settings":
+            cure = _CURES.get(ended.word, f"correct connectors.{asked.connector}, or the app's registration there.")
+            log.warning("a connector cannot connect accounts", connector=asked.connector, word=ended.word, cure=cure)
+            words = (
+                f"{provider.title} refuses the app of connector {asked.connector} ({ended.word}). An operator has to"
+            )
+            await self._end_by_settings(asked, f"{words} {cure}")
         else:
             await self.settling.fail(asked.handle, f"{provider.title} ended the connection before it was made.")
+
+    async def _out_of_reach(self, asked: Pending, provider: Provider, lost: Unanswered) -> None:
+        told = out_of_reach(provider, lost).cause
+        await self._end_by_settings(asked, f"{told} An operator has to change what loaner's log names.")
+
+    async def _end_by_settings(self, asked: Pending, words: str) -> None:
+        """Nobody who answers it can help, so the question ends."""
+        await self.store.write(lambda c: pending.set_flow(c, asked.handle, flow={"settings": True}))
+        await self.settling.fail(asked.handle, words)
 
     def _of(self, asked: Pending) -> tuple[Provider, Connector]:
         return self.providers[asked.provider], self.connectors.named(asked.connector)

@@ -7,7 +7,28 @@ import hashlib
 from sqlalchemy import ColumnElement, Connection, select, text
 
 from loaner.catalog.provider import Provider
+from loaner.errors import LoanerError
 from loaner.store.tables import grants
+
+
+class DifferentAccount(LoanerError):
+    """Another account at the provider than the one this person linked before."""
+
+    code = "different_account"
+
+
+class SomebodyElses(DifferentAccount):
+    """An account that another person has connected here: a device code that was mailed links it to whoever asked."""
+
+    code = "account_of_another"
+
+    def __init__(self, title: str, account_name: str, owner: str) -> None:
+        super().__init__(
+            f"the account {account_name} at {title} is another person's here, who connected it before.",
+            do="Sign in there with your own account. Whoever owns that one was told.",
+        )
+        self.owner = owner
+        """``Subject.key`` of whoever connected it."""
 
 
 def at(provider: Provider) -> ColumnElement[bool]:

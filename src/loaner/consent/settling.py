@@ -18,8 +18,9 @@ from loaner.consent import allowed, approvals, exchange, pauses, pending, tasks
 from loaner.consent.device import Body
 from loaner.consent.envelope import Envelope
 from loaner.consent.exchange import ExchangeFailed
-from loaner.consent.grants import DifferentAccount, Grant, Grants, SomebodyElses
+from loaner.consent.grants import Grant, Grants
 from loaner.consent.misfit import misfit
+from loaner.consent.owners import DifferentAccount, SomebodyElses
 from loaner.consent.pauses import About
 from loaner.consent.pending import Pending, Remember
 from loaner.consent.reading import Choice

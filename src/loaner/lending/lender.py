@@ -36,6 +36,7 @@ from loaner.lending.returning import Returns
 from loaner.lending.running import Running
 from loaner.lending.sharing import Place, Sharing, limits_when_shared
 from loaner.provider_call import Unanswered, replication
+from loaner.provider_call.failures import out_of_reach
 from loaner.scope import Scope
 from loaner.secret import Secret
 from loaner.store import Store
@@ -164,6 +165,8 @@ class Lender:
                 do="Repeat the call in a minute.",
                 log=str(failure),
             )
+            if failure.lasting:
+                error = out_of_reach(ask.provider, failure)
             record.failed(error)
             if failure.sent:
                 # It may have minted one that we never saw: the loan stays listed until it must have expired.

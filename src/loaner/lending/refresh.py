@@ -28,6 +28,7 @@ from loaner.lending.account import Account
 from loaner.lending.budget import Budgets
 from loaner.lending.costs import unasked
 from loaner.provider_call import Answer, ProviderTransport, Unanswered
+from loaner.provider_call.failures import out_of_reach
 from loaner.provider_call.token_endpoint import NoTokens, TokenSet, ask, refusal, token_set
 from loaner.secret import Secret
 from loaner.settings import Connector
@@ -189,6 +190,8 @@ class Refresher:
         except Unanswered as failure:
             # It may have rotated: then the pair stays listed, and the next attempt is refused.
             await self._release(grant, None if failure.sent else pair)
+            if failure.lasting:
+                raise out_of_reach(provider, failure) from None
             raise ProviderUnavailable(
                 f"{provider.title} did not answer while the grant was refreshed. Nothing was sent.",
                 do="Repeat the call in a minute.",

@@ -23,7 +23,7 @@ from loaner.errors import (
 )
 from loaner.lending.loan import Ask, Minted, NotReturned
 from loaner.provider_call import Answer, ProviderTransport, Unanswered, replication
-from loaner.provider_call.failures import explained
+from loaner.provider_call.failures import explained, out_of_reach
 from loaner.provider_call.verdict import documentation, reason_of
 from loaner.provider_call.waiting import is_limit, is_used_up, retry_after
 from loaner.scope import Scope
@@ -143,6 +143,8 @@ class TokenScoped:
                     method, url, headers=ask.provider.headers, bearer=ask.grant_token
                 )
             except Unanswered as failure:  # a look mints nothing
+                if failure.lasting:
+                    raise out_of_reach(ask.provider, failure) from None
                 raise _not_now(ask, str(failure)) from None
             if answer.status != HTTPStatus.UNAUTHORIZED:
                 return answer

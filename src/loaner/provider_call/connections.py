@@ -22,7 +22,7 @@ from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 from yarl import URL
 
-from loaner.network import Network
+from loaner.network import Network, Proxy
 from loaner.provider_call.bounded import Body
 from loaner.provider_call.wire import Broken, Incoming, Outgoing, Unreachable
 
@@ -101,22 +101,26 @@ class Connections:
     async def ask(self, request: Outgoing, *, cut: bool) -> Incoming:
         request.check()
         host, port = request.url.host, request.url.port or (443 if request.url.scheme == "https" else 80)
+        proxy = self._network.proxy_for(host)
         try:
-            answer = await self._answer(request, host)
+            answer = await self._answer(request, host, proxy)
             try:
                 return await _read(answer, cut=cut)
             except BaseException:
                 if self._pool:
                     self._pool.refused(answer)
                 raise
-        except aiohttp.ClientError as failure:
-            raise _renamed(failure, f"{host}:{port}") from None
+        except (aiohttp.ClientError, Broken) as failure:
+            renamed = _renamed(failure, f"{host}:{port}") if isinstance(failure, aiohttp.ClientError) else failure
+            if proxy and not request.sent:
+                renamed = _at_proxy(failure, renamed, f"{host}:{port}", proxy)
+            raise renamed from None
 
-    async def _answer(self, request: Outgoing, host: str) -> ClientResponse:
+    async def _answer(self, request: Outgoing, host: str, proxy: Proxy | None) -> ClientResponse:
         if self._session is None:
             self._pool = _Connector()
             self._session = _session(self._pool)
-        proxy, secure = self._network.proxy_for(host), request.url.scheme == "https"
+        secure = request.url.scheme == "https"
         return await self._session.request(
             request.method,
             _url(request),
@@ -202,7 +206,7 @@ async def _read(answer: ClientResponse, *, cut: bool) -> Incoming:
         answer.close()  # one that was read to its end has given its connection back already
 
 
-def _renamed(failure: aiohttp.ClientError, place: str) -> Exception:  # noqa: PLR0911 - one for each cause
+def _renamed(failure: aiohttp.ClientError, place: str) -> Exception:
     """aiohttp's failures in our words. Their own text may quote what was sent: only the cause is kept."""
     match failure:
         case aiohttp.ClientConnectorCertificateError():
@@ -213,9 +217,7 @@ def _renamed(failure: aiohttp.ClientError, place: str) -> Exception:  # noqa: PL
                 lasting=True,
             )
         case aiohttp.ClientConnectorSSLError():
-            return Unreachable(f"no TLS connection to {place}", lasting=True)
-        case aiohttp.ClientProxyConnectionError() | aiohttp.ClientHttpProxyError():
-            return _stopped_at_proxy(failure, place)
+            return Unreachable(f"no TLS connection to {place}: {_cause(failure.os_error)}", lasting=True)
         case aiohttp.ClientConnectorDNSError():
             return Unreachable(f"the name of {place} cannot be resolved", lasting=False)
         case aiohttp.ClientConnectorError():
@@ -225,15 +227,26 @@ def _renamed(failure: aiohttp.ClientError, place: str) -> Exception:  # noqa: PL
     return Broken("not HTTP/1.1" if isinstance(failure, aiohttp.ClientResponseError) else "ended early")
 
 
-def _stopped_at_proxy(failure: aiohttp.ClientError, place: str) -> Unreachable:
-    if not isinstance(failure, aiohttp.ClientHttpProxyError):
-        return Unreachable(f"the proxy (network.proxy) cannot be reached, on the way to {place}", lasting=False)
-    if failure.status == httpx2.codes.PROXY_AUTHENTICATION_REQUIRED:
-        fault = "the proxy asks for credentials, or does not accept network.proxy_credentials (407)"
-        return Unreachable(f"{fault}, on the way to {place}", lasting=True)
-    lasting = failure.status < httpx2.codes.INTERNAL_SERVER_ERROR
-    return Unreachable(f"the proxy (network.proxy) answered CONNECT {place} with {failure.status}", lasting=lasting)
+def _at_proxy(failure: Exception, renamed: Exception, place: str, proxy: Proxy) -> Exception:
+    """What went wrong before anything of the request left, where a proxy stands between."""
+    match failure:
+        case aiohttp.ClientProxyConnectionError():
+            fault, lasting = f"cannot be reached ({_cause(failure.os_error)})", False
+        case aiohttp.ClientHttpProxyError(status=httpx2.codes.PROXY_AUTHENTICATION_REQUIRED):
+            fault, lasting = "asks for credentials, or does not accept network.proxy_credentials (407)", True
+        case aiohttp.ClientHttpProxyError():
+            fault = f"answered CONNECT with {failure.status}"
+            lasting = failure.status < httpx2.codes.INTERNAL_SERVER_ERROR
+        case aiohttp.ClientResponseError():
+            fault, lasting = "gave no answer of a proxy to CONNECT", True
+        case Broken():
+            fault, lasting = "ended the connection", False
+        case _:
+            return renamed
+    authority = proxy.url.partition("//")[2].rstrip("/")
+    return Unreachable(f"the proxy {authority} (network.proxy) {fault}, on the way to {place}", lasting=lasting)
 
 
 def _cause(failure: OSError) -> str:
-    return errno.errorcode.get(failure.errno or 0, type(failure).__name__)
+    """The word of the system or of TLS for it. Its text stays out: it may hold what was sent."""
+    return getattr(failure, "reason", None) or errno.errorcode.get(failure.errno or 0, type(failure).__name__)

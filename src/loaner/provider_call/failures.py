@@ -19,10 +19,11 @@ from loaner.errors import (
     ProviderForbidden,
     ProviderRejected,
     ProviderUnavailable,
+    ProviderUnreachable,
     RateLimited,
     ScopeNotGrantable,
 )
-from loaner.provider_call.transport import Answer
+from loaner.provider_call.transport import Answer, Unanswered
 from loaner.provider_call.verdict import Verdict
 from loaner.provider_call.waiting import retry_after
 from loaner.scope import Scope, derive
@@ -114,6 +115,23 @@ def unavailable(bound: BoundCall, log: str, *, changing: bool, ref: str = "") ->
         )
     return ProviderUnavailable(
         f"{title} did not answer properly. Nothing was changed. ref {ref}", do="Safe to repeat in 10 s.", log=log
+    )
+
+
+def unanswered(bound: BoundCall, lost: Unanswered, *, changing: bool) -> LoanerError:
+    """No answer came."""
+    if lost.lasting:
+        return out_of_reach(bound.operation.provider, lost)
+    return unavailable(bound, str(lost), changing=changing and lost.sent)
+
+
+def out_of_reach(provider: Provider, lost: Unanswered) -> ProviderUnreachable:
+    """Nothing was sent, and nothing will be until an operator changes something."""
+    return ProviderUnreachable(
+        f"{provider.title} cannot be reached from where loaner runs. Nothing was sent.",
+        do="Waiting does not help. Tell the user: an operator has to change what loaner's log names.",
+        dont="Don't repeat the call.",
+        log=str(lost),
     )
 
 

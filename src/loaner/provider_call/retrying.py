@@ -64,4 +64,4 @@ async def send_patiently(
 def _worth_it(failure: Exception) -> bool | float:
     if isinstance(failure, RateLimited):
         return float(failure.retry_after) if failure.retry_after <= SHORT else False
-    return isinstance(failure, ProviderUnavailable)
+    return isinstance(failure, ProviderUnavailable) and failure.retry == "now"

@@ -20,7 +20,7 @@ from loaner.catalog.step import WITHIN, Step
 from loaner.errors import GrantBroken, NotFound, ProviderError, ProviderRejected, RateLimited
 from loaner.provider_call.aside import Aside
 from loaner.provider_call.echoes import Echoes
-from loaner.provider_call.failures import fail, unavailable
+from loaner.provider_call.failures import fail, unanswered, unavailable
 from loaner.provider_call.meeting import Meeting
 from loaner.provider_call.replication import Young
 from loaner.provider_call.transport import LOOPBACK, Answer, ProviderTransport, Unanswered
@@ -289,7 +289,7 @@ class _Sending:
                     outgoing.method, outgoing.url, content=outgoing.content, echoes=self.echoes
                 )
         except Unanswered as lost:
-            raise unavailable(self.bound, str(lost), changing=changing and lost.sent) from None
+            raise unanswered(self.bound, lost, changing=changing) from None
         if self.on_answer and heard:
             self.on_answer(answer)
         self._refuse_echo(changing=changing)
@@ -308,7 +308,7 @@ class _Sending:
         try:
             return await self.transport.elsewhere("GET", target, cut=True, echoes=self.echoes)
         except Unanswered as lost:
-            raise unavailable(self.bound, str(lost), changing=False) from None
+            raise unanswered(self.bound, lost, changing=False) from None
 
     def _allow(self, step: Step | None, url: str) -> None:
         """Only hosts that the operation's file names; loopback only where the provider itself is there."""
