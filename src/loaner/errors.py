@@ -21,6 +21,7 @@ the operator also gets ``log``, a reason that stays inside. No voice ever carrie
     │   ├── NotFound            it does not exist, or is not visible to this person
     │   ├── ProviderForbidden   refused although the scope was granted
     │   ├── ProviderRejected    the provider says that the request is wrong
+    │   ├── ConnectorOutdated   it does not take this tool's requests as they are, whatever the arguments
     │   ├── ProviderUnavailable nothing happened; safe to repeat
     │   │   └── ProviderUnreachable  nor will it, until an operator changes something
     │   └── OutcomeUnknown      a write may have happened
@@ -253,6 +254,10 @@ class ProviderForbidden(ProviderError):
 
 class ProviderRejected(ProviderError):
     code = "provider_rejected"
+
+
+class ConnectorOutdated(ProviderError):
+    code = "connector_outdated"
 
 
 class ProviderUnavailable(ProviderError):

@@ -132,7 +132,7 @@ class Journey:
                         meeting=meant.meeting(  # ruled on once more
                             named=scope.provider in self.policy.protected, by_id=scope.provider in self.policy.by_id
                         ),
-                        on_answer=self._listening(bound, scope, account),
+                        on_answer=self._listening(bound, scope, account, record),
                     )
                     record.answered(reply)
                     await meant.reached(reply.reached)
@@ -197,10 +197,11 @@ class Journey:
             self.budgets.owe(account, costs(bound, minting=False))
         record.sent(bound.operation.request)
 
-    def _listening(self, bound: BoundCall, scope: Scope, account: Account) -> Callable[[Answer], None]:
+    def _listening(self, bound: BoundCall, scope: Scope, account: Account, record: Draft) -> Callable[[Answer], None]:
         """What every answer says besides its result: how the limits stand, and which permissions it names."""
 
         def hear(answer: Answer) -> None:
+            record.heard(answer.status)
             self.budgets.heard(account, answer)
             self.drifts.look(bound, scope, account.connector, answer)
 

@@ -16,7 +16,7 @@ from loaner.audit.record import Call, Draft
 from loaner.audit.tree import Signed
 from loaner.caller import Caller
 from loaner.clock import Now
-from loaner.errors import LoanerError, RecordUnwritable, StoreUnusable
+from loaner.errors import ConnectorOutdated, LoanerError, RecordUnwritable, StoreUnusable
 from loaner.shutdown import Shutdown
 from loaner.store import Store
 
@@ -49,6 +49,9 @@ class Audit:
             except BaseException as failure:
                 if draft.outcome != "ok":
                     draft.failed(failure)
+                if isinstance(failure, LoanerError) and failure.log:
+                    tell = _log.error if isinstance(failure, ConnectorOutdated) else _log.info
+                    tell("call_failed", call=draft.id, tool=draft.tool, code=failure.code, reason=failure.log)
                 try:
                     await self._close(draft)
                 except RecordUnwritable as lost:

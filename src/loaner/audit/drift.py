@@ -1,4 +1,5 @@
-"""Drift: a provider names another permission than ours, so the connector is wrong or the provider changed.
+"""Drift: a provider names another permission than ours, or does not take our request as it is at all, so the connector
+is wrong or the provider changed.
 
 Noticed on any answer and written beside the calls, never in their way: once for each operation and named set.
 """
@@ -20,19 +21,20 @@ from loaner.clock import Now
 from loaner.errors import LoanerError
 from loaner.provider_call import Answer
 from loaner.provider_call.named import Named, named
+from loaner.provider_call.verdict import judge
 from loaner.scope import Scope
 from loaner.store import Store
 from loaner.store.tables import drifts
 
 log = structlog.get_logger(__name__)
-Kind = Literal["less", "more"]
-"""We ask for less than the provider says that it needs, or for more."""
+Kind = Literal["less", "more", "request"]
+"""We ask for less than the provider says that it needs, or for more; or our request is not one that it takes."""
 _WAITING = 64
 
 
 @dataclass(frozen=True)
 class Drift:
-    """One difference. ``named`` is in words: ``issues:write or pull_requests:write``."""
+    """One difference. ``named`` is in words: ``issues:write or pull_requests:write``; of a request, the error word."""
 
     tool: str
     kind: Kind
@@ -65,6 +67,13 @@ def compare(bound: BoundCall, scope: Scope, said: Named) -> Drift | None:
     return Drift(operation.tool, kind, _words(scope.permissions), ways, operation.source)
 
 
+def _outdated(bound: BoundCall, answer: Answer) -> Drift | None:
+    verdict = judge(answer, bound.operation.provider)
+    if verdict is None or verdict.code != "outdated":
+        return None
+    return Drift(bound.operation.tool, "request", bound.operation.request, verdict.word, bound.operation.source)
+
+
 def _is_one_request(bound: BoundCall) -> bool:
     return len(bound.plan()) == 1
 
@@ -95,7 +104,7 @@ class Drifts:
         """Compare one answer with what the call asked for. Costs the call a few microseconds and never fails it."""
         try:
             said = named(answer, bound.operation.provider)
-            drift = compare(bound, scope, said) if said else None
+            drift = compare(bound, scope, said) if said else _outdated(bound, answer)
         except Exception:
             log.exception("an answer could not be compared with its scope", tool=bound.operation.tool)
             return
@@ -122,7 +131,7 @@ class Drifts:
                 await self._take(self._noticed.popleft())
 
     async def _take(self, drift: Drift) -> None:
-        log.warning("a provider names another permission than ours", tool=drift.tool, named=drift.named)
+        log.warning("a provider differs from our connector", tool=drift.tool, kind=drift.kind, named=drift.named)
         try:
             await self.store.write(lambda c: _keep(c, drift))
         except LoanerError as failure:

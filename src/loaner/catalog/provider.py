@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 from urllib.parse import quote, urlsplit
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from loaner.catalog.described import Described
 from loaner.catalog.form import Form
 from loaner.catalog.identify import Identify
 from loaner.catalog.lookup import Lookup
 from loaner.catalog.rate import ProviderRate
-from loaner.catalog.reason import FailureCode, Reason
+from loaner.catalog.reason import CODES, FailureCode, Reason
 from loaner.catalog.wider import Wider
 from loaner.scope import Enforcer
 
@@ -48,6 +48,15 @@ Where = Annotated[str, AfterValidator(_is_where)]
 """``api:/oauth/token``: a key of ``hosts`` and a path."""
 Request = Annotated[str, AfterValidator(_is_request)]
 """``DELETE api:/applications/{client_id}/token``."""
+
+
+def _is_meaning(meaning: str, info: ValidationInfo) -> str:
+    if meaning not in CODES and meaning not in {reason.name for reason in info.data.get("reasons", ())}:
+        raise ValueError(f"{meaning!r} is no code and no reason")
+    return meaning
+
+
+Meaning = Annotated[str, AfterValidator(_is_meaning)]
 
 
 class ProviderConsent(Described):
@@ -216,10 +225,10 @@ class Provider(Described):
     """What a permission includes besides itself."""
     always: frozenset[str] = frozenset()
     """Comes with every credential, asked for or not."""
-    errors: dict[str, FailureCode] = Field(default_factory=dict)
-    """The provider's error words and what they mean."""
     reasons: tuple[Reason, ...] = ()
     """Why it refuses, where the status does not say enough; the first that fits counts."""
+    errors: dict[str, Meaning] = Field(default_factory=dict)
+    """The provider's error words, and what each means: a :data:`FailureCode`, or the reason that tells it."""
     forms: dict[str, Form] = Field(default_factory=dict)
     found: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     """By the name of a parameter: the fields of results, as dotted paths, that give what it takes."""
@@ -257,12 +266,23 @@ class Provider(Described):
         for reason in self.reasons:
             if reason.link and _is_where(reason.link).partition(":")[0] not in self.hosts:
                 raise ValueError(f"reason {reason.name}: unknown host key in {reason.link!r}")
+            if not reason.statuses and reason.name not in self.errors.values():
+                raise ValueError(f"reason {reason.name}: nothing leads to it")
         return self
 
     @property
     def place(self) -> str:
         """All its base URLs, in one fixed order: what is granted at one place is nothing to another."""
         return " ".join(self.hosts[key] for key in sorted(self.hosts))
+
+    def means(self, word: str) -> FailureCode | None:
+        """What an error word means; ``None`` for one that is not listed."""
+        meaning = self.errors.get(word)
+        reason = self.reason(meaning) if meaning else None
+        return reason.means if reason else cast("FailureCode | None", meaning)
+
+    def reason(self, name: str) -> Reason | None:
+        return next((one for one in self.reasons if one.name == name), None)
 
     def url(self, at: str, **values: str) -> str:
         """``web:/login/device/code`` as a URL; placeholders are percent-encoded as one segment each."""

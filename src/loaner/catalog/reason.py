@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import Field, field_validator, model_validator
 
@@ -23,20 +23,24 @@ FailureCode = Literal[
     "grant_broken",
     "scope_missing",
     "unavailable",
+    "outdated",
 ]
-"""What a provider's error word means to us."""
+"""What a provider's error word means to us. ``outdated``: our request is not as it takes them, whatever was asked."""
+CODES: frozenset[str] = frozenset(get_args(FailureCode))
 
+_MESSAGES = ("message", "extensions.userPresentableMessage")
 _LONGEST = 2_000
 """Characters of a message that is compared."""
 
 
 class Reason(Described):
-    """One reason. All signs that are given have to be there."""
+    """One reason, told by its signs, of which all that are given have to be there, or by an error word alone."""
 
     name: str = Field(pattern=r"^[a-z_]{3,40}$")
     """For the log and the record."""
     source: str = Field(pattern=r"^https://")
-    statuses: tuple[int, ...]
+    statuses: tuple[int, ...] = ()
+    """None for a reason that only error words tell."""
     header: str | None = None
     """A header that begins with ``required``."""
     message: str | None = None
@@ -74,7 +78,7 @@ class Reason(Described):
         errors = [one for one in (told if isinstance(told, list) else []) if isinstance(one, dict)]
         if self.code and self.code not in [one.get("code") for one in errors]:
             return False
-        said = [look(body, "message"), *(one.get("message") for one in errors)]
+        said = [look(body, "message"), *(look(one, path) for one in errors for path in _MESSAGES)]
         return self.message is None or any(
             isinstance(one, str) and len(one) <= _LONGEST and re.fullmatch(self.message, one, re.DOTALL) for one in said
         )

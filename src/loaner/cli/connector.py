@@ -60,9 +60,17 @@ def listed(as_json: Annotated[bool, typer.Option("--json", help="One JSON object
             say(f"{row['connector']:16} {row['provider']:8} {row['client_id']:24} {serves}; {agents}")
 
 
+_DRIFT = {
+    "less": "needs more: it names {named}; loaner asked for {ours}",
+    "more": "would do with less: it names {named}; loaner asked for {ours}",
+    "request": "takes no such request any more: it answers {named} to {ours}",
+}
+
+
 @app.command()
 def drift(as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False) -> None:
-    """List where a provider named another permission than loaner asked for: the connector is wrong, or it changed."""
+    """List where a provider named another permission than loaner asked for, or took no such request: the connector is
+    wrong, or it changed."""
     import anyio
 
     rows = anyio.run(_drift)
@@ -73,8 +81,7 @@ def drift(as_json: Annotated[bool, typer.Option("--json", help="One JSON object 
         say("no drift: every answer named the permissions that were asked for, or one that is known to add to them")
     else:
         for row in rows:
-            word = "needs more" if row["kind"] == "less" else "would do with less"
-            say(f"{row['tool']:34} {word}: it names {row['named']}; loaner asked for {row['ours']}")
+            say(f"{row['tool']:34} {_DRIFT[row['kind']].format(**row)}")
             say(f"{'':34} first seen {row['first_at']} through {row['connector']}; see {row['source']}")
 
 

@@ -11,6 +11,7 @@ from loaner.catalog.provider import Provider
 from loaner.catalog.reason import Reason
 from loaner.catalog.result import look
 from loaner.errors import (
+    ConnectorOutdated,
     GrantBroken,
     LoanerError,
     NotFound,
@@ -49,13 +50,13 @@ def fail(verdict: Verdict, answer: Answer, bound: BoundCall, *, changing: bool, 
     provider, ref = bound.operation.provider, reference()
     log = f"ref {ref}: {bound.operation.tool}: {verdict.trace}"
     if changing and (verdict.unsure or _says_done(answer, bound)):
-        error: LoanerError = unavailable(bound, log, changing=True, ref=ref)
+        error: LoanerError = unavailable(bound, log, changing=True, ref=ref, word=verdict.word)
     elif verdict.reason:
-        error = explained(verdict.reason, provider, target, log, ref=ref)
+        error = explained(verdict.reason, provider, target, log, ref=ref, word=verdict.word)
     elif verdict.code == "rate_limited":
         error = limited(bound, retry_after(answer.headers, provider.rate), log)
     elif verdict.code == "unavailable":
-        error = unavailable(bound, log, changing=changing, ref=ref)
+        error = unavailable(bound, log, changing=changing, ref=ref, word=verdict.word)
     else:
         error = _refused(verdict, bound, ref, log)
     error.word = error.word or verdict.word or verdict.page
@@ -68,29 +69,52 @@ def _refused(verdict: Verdict, bound: BoundCall, ref: str, log: str) -> LoanerEr
     if verdict.code == "scope_missing" or steps_up:
         return _scope_missing(verdict, bound, scope, ref, log)
     if verdict.code == "not_found":
-        return _not_found(bound, scope, log)
+        return _not_found(bound, scope, log, verdict.word)
     if verdict.code == "grant_broken":
         return GrantBroken(
-            f"{title} no longer accepts the credential of this user's grant. ref {ref}",
+            f"{title} no longer accepts the credential of this user's grant{_in_brackets(verdict.word)}. ref {ref}",
             do="Repeat the call: the user will be asked to connect their account again.",
             log=log,
         )
+    if verdict.code == "outdated":
+        return _outdated(verdict, bound, ref, log)
     if verdict.code == "forbidden":
         return _forbidden(verdict, bound, scope, ref, log)
     return _rejected(verdict, bound, ref, log)
 
 
-def explained(reason: Reason, provider: Provider, target: str, log: str, *, ref: str = "") -> ProviderError:
-    """A refusal for a listed reason. It is definite, so nothing was done, and it is about this call alone."""
+def _outdated(verdict: Verdict, bound: BoundCall, ref: str, log: str) -> ConnectorOutdated:
+    title = bound.operation.provider.title
+    error = ConnectorOutdated(
+        f"{title} no longer takes the requests that loaner makes for {bound.operation.tool}"
+        f"{_in_brackets(verdict.word)}. Nothing was done. ref {ref}",
+        do=f"Tell the user that the connector for {title} has to be updated. The operator finds it in the log.",
+        dont="Don't change the arguments: they are not the cause.",
+        log=log,
+    )
+    error.undone = True
+    return error
+
+
+def _in_brackets(word: str) -> str:
+    return f" ({word})" if word else ""
+
+
+def explained(
+    reason: Reason, provider: Provider, target: str, log: str, *, ref: str = "", word: str = ""
+) -> ProviderError:
+    """A refusal for a listed reason. It is definite, so nothing was done, and it is about this call alone. ``word`` is
+    the provider's own for it, if it has one."""
     cause, do = provider.told(reason, target)
     kinds = {"forbidden": ProviderForbidden, "rejected": ProviderRejected, "not_found": NotFound}
     error = kinds[reason.means](
-        f"{provider.title} refused: {cause}{f' ref {ref}' if ref else ''}",
+        f"{provider.title} refused{_in_brackets(word) if word != reason.name else ''}: {cause}"
+        f"{f' ref {ref}' if ref else ''}",
         do=do,
         dont="Don't repeat the call before.",
         log=log,
     )
-    error.word, error.undone = reason.name, True
+    error.word, error.undone = word or reason.name, True
     return error
 
 
@@ -103,18 +127,18 @@ def limited(bound: BoundCall, seconds: int, log: str = "") -> RateLimited:
     )
 
 
-def unavailable(bound: BoundCall, log: str, *, changing: bool, ref: str = "") -> LoanerError:
+def unavailable(bound: BoundCall, log: str, *, changing: bool, ref: str = "", word: str = "") -> LoanerError:
     """No answer, or one that says nothing: harmless for a read, uncertain for a write that was sent."""
-    title, ref = bound.operation.provider.title, ref or reference()
+    title, ref, word = bound.operation.provider.title, ref or reference(), _in_brackets(word)
     if changing:
         return OutcomeUnknown(
-            f"the write may have happened: {title} did not say. ref {ref}",
+            f"the write may have happened: {title} did not say{word}. ref {ref}",
             do=f"Check with {bound.operation.check} before repeating.",
             dont="Don't repeat the call unchecked.",
             log=log,
         )
     return ProviderUnavailable(
-        f"{title} did not answer properly. Nothing was changed. ref {ref}", do="Safe to repeat in 10 s.", log=log
+        f"{title} did not answer properly{word}. Nothing was changed. ref {ref}", do="Safe to repeat in 10 s.", log=log
     )
 
 
@@ -141,7 +165,7 @@ def _says_done(answer: Answer, bound: BoundCall) -> bool:
     return any(step.ok is not None and look(data, step.ok) is True for step in bound.operation.steps)
 
 
-def _not_found(bound: BoundCall, scope: Scope, log: str) -> NotFound:
+def _not_found(bound: BoundCall, scope: Scope, log: str, word: str) -> NotFound:
     selectors = [
         f"{name} {value}"
         for name, param in bound.operation.params.items()
@@ -150,7 +174,7 @@ def _not_found(bound: BoundCall, scope: Scope, log: str) -> NotFound:
     what = f"{', '.join(selectors)} in {scope.resource_name}" if selectors else scope.resource_name
     find = bound.operation.find
     return NotFound(
-        f"{what} doesn't exist or isn't visible to this user.",
+        f"{what} doesn't exist or isn't visible to this user{_in_brackets(word)}.",
         do=f"Check the spelling{f', or use {find}' if find else ''}.",
         log=log,
     )
@@ -201,7 +225,7 @@ def _forbidden(verdict: Verdict, bound: BoundCall, scope: Scope, ref: str, log: 
     granted = " or ".join(", ".join(sorted(way)) for way in ways) or "access"
     error = ProviderForbidden(
         f"{bound.operation.provider.title} refused although {granted} was granted"
-        f"{f' ({verdict.word})' if verdict.word else ''}: the user may lack the right themself, or the organisation "
+        f"{_in_brackets(verdict.word)}: the user may lack the right themself, or the organisation "
         f"may need to approve the app. ref {ref}",
         dont="Retrying won't help.",
         log=log,
@@ -213,12 +237,13 @@ def _forbidden(verdict: Verdict, bound: BoundCall, scope: Scope, ref: str, log: 
 def _rejected(verdict: Verdict, bound: BoundCall, ref: str, log: str) -> ProviderRejected:
     title, own = bound.operation.provider.title, bound.operation.refusals.get(verdict.status)
     why = own or _REJECTED.get(verdict.status, "it does not fit there.")
-    why = f"{verdict.word}." if verdict.word.islower() else why
+    why = f"{verdict.word}." if verdict.word else why
+    do = "Change the arguments accordingly." if verdict.known else f"What that means: {bound.operation.source}"
     # A field is named only if it is one of our own parameters: the rest of the answer is the provider's text.
     fields = ", ".join(f"{name}: {code}" for name, code in verdict.fields if name in bound.operation.params)
     return ProviderRejected(
         f"{title} did not take the request: {why}{f' ({fields})' if fields else ''} ref {ref}",
-        do="" if own else "Change the arguments accordingly.",
+        do="" if own else do,
         dont="Don't repeat it unchanged.",
         log=log,
     )

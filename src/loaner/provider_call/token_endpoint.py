@@ -117,7 +117,7 @@ def refusal(answer: Answer, provider: Provider) -> Refusal | Literal["unknown"]:
     if answer.status == HTTPStatus.UNAUTHORIZED or word in _ABOUT_THE_CLIENT:
         return "client"  # in answer to a refresh, 401 is about the client whatever word comes with it
     known = {"grant_broken": "final", "rate_limited": "passing", "unavailable": "passing"}
-    if word and (meaning := known.get(provider.errors.get(word, ""))):
+    if word and (meaning := known.get(provider.means(word) or "")):
         return "final" if meaning == "final" else "passing"
     if word in _PASSING or answer.status == HTTPStatus.TOO_MANY_REQUESTS:
         return "passing"

@@ -28,7 +28,7 @@ _FIELD_CODES = frozenset({"missing", "missing_field", "invalid", "already_exists
 
 @dataclass(frozen=True)
 class Verdict:
-    """A refusal. ``word`` is the provider's own error word where our data knows it, else empty."""
+    """A refusal. ``word`` is the provider's own where it is an identifier, or a reason of our list; else empty."""
 
     code: FailureCode
     status: int
@@ -37,6 +37,8 @@ class Verdict:
     """Permissions that the provider asked for."""
     fields: tuple[tuple[str, str], ...] = ()
     """What it says of single fields: the field's name and a code of a closed set."""
+    known: bool = True
+    """Our data knows the word, if there is one."""
     trace: str = ""
     """For the log."""
     page: str = ""
@@ -75,7 +77,7 @@ def _by_status(answer: Answer, provider: Provider, word: str = "") -> Verdict:
         if isinstance(entry, dict) and entry.get("code") in _FIELD_CODES
     ]
     page = documentation(answer, provider)
-    return Verdict(code, status, word, named, tuple(told), _trace(answer, page), page=page)
+    return Verdict(code, status, word, named, tuple(told), trace=_trace(answer, page), page=page)
 
 
 def reason_of(answer: Answer, provider: Provider) -> Reason | None:
@@ -106,11 +108,20 @@ def _by_ok_field(answer: Answer, provider: Provider) -> Verdict | None:
     if ok is True:
         return None
     said = look(answer.body, "error")
-    word = said if isinstance(said, str) and said in provider.errors else ""
-    code = provider.errors.get(word, "rejected" if said else "unavailable")
+    word = _identifier(said, provider)
+    known = provider.means(word)
+    code = known or ("rejected" if said else "unavailable")
     needed = look(answer.body, "needed") if code == "scope_missing" else None
     named = frozenset(part.strip() for part in needed.split(",")) if isinstance(needed, str) else frozenset[str]()
-    return Verdict(code, answer.status, word, _plain(named), trace=_trace(answer, said))
+    return Verdict(
+        code,
+        answer.status,
+        word,
+        _plain(named),
+        known=known is not None or not word,
+        trace=_trace(answer, said),
+        reason=provider.reason(provider.errors.get(word, "")),
+    )
 
 
 def _by_graphql_errors(answer: Answer, provider: Provider) -> Verdict | None:
@@ -119,19 +130,36 @@ def _by_graphql_errors(answer: Answer, provider: Provider) -> Verdict | None:
         return _by_status(answer, provider) if answer.status >= HTTPStatus.BAD_REQUEST else None
     first = errors[0] if isinstance(errors[0], dict) else {}
     said = [look(first, "extensions.code"), look(first, "extensions.type")]
-    word = next((text for text in said if isinstance(text, str) and text in provider.errors), "")
-    code = provider.errors.get(word) or _by_status(answer, provider).code
-    # GraphQL answers 200 also where something failed half way; only a word that we know says that nothing was done.
-    unsure = not word and answer.status < HTTPStatus.BAD_REQUEST
+    words = [word for one in said if (word := _identifier(one, provider))]
+    word = next((one for one in words if provider.means(one)), words[0] if words else "")
+    known, reason = provider.means(word), reason_of(answer, provider) or provider.reason(provider.errors.get(word, ""))
+    code = reason.means if reason else known or _by_status(answer, provider).code
+    # GraphQL answers 200 also where something failed half way; only what we know says that nothing was done.
+    unsure = not known and not reason and answer.status < HTTPStatus.BAD_REQUEST
     message = first.get("message")
     message = message if isinstance(message, str) else ""
     answers, named = provider.answers, frozenset[str]()
     scope = re.fullmatch(answers.scope_message, message) if answers.scope_message else None
     if scope:
-        code, named, unsure = "scope_missing", _plain(frozenset({scope[1]})), False
+        code, named, unsure, reason = "scope_missing", _plain(frozenset({scope[1]})), False, None
     elif answers.not_found_message and re.fullmatch(answers.not_found_message, message):
-        code, unsure = "not_found", False
-    return Verdict(code, answer.status, word, named, trace=_trace(answer, *said), unsure=unsure)
+        code, unsure, reason = "not_found", False, None
+    return Verdict(
+        code,
+        answer.status,
+        word,
+        named,
+        known=known is not None or not word,
+        trace=_trace(answer, *said),
+        reason=reason,
+        unsure=unsure,
+    )
+
+
+def _identifier(said: Any, provider: Provider) -> str:
+    """An error word as it may be repeated to anybody: one of our list, or of a form in which nobody writes prose."""
+    word = said if isinstance(said, str) else ""
+    return word if word in provider.errors or re.fullmatch(r"[a-z_]{1,60}|[A-Z_]{1,60}", word) else ""
 
 
 def _plain(named: frozenset[str]) -> frozenset[str]:

@@ -17,11 +17,11 @@ from dataclasses import dataclass, field
 import anyio
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from loaner.sandbox.refusals import GITHUB
+from loaner.sandbox.refusals import GITHUB, LINEAR, SLACK
 
 BEFORE = ("hang", "rate_limit")
 WHILE_ANSWERING = ("slow_drip", "half_close")
-REFUSED = tuple(f"refused:{name}" for name in GITHUB)
+REFUSED = tuple(f"refused:{name}" for name in (*GITHUB, *SLACK, *LINEAR))
 INSIDE = ("wrong_scope", *REFUSED)
 DRIP_SECONDS = 0.05
 

@@ -1,7 +1,8 @@
 """Refusals that come from a provider's rules and not from the request: what each of them looks like.
 
-GitHub docs, "Troubleshooting the REST API", "Rate limits for the REST API", "Authenticating to the REST API", and
-for the texts the reports of users. A test has one happen as the fault ``refused:<name>``.
+GitHub docs, "Troubleshooting the REST API", "Rate limits for the REST API", "Authenticating to the REST API", and for
+the texts the reports of users. Slack: the "Errors" table of each method's page. Linear: the types of the published
+SDK's ``error.ts``. A test has one happen as the fault ``refused:<name>``.
 """
 
 from __future__ import annotations
@@ -78,3 +79,23 @@ GITHUB: dict[str, Refused] = {
     "abuse": Refused(403, "Slow down", "https://developer.github.com/v3/#abuse-rate-limits"),
     "conflict": Refused(409, "Repository rule violations found\n\nChanges must be made through a pull request.\n\n"),
 }
+
+SLACK = (
+    "account_inactive",
+    "invalid_form_data",
+    "is_archived",
+    "message_limit_exceeded",
+    "not_in_channel",
+    "restricted_action_read_only_channel",
+    "team_not_found",
+    "word_of_next_year",
+)
+
+LINEAR: dict[str, tuple[str, str, str]] = {
+    "document": ("graphql error", "GRAPHQL_VALIDATION_FAILED", 'Cannot query field "title" on type "Issue".'),
+    "plan": ("usage limit exceeded", "USAGE_LIMIT_EXCEEDED", "Usage limit exceeded"),
+    "complex": ("invalid input", "INPUT_ERROR", "Query too complex"),
+    "uuid": ("invalid input", "INVALID_INPUT", "assigneeId must be a UUID"),
+    "new": ("of next year", "WORD_OF_NEXT_YEAR", "Something else"),
+}
+"""Type, code and message of an error."""

@@ -290,7 +290,7 @@ drifts = Table(
     metadata,
     Column("id", String(32), primary_key=True),  # of tool, kind and what was named
     Column("tool", Text, nullable=False),
-    Column("kind", Text, nullable=False),  # less | more
+    Column("kind", Text, nullable=False),  # less | more | request
     Column("ours", Text, nullable=False),
     Column("named", Text, nullable=False),
     Column("source", Text, nullable=False),

@@ -26,6 +26,7 @@ from graphql.execution import get_variable_values
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from loaner.sandbox.faults import REFUSED
 from loaner.sandbox.ledger import Entry
 from loaner.sandbox.linear.complexity import MOST, Costs
 from loaner.sandbox.linear.desk import Desk
@@ -34,6 +35,7 @@ from loaner.sandbox.linear.resolving import resolve
 from loaner.sandbox.linear.schema import schema
 from loaner.sandbox.linear.scopes import missing
 from loaner.sandbox.linear.tokens import bearer
+from loaner.sandbox.refusals import LINEAR
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,9 @@ class Endpoint:
             return _errors([unauthenticated()], 401)
         if isinstance(asked, GraphQLError):
             return _errors([asked], 400)
+        if fault := self._desk.sandbox.faults.take("linear", PATH, REFUSED):
+            kind, code, message = LINEAR[fault.kind.partition(":")[2]]
+            return _errors([refused(message, type=kind, code=code, status=400, shown=message)], 400)
         problems = validate(schema(), asked.document)
         if problems:
             return _errors([_bad_document(each) for each in problems], 400)

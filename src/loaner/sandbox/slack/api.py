@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from loaner.sandbox.faults import REFUSED
 from loaner.sandbox.ledger import Entry
 from loaner.sandbox.slack import auth, canvases, channels, chat, conversations, files, reactions, search, users
 from loaner.sandbox.slack.arguments import read
@@ -75,6 +76,7 @@ class WebApi:
             self._workspace.limits.count(method, multiplier=multiplier)
             call = Call(self._workspace, method, args, entry, member_of(entry))
             call.need(*(DRIFTED if self._drifted(name) else method.scopes))
+            self._refuse(name)
             answer = {"ok": True} | HANDLERS[name](call)
         except RateLimitedError as error:
             status, answer = 429, error.as_json()
@@ -88,6 +90,11 @@ class WebApi:
     def _drifted(self, name: str) -> bool:
         """The injected fault ``wrong_scope``: Slack asks for something its documents do not say."""
         return self._workspace.sandbox.faults.take("slack", f"/api/{name}", {"wrong_scope"}) is not None
+
+    def _refuse(self, name: str) -> None:
+        """The injected fault ``refused:<word>``."""
+        if fault := self._workspace.sandbox.faults.take("slack", f"/api/{name}", REFUSED):
+            raise SlackError(fault.kind.partition(":")[2])
 
     def _accepts_json(self, method: Method) -> bool:
         return not method.reads or self._workspace.sandbox.switches.slack_reads_accept_json
