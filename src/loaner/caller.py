@@ -203,7 +203,9 @@ class AccessTokens:
         if len(token) > jwts.MAX_TOKEN:  # not even to be hashed
             raise jwts.Rejected("form", "too long")
         name = fingerprint(token)
-        if self._introspection and not jwts.is_jwt(token):
+        if not jwts.is_jwt(token):
+            if self._introspection is None:
+                raise jwts.Rejected("form", "not a JWT", cure="introspection, if the issuer answers for opaque tokens")
             return self._believed(await self._introspection.claims(token), name, own_type=False)
         generation = await self._keys.settle()
         remembered = self._known.get(name)

@@ -19,6 +19,7 @@ import httpx2
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
+from loaner import network as networks
 from loaner.clock import Now
 from loaner.errors import SettingsInvalid
 from loaner.network import Network
@@ -77,6 +78,7 @@ class IssuerKeys:
         self._raw: Any = None
         self._fetched_at: datetime | None = None
         self._tried_at: datetime | None = None
+        self._fault = ""
         self._fetching = anyio.Lock()
 
     async def __aenter__(self) -> Self:
@@ -112,7 +114,7 @@ class IssuerKeys:
         if self._older_than(STALE):
             await self._fetch()
             if self._older_than(STALE):
-                raise IssuerUnreachable(f"no usable keys of {self.issuer}")
+                raise IssuerUnreachable(f"no usable keys of {self.issuer}: {self._fault}")
         elif self._older_than(FRESH) and (self._renewal is None or self._renewal.done()):
             self._renewal = asyncio.create_task(self._fetch())
         return self.generation
@@ -157,7 +159,8 @@ class IssuerKeys:
                     raw = await self._get_json(str(metadata.get("jwks_uri")))
                 keys = jwt.PyJWKSet.from_dict(raw).keys  # leaves out single keys that it cannot use
             except (IssuerUnreachable, httpx2.HTTPError, TimeoutError, jwt.PyJWTError) as failure:
-                logger.warning("keys of %s: %s", self.issuer, failure or type(failure).__name__)
+                self._fault = self._told(failure)
+                logger.warning("keys of %s: %s", self.issuer, self._fault)
                 return
             if raw != self._raw:
                 gone = {key.key_id: None for key in self._keys if key.key_id} | self._gone
@@ -165,6 +168,16 @@ class IssuerKeys:
                 self._raw, self._keys = raw, keys
                 self.generation += 1
             self._metadata, self._fetched_at = metadata, now
+
+    def _told(self, failure: Exception) -> str:
+        match failure:
+            case httpx2.HTTPError():
+                return networks.told(failure, str(urlsplit(self.issuer).hostname))
+            case TimeoutError():
+                return f"no answer within {TIMEOUT:g} s"
+            case jwt.PyJWTError():
+                return "it publishes no key that can be used"
+        return str(failure)
 
     async def _discover(self) -> dict[str, Any]:
         parts = urlsplit(self.issuer)
@@ -179,9 +192,10 @@ class IssuerKeys:
             except _NotThere:
                 continue
             if metadata.get("issuer") != self.issuer:
-                raise IssuerUnreachable("the metadata names another issuer")
+                names = ascii(metadata.get("issuer"))[:200]
+                raise IssuerUnreachable(f"its metadata names another issuer, {names}; identity.issuer must equal it")
             return metadata
-        raise IssuerUnreachable("there is no metadata")
+        raise IssuerUnreachable(f"there is no metadata below {root}{path}: is identity.issuer right?")
 
     async def _get_json(self, url: str) -> dict[str, Any]:
         require_safe(url, self.issuer)

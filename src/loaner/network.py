@@ -5,6 +5,8 @@ Everything that leaves loaner uses it: requests to providers, an issuer's keys, 
 
 from __future__ import annotations
 
+import errno
+import socket
 import ssl
 from base64 import b64encode
 from dataclasses import dataclass, field
@@ -93,6 +95,28 @@ class Network:
             follow_redirects=False,
             **options,
         )
+
+
+def told(failure: httpx2.HTTPError, host: str) -> str:
+    """Why a host was not reached, from what the system says, which httpx keeps below its own words."""
+    below: BaseException = failure
+    while (cause := below.__cause__ or below.__context__) is not None:
+        below = cause
+    match failure, below:
+        case _, ssl.SSLCertVerificationError():
+            return (
+                f"the certificate of {host} is not accepted: {below.verify_message} (CERTIFICATE_VERIFY_FAILED). If a "
+                "private authority issued it, set network.ca_file"
+            )
+        case httpx2.ProxyError(), _:
+            return f"the proxy (network.proxy) makes no tunnel to {host}"
+        case _, socket.gaierror():
+            return f"the name {host} cannot be resolved"
+        case httpx2.TimeoutException(), _:
+            return f"no answer from {host} in time"
+        case _, OSError():
+            return f"no connection to {host}: {errno.errorcode.get(below.errno or 0, type(below).__name__)}"
+    return f"no answer from {host}: {type(failure).__name__}"
 
 
 def _check(setting: str, file: Path) -> None:

@@ -172,9 +172,10 @@ class PeopleAndWorkloads:
         self._workloads = workloads
 
     async def check(self, token: UnverifiedToken) -> SignedClaims:
-        return await (self._workloads if self._is_of_a_job(token) else self._people).check(token)
+        return await (self._workloads if self.is_of_a_job(token) else self._people).check(token)
 
-    def _is_of_a_job(self, token: UnverifiedToken) -> bool:
+    def is_of_a_job(self, token: UnverifiedToken) -> bool:
+        """Is it to be checked as a job's?"""
         try:
             kind, claimed = jwts.type_of(jwts.header_of(token)), jwts.claimed_by(token)
         except jwts.Rejected:

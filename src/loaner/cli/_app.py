@@ -17,6 +17,7 @@ from loaner.cli import (
     backup,
     connector,
     demo,
+    doctor,
     explain,
     keys,
     loans,
@@ -49,6 +50,7 @@ app.command("explain")(explain.explain)
 app.command("tools")(tools.tools)
 app.command("scopes")(scopes.scopes)
 app.command("status")(status.status)
+app.command("doctor")(doctor.doctor)
 app.command("trust")(trust.trust)
 app.command("loans")(loans.loans)
 app.command("revoke")(revoke.revoke)

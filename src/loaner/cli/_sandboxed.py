@@ -50,12 +50,23 @@ def on_sandbox(settings: Settings, url: str) -> Settings:
         update={
             "sandbox": url,
             "environment": ENVIRONMENT,
-            "identity": IdentitySettings(issuer=f"{url}/idp"),
+            "identity": _identity(settings.identity, f"{url}/idp"),
             "hosts": hosts,
             # What no sandbox emulates is not there, so that no call can reach its real host.
             "providers": {name: one.model_copy(update={"host": hosts[one.like]}) for name, one in emulated.items()},
         }
     )
+
+
+_SHAPES = {"token_types", "scope_claim", "agent_claim", "subject_claim", "page_subject_claim"}
+
+
+def _identity(chosen: IdentitySettings | None, issuer: str) -> IdentitySettings:
+    """The sandbox's issuer. How its tokens are read stays as it was set, so that it can be tried; who loaner is there
+    is another matter, unless the settings mean this very issuer."""
+    if chosen and chosen.issuer == issuer:
+        return chosen
+    return IdentitySettings(issuer=issuer, **(chosen.model_dump(include=_SHAPES) if chosen else {}))
 
 
 async def refuse_nothing(url: str) -> None:

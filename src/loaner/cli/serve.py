@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,7 +17,8 @@ from loaner.errors import SettingsInvalid
 if TYPE_CHECKING:
     from loaner.assembly import Loaner
     from loaner.cli._signals import Signals
-    from loaner.settings import Settings
+    from loaner.jwks import IssuerKeys
+    from loaner.settings import IdentitySettings, Settings
 
 
 def serve(
@@ -112,6 +114,8 @@ async def _over_stdio(loaner: Loaner, signals: Signals) -> None:
         keys = IssuerKeys(settings.identity.issuer, now=loaner.now, network=way_out) if settings.identity else None
         if keys:
             await stack.enter_async_context(keys)
+        if keys and settings.identity and settings.consent.presence == "sign-in":
+            await stack.enter_async_context(_looked_at(keys, settings.identity))
         pages = web.create_app(web.local_site(loaner, keys))
         stack.enter_context(_announced(loaner, mcp_url=None))
         await stack.enter_async_context(_listening.served(pages, listener, limits=settings.limits))
@@ -145,19 +149,40 @@ async def _over_http(loaner: Loaner, signals: Signals) -> None:
     app = create_app(loaner, web.routes(web.signed_in_site(loaner, settings.identity, keys)), keys=keys)
     print(f"loaner: MCP at {loaner.base_url}/mcp, pages at {loaner.base_url}/", file=sys.stderr, flush=True)
     with _announced(loaner, mcp_url=f"{loaner.base_url}/mcp"):
-        async with _listening.served(
-            app,
-            listener,
-            lifespan="on",
-            limits=settings.limits,
-            shutdown=loaner.shutdown,
-            finish_seconds=settings.stopping.finish_seconds,
+        async with (
+            _listening.served(
+                app,
+                listener,
+                lifespan="on",
+                limits=settings.limits,
+                shutdown=loaner.shutdown,
+                finish_seconds=settings.stopping.finish_seconds,
+            ),
+            _looked_at(keys, settings.identity),
         ):
             await signals.told.wait()
             loaner.shutdown.begin()
             if signals.first == signal.SIGTERM:  # a balancer takes a moment to see it; a terminal has none
                 with anyio.move_on_after(settings.stopping.drain_seconds):
                     await signals.again.wait()
+
+
+@contextlib.asynccontextmanager
+async def _looked_at(keys: IssuerKeys, identity: IdentitySettings) -> AsyncIterator[None]:
+    """Beside the serving, one look at the issuer: what is wrong there would otherwise show at the first sign-in."""
+    import anyio
+
+    from loaner.issuer_faults import issuer_faults
+    from loaner.settings.notes import note
+
+    async def look() -> None:
+        for fault in await issuer_faults(keys, identity):
+            note(f"the issuer {identity.issuer}: {fault.told}" + (f" (see {fault.cure})" if fault.cure else ""))
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(look)
+        yield
+        group.cancel_scope.cancel()
 
 
 def _announced(loaner: Loaner, *, mcp_url: str | None) -> contextlib.AbstractContextManager[None]:
