@@ -28,7 +28,7 @@ class Cursors:
     def opened(self, tool: str, arguments: Mapping[str, Any], caller: Caller) -> Mapping[str, Any]:
         """The arguments with the provider's mark in the cursor's place. Raises :class:`InvalidArguments`."""
         cursor = arguments.get("cursor")
-        if not isinstance(cursor, str):
+        if not isinstance(cursor, str) or not cursor:  # an empty one is none
             return arguments
         mark, _, tag = cursor.rpartition(".")
         if not hmac.compare_digest(tag.encode(), self._tag(tool, mark, caller).encode()):

@@ -143,6 +143,12 @@ MUTATIONS = {
     "an unknown lookup of Linear's": (
         "linear/list_states.toml", 'lookup = "team"', 'lookup = "teams"', "linear has no lookup 'teams'"
     ),
+    "clearing what has to be there": (
+        "slack/list_members.toml", 'lookup = "channel"', 'lookup = "channel", clear = true', "clear is for what a write"
+    ),
+    "clearing by a read": (
+        "linear/search_issues.toml", 'role = "selector"', 'role = "selector", clear = true', "clear is for writes"
+    ),
     "a name that nothing looks up": (
         "linear/list_states.toml", ', lookup = "team"', "", "takes what is no id, so it needs a lookup"
     ),

@@ -39,7 +39,7 @@ async def test_a_cursor_that_was_altered_made_up_or_given_to_another_is_refused(
             assert len(acme.ledger(kind="scoped")) == before  # nothing was minted for it
 
 
-@pytest.mark.parametrize("cursor", ["", ".", "a.b", "\x00", "x" * 5000])
+@pytest.mark.parametrize("cursor", [" ", ".", "a.b", "\x00", "x" * 5000])
 async def test_nonsense_is_refused(acme: Town, cursor: str) -> None:
     async with acme.agent() as agent:
         assert error_of(await agent.call_tool("github_list_issues", PAGE | {"cursor": cursor}))["code"] == (

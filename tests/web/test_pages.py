@@ -37,6 +37,24 @@ async def test_the_page_says_in_one_sentence_who_wants_what(local: House) -> Non
         assert told in text
 
 
+async def test_what_is_taken_away_is_said_so(local: House) -> None:
+    """MUST 24: an empty line would say nothing."""
+    issue = {"owner": "acme", "repo": "web", "issue_number": 1}
+    browser = local.browser()
+    await browser.open((await local.asked(("github_issue_update", issue | {"labels": [], "body": ""}))).invitation.url)
+    assert "clears the labels" in browser.text
+    assert "clears the body" in browser.text
+    task = {
+        "purpose": "tidy up",
+        "operations": [{"tool": "github_issue_update", "arguments": {"labels": []}}],
+        "resources": ["acme/web"],
+    }
+    with pytest.raises(ConsentNeeded) as proposed:
+        await local.consents.tasks.propose(caller(), Proposal.of(task))
+    await browser.open(proposed.value.invitation.url)
+    assert "clears labels" in browser.text
+
+
 async def test_what_is_outside_of_the_task_is_said(local: House) -> None:
     """MUST 24: an injected call looks like any other; that nobody agreed to it beforehand tells it apart."""
     operations = [{"tool": "slack_send_message"}]

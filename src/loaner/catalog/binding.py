@@ -22,7 +22,8 @@ UNKNOWN_TOLD = 8
 def check(
     tool: str, params: Mapping[str, Param], forms: Mapping[str, Form], given: Mapping[str, Any]
 ) -> Mapping[str, Any]:
-    """The arguments with defaults and every name in its canonical spelling, read-only, in the order of the parameters.
+    """What is ``given``, as :func:`meant` has it, with defaults and every name in its canonical spelling, read-only, in
+    the order of the parameters.
 
     Raises :class:`InvalidArguments` naming every problem. A refused value is repeated only where it is short and not
     content: it may be a secret that somebody pasted into the wrong place.
@@ -46,6 +47,12 @@ def check(
         valid = f" Valid: {', '.join(params)}." if params else " This tool takes no arguments."
         raise InvalidArguments(f"{'; '.join(problems)}.{valid}")
     return MappingProxyType(checked)
+
+
+def meant(params: Mapping[str, Param], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments without those that are left out, null and empty ones among them."""
+    found = {name: params[name].meant(value) if name in params else value for name, value in given.items()}
+    return {name: value for name, value in found.items() if value is not None or name not in params}
 
 
 def written(params: Mapping[str, Param], given: Mapping[str, Any]) -> Mapping[str, Any]:

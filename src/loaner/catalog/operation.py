@@ -150,11 +150,28 @@ class Operation:
 
     def bind(self, arguments: Mapping[str, Any]) -> BoundCall:
         """One exact call. Raises :class:`InvalidArguments` naming everything that does not fit."""
-        checked = binding.check(self.tool, self.params, self.provider.forms, arguments)
-        bound = BoundCall(self, checked, binding.written(self.params, arguments))
+        given = binding.meant(self.params, arguments)
+        checked = binding.check(self.tool, self.params, self.provider.forms, given)
+        bound = BoundCall(self, checked, binding.written(self.params, given))
+        self._refuse_no_change(checked)
         self.scope.of(bound)  # a call whose scope is unknown is refused here, before anyone is asked about it
         bound.plan()  # likewise one that does not fit its path
         return bound
+
+    def _refuse_no_change(self, arguments: Mapping[str, Any]) -> None:
+        """Nobody is asked about a change of nothing."""
+        steps = [step for step in self.steps if step.changes] if self.effect == "write" else []
+        changes = [self._changes(step) for step in steps]
+        if changes and all(each and not each & set(arguments) for each in changes):
+            names = [name for name in self.params if any(name in each for each in changes)]
+            raise InvalidArguments(f"nothing would be changed. Give at least one of {', '.join(names)}.")
+
+    def _changes(self, step: Step) -> set[str]:
+        """The parameters without which a request changes nothing; empty where it always changes something."""
+        placed = step.placed()
+        if any(value.value is not None for value in placed):
+            return set()
+        return {value.param for value in placed if value.param and self.params[value.param].role != "resource"}
 
     def from_text(self, pairs: Mapping[str, str]) -> dict[str, Any]:
         """Arguments from ``key=value`` texts, for :meth:`bind`."""
@@ -237,6 +254,9 @@ class BoundCall:
             if param.role in {"resource", "page"} or name not in self.arguments:
                 continue
             value = self.written.get(name, self.arguments[name])
+            if param.clear and value == param.cleared:
+                shown.append((f"clears the {plain_name(name)}", ""))
+                continue
             if isinstance(value, bool):
                 value = "true" if value else "false"
             shown.append((name, ", ".join(value) if isinstance(value, tuple) else str(value)))
@@ -248,6 +268,14 @@ class BoundCall:
         arguments = dict(self.arguments) | dict(self.written)
         if self.operation.page and "cursor" in arguments:
             arguments["cursor"] = cursor.decode(self.operation.tool, arguments["cursor"])
+        for name, param in self.operation.params.items():
+            # A number has no empty text, and Linear takes null where others take that.
+            if (
+                param.clear
+                and arguments.get(name) == ""
+                and (param.type == "integer" or self.operation.provider.graphql)
+            ):
+                arguments[name] = None
         return MappingProxyType(arguments)
 
     def requests(self, step: Step, taken: Mapping[str, Any], resolved: Mapping[str, Any]) -> Outgoing:
@@ -270,6 +298,11 @@ class BoundCall:
         taken |= {"fresh": "<new UUID>", WITHIN: within}
         steps = (step for step in operation.steps if step.when is None or step.when.holds(self.arguments))
         return planned + [_planned(self.requests(step, taken, resolved)) for step in steps]
+
+
+def plain_name(name: str) -> str:
+    """``assigneeId`` as people say it: ``assignee``."""
+    return re.sub(r"(?<=[a-z])([A-Z])", r" \1", re.sub(r"Id(s?)$", r"\1", name)).replace("_", " ").lower()
 
 
 def _said(wording: str, bound: BoundCall) -> str:

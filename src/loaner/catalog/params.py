@@ -55,6 +55,9 @@ class Param(Described):
     min_length: int = 1
     max_length: int | None = None
     max_items: int = 20
+    clear: bool = False
+    """Given empty (``""``, ``[]`` or null), it takes away what is there. Of any other that may be left out, empty is as
+    if it were: a model that has to fill every argument gives that."""
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Param:
@@ -64,11 +67,25 @@ class Param(Described):
             raise ValueError("choices, form and segments are for strings")
         if self.type == "integer" and (self.min is None or self.max is None):
             raise ValueError("an integer needs min and max")
+        if self.clear and (self.type == "boolean" or self.default is not None or self.role in {"resource", "page"}):
+            raise ValueError("clear is for what a write may leave as it is")
         return self
 
     @property
     def must_be_given(self) -> bool:
         return self.required and self.default is None
+
+    @property
+    def cleared(self) -> Any:
+        """What an argument is that takes away what is there."""
+        return () if self.type == "list" else ""
+
+    def meant(self, value: Any) -> Any:
+        """An argument as it was given, empty as what that means; ``None`` where it means that it is left out."""
+        if value is None or (self.clear and value == ""):
+            return self.cleared if self.clear else None
+        left_out = not self.must_be_given and not self.clear and self.min_length and value in ("", [], ())
+        return None if left_out else value
 
     @property
     def longest(self) -> int:
@@ -77,6 +94,8 @@ class Param(Described):
 
     def problem(self, value: Any, forms: dict[str, Form]) -> str | None:
         """What is wrong with ``value``, to be read after the parameter's name; none if nothing is."""
+        if self.clear and value in (self.cleared, []):
+            return None
         match self.type:
             case "boolean":
                 return None if isinstance(value, bool) else "must be true or false"

@@ -22,16 +22,26 @@ def input_schema(params: Mapping[str, Param], forms: Mapping[str, Form]) -> dict
 
 
 def _param(param: Param, forms: Mapping[str, Form]) -> dict[str, Any]:
-    schema: dict[str, Any] = {"description": param.about}
+    schema: dict[str, Any] = {"description": f"{param.about} Empty clears it." if param.clear else param.about}
     match param.type:
         case "boolean":
             schema |= {"type": "boolean"}
         case "integer":
-            schema |= {"type": "integer", "minimum": param.min, "maximum": param.max}
+            schema |= {
+                "type": ["integer", "null"] if param.clear else "integer",
+                "minimum": param.min,
+                "maximum": param.max,
+            }
         case "string":
             schema |= _string(param, forms)
         case "list":
-            schema |= {"type": "array", "items": _string(param, forms), "minItems": 1, "maxItems": param.max_items}
+            items = _string(param.model_copy(update={"clear": False}), forms)
+            schema |= {
+                "type": "array",
+                "items": items,
+                "minItems": 0 if param.clear else 1,
+                "maxItems": param.max_items,
+            }
     if param.default is not None:
         schema["default"] = list(param.default) if isinstance(param.default, tuple) else param.default
     return schema
@@ -39,10 +49,11 @@ def _param(param: Param, forms: Mapping[str, Form]) -> dict[str, Any]:
 
 def _string(param: Param, forms: Mapping[str, Form]) -> dict[str, Any]:
     if param.choices:
-        return {"type": "string", "enum": list(param.choices)}
+        return {"type": "string", "enum": [*param.choices, *([""] if param.clear else [])]}
     schema: dict[str, Any] = {"type": "string", "maxLength": param.longest}
-    least = {"pattern": f"^(?:{forms[param.form].written})$"} if param.form else {"minLength": param.min_length}
-    return schema | least
+    if param.form:
+        return schema | {"pattern": f"^(?:{forms[param.form].written}){'?' if param.clear else ''}$"}
+    return schema | {"minLength": 0 if param.clear else param.min_length}
 
 
 def output_schema(result: Result, page: Page | None, *, limited: bool = False) -> dict[str, Any]:

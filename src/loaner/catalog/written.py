@@ -119,6 +119,18 @@ def _params(written: Written, provider: Provider) -> Iterator[Problem]:
         elif param.default is not None and (wrong := param.problem(param.default, provider.forms)):
             yield loc, f"the default {wrong}"
         yield from _lookups(written, provider, name, param)
+        yield from _clearing(written, name, param)
+
+
+def _clearing(written: Written, name: str, param: Param) -> Iterator[Problem]:
+    """Only what is sent as a value of its own can be sent empty."""
+    if not param.clear:
+        return
+    if written.effect != "write":
+        yield ("params", name), "clear is for writes"
+    sent = (value for step in written.steps for value in (*step.body.values(), *step.variables.values()))
+    if not any(value.param == name for value in sent):
+        yield ("params", name), "clear needs a place in a body or among variables"
 
 
 def _lookups(written: Written, provider: Provider, name: str, param: Param) -> Iterator[Problem]:

@@ -65,7 +65,7 @@ def _fixed(task: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """What a task fixes of each tool's arguments."""
     for place, item in enumerate(task["items"]):
         for name, value in item["fixed"].items():
-            if value is not None:
+            if value not in (None, "", []):
                 yield f"{place} {name}", ", ".join(value) if isinstance(value, list) else str(value)
 
 

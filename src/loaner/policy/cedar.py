@@ -9,7 +9,6 @@ arguments (``context.approved_exactly``). The first yes decides. A rule says "as
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -127,7 +126,7 @@ class _Call:
             "read_only": self.read_only,
             "approved": approved,
             "approved_exactly": exactly,
-            "arguments": _json(self.bound.arguments),
+            "arguments": _json(self.bound),
             **({"task": self.task} if self.task else {}),
         }
         person = {"issuer": self.caller.subject.issuer, "sub": self.caller.subject.sub}
@@ -154,9 +153,15 @@ def _id_of(bound: BoundCall, scope: Scope) -> str:
     return scope.resource_id or bound.operation.provider.id_in(scope.resource)
 
 
-def _json(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments as the catalogue checked and bounded them. Whole: a shortened one could hide what is forbidden."""
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in arguments.items()}
+def _json(bound: BoundCall) -> dict[str, Any]:
+    """The arguments as the catalogue checked and bounded them. Whole: a shortened one could hide what is forbidden.
+    A number that is to be cleared is none."""
+    numbers = {name for name, param in bound.operation.params.items() if param.type == "integer"}
+    return {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in bound.arguments.items()
+        if not (name in numbers and value == "")
+    }
 
 
 def _cedar_time(at: datetime) -> str:
