@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from joserfc.errors import JoseError
 
 from desk import IDENTITY, KEYS, Desk, at
+from loaner import caller
 from loaner.caller import AccessTokens, Agent, Subject, UnverifiedToken, local_subject
 from loaner.errors import NotAuthenticated
 from loaner.fences import Fence, Party
@@ -309,6 +310,19 @@ async def test_a_remembered_token_is_not_verified_again_but_still_expires(
     desk.at = NOW + timedelta(seconds=100)
     with pytest.raises(NotAuthenticated, match="expired"):
         await desk.check(given)
+
+
+async def test_tokens_without_end_take_little_memory_and_keep_nobody_out(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MUST 63: what one person's tokens push out is checked again."""
+    monkeypatch.setattr(caller, "_REMEMBERED", 3)
+    alices = token(sub="alice")
+    await desk.check(alices)
+    for number in range(8):
+        await desk.check(token(sub="bob", jti=str(number)))
+    assert len(desk.tokens._known) == 3
+    assert (await desk.check(alices)).subject.sub == "alice"
 
 
 def test_the_local_person_is_not_whoever_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:

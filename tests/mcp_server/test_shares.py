@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import anyio
 import httpx2
 import pytest
 
+from loaner.cli import _logging
 from loaner.settings import LimitSettings
 from mcp_server.doors import LEGACY, LIST, MODERN, Door, open_door
+from mcp_server.fakes import consent_needed
 
 INITIALIZE = {
     "jsonrpc": "2.0",
@@ -105,6 +108,49 @@ async def test_calls_beyond_a_persons_rate_are_told_in_words_then_refused_unread
         assert len(door.served.journey.calls) == 2
         assert len(noted) == 1, "one record, however many were refused"
         assert (await door.post(called(), **CALLED, **door.bearer(sub="alice"))).status_code == 200
+
+
+async def test_repetitions_of_a_call_that_waits_for_a_person_count_as_calls() -> None:
+    """MUST 63: each leaves a row that says that its state was used, so nobody writes them without end."""
+    opens = {"io.modelcontextprotocol/clientCapabilities": {"elicitation": {"url": {}}}}
+    call = called()
+    call["params"]["_meta"] = LIST["params"]["_meta"] | opens  # type: ignore[index]
+    async with open_door(limits=LimitSettings(calls_per_minute=3)) as door:
+        door.served.journey.script = [consent_needed()]
+        states: list[str] = []
+        for _ in range(5):
+            answer = await door.post(call, **CALLED, **door.bearer(sub="bob"))
+            result = answer.json()["result"]
+            if "requestState" in result:
+                states.append(result["requestState"])
+                call["params"]["requestState"] = result["requestState"]
+                call["params"]["inputResponses"] = {"consent": {"action": "accept"}}
+        assert result["_meta"]["dev.loaner/error"]["code"] == "rate_limited"
+        assert len(states) == 3
+        assert len(door.served.consents.turns) == 2
+
+
+REFUSED: dict[str, Callable[[Door, int], dict[str, str]]] = {
+    "hosts": lambda _, number: {"host": f"evil-{number}.example"},
+    "origins": lambda door, number: {"origin": f"https://evil-{number}.example", **door.bearer()},
+    "tokens": lambda door, number: door.bearer(aud=f"https://other-{number}.example"),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+async def test_refusals_without_end_fill_no_log_and_hide_no_other_line(
+    what: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """MUST 63: whoever needs no token for it is told of so many times, and not of what they wrote."""
+    _logging.to_stderr()
+    async with open_door() as door:
+        for number in range(40):
+            assert (await door.post(LIST, **MODERN, **REFUSED[what](door, number))).status_code >= 400
+        logged = capsys.readouterr().err.splitlines()
+        assert len(logged) == 30
+        for other in set(REFUSED) - {what}:
+            await door.post(LIST, **MODERN, **REFUSED[other](door, 1))
+            assert len(capsys.readouterr().err.splitlines()) == 1
 
 
 async def test_requests_of_one_person_at_the_same_time_are_counted_before_their_bodies() -> None:

@@ -38,6 +38,7 @@ class Throttle:
             began, count, told, dropped = at, 0, int(dropped), 0
         passes = count < most
         self._windows[kind] = [began, count + passes, dropped + (not passes)]
+        self._windows.move_to_end(kind)  # the one heard of the longest ago is forgotten first
         if len(self._windows) > _KINDS:
             self._windows.popitem(last=False)
         return told if passes else None
