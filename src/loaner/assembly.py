@@ -64,6 +64,7 @@ class Loaner:
     now: Now
     store: Store
     catalog: Catalog
+    """What agents are shown: of the chosen tools, those of providers that a connector serves."""
     transport: ProviderTransport
     connectors: Connectors
     grants: Grants
@@ -134,9 +135,9 @@ async def open_loaner(
     for one in policy.warnings if serving else ():
         log.warning("a rule can never match", where=one.where, rule=one.rule, problem=one.problem)
     signer = partial(signing.signer_of, settings)
-    if settings.checkpoint_key:
+    if settings.checkpoint_key and not store:
         signer()  # one that cannot be used stops the start
-    network = Network.of(settings.network)
+    network = Network.of(settings.network) if not store else Network()  # who only looks sends nothing
     connectors = connectors or registered.from_settings(settings.connectors, catalog.providers)
     async with (
         nullcontext(store) if store else _store(settings, now) as opened,
@@ -262,7 +263,7 @@ def _assemble(
         settings=settings,
         now=now,
         store=store,
-        catalog=catalog,
+        catalog=catalog.of_providers(connectors.serving(settings.environment)),
         transport=transport,
         connectors=connectors,
         grants=grants,

@@ -47,6 +47,12 @@ class Connectors:
             do="Other tools still work. An operator decides which agents and environments a connector serves.",
         )
 
+    def serving(self, environment: str) -> frozenset[str]:
+        """The providers that an app is registered at, for this environment."""
+        return frozenset(
+            one.provider for one in self._by_name.values() if not one.environments or environment in one.environments
+        )
+
     def __iter__(self) -> Iterator[Connector]:
         return iter(self._by_name.values())
 

@@ -19,7 +19,7 @@ from loaner.catalog import BoundCall, Catalog, PlannedRequest
 from loaner.catalog.result import Admits
 from loaner.clock import Now
 from loaner.connectors import Connectors
-from loaner.consent import Consent, Consents
+from loaner.consent import Consent, Consents, foreseen
 from loaner.cursors import Cursors
 from loaner.errors import ConsentNeeded, LoanerError, PolicyDenied, ScopeNotGrantable
 from loaner.lending import Lender, Need
@@ -57,6 +57,8 @@ class Explanation:
     connector: str | None
     """Which registered app would serve it; ``None`` where none is configured for this caller."""
     connected: bool
+    reading: str
+    """Of a read that no rule asks about: what the person is asked, or agreed to. Empty where nothing is."""
     requests: list[PlannedRequest]
 
 
@@ -218,15 +220,16 @@ class Journey:
         if consent.approval_id and (undone or not record.used):
             await self.consents.give_back_use(consent.approval_id)
 
-    async def explain(self, call: ToolCall, caller: Caller) -> Explanation:
-        """Say what :meth:`carry` would do, from the same steps."""
-        bound = self.catalog[call.tool].bind(call.arguments)
+    async def explain(self, bound: BoundCall, caller: Caller) -> Explanation:
+        """Say what :meth:`carry` would do, from the same steps; also of a tool that is not shown."""
         scope = self._derived(bound)
         provider = bound.operation.provider
         ruling = self.policy.rule(caller, bound, scope, self.now())
+        told = Explanation(bound, scope, ruling, None, connected=False, reading="", requests=bound.plan())
         try:
             connector = self.connectors.choose(provider.name, caller)
         except PolicyDenied:
-            return Explanation(bound, scope, ruling, None, connected=False, requests=bound.plan())
+            return told
         grant = await self.consents.grants.covering(caller, connector, provider, scope.permissions)
-        return Explanation(bound, scope, ruling, connector.name, connected=grant is not None, requests=bound.plan())
+        reading = await foreseen.reading(self.consents, caller, bound, scope, connector, ruling)
+        return replace(told, connector=connector.name, connected=grant is not None, reading=reading)

@@ -79,7 +79,7 @@ class Terminal:
 
 def end_sandbox(home: Path) -> None:
     """End the sandbox that the servers of this home share; it waits for another window otherwise."""
-    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+    with contextlib.suppress(OSError):
         os.kill(json.loads((home / "sandbox.json").read_text())["pid"], signal.SIGTERM)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 
 from loaner.catalog.binding import NAME_SHOWN
@@ -88,6 +88,11 @@ class Catalog:
         return Catalog(
             self.providers, (operation for operation in self._operations.values() if operation.tool in others)
         )
+
+    def of_providers(self, names: Collection[str]) -> Catalog:
+        """Those of these tools whose provider is among ``names``."""
+        kept = (operation for operation in self._operations.values() if operation.provider.name in names)
+        return Catalog(self.providers, kept, self.names)
 
     @property
     def toolsets(self) -> list[str]:

@@ -11,6 +11,7 @@ from loaner import connectors as registered
 from loaner.assembly import Loaner, open_loaner
 from loaner.caller import Agent, Caller, local_subject
 from loaner.cli import _sandboxed, _servers
+from loaner.errors import SettingsInvalid
 from loaner.settings import Settings, load, with_project
 from loaner.store.looking import NoStore, looked_at, nothing_yet
 
@@ -34,8 +35,11 @@ async def loaner_for_a_verb() -> AsyncIterator[Loaner]:
 
 
 @asynccontextmanager
-async def loaner_to_look_at() -> AsyncIterator[tuple[Loaner, Path | None]]:
-    """One that writes nothing and needs no secret; and where its store would be, if there is none yet."""
+async def loaner_to_look_at(*, store_needed: bool = True) -> AsyncIterator[tuple[Loaner, Path | None]]:
+    """One that writes nothing and needs no secret; and where its store would be, if there is none yet.
+
+    Not ``store_needed``: where its address cannot be had here, as if there were none.
+    """
     settings, sandboxed = settings_for_a_verb()
     settings = with_project(settings)
     connectors = _sandboxed.connectors(settings) if sandboxed else registered.without_secrets(settings.connectors)
@@ -45,6 +49,10 @@ async def loaner_to_look_at() -> AsyncIterator[tuple[Loaner, Path | None]]:
             store = stack.enter_context(looked_at(settings.store_url))
         except NoStore as nowhere:
             missing, store = nowhere.where, stack.enter_context(nothing_yet())
+        except SettingsInvalid:
+            if store_needed:
+                raise
+            store = stack.enter_context(nothing_yet())
         opened = open_loaner(settings, connectors=connectors, serving=False, store=store)
         yield await stack.enter_async_context(opened), missing
 

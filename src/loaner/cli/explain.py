@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from loaner.cli._say import say
 from loaner.errors import UsageError
+
+if TYPE_CHECKING:
+    from loaner.assembly import Loaner
+    from loaner.catalog import Operation
 
 
 def explain(
@@ -26,8 +30,12 @@ def explain(
         print(json.dumps(told))
         return
     say(f"{told['phrase']}")
+    if told["not_shown"]:
+        say(f"not shown {told['not_shown']}")
     say(f"scope       {', '.join(told['permissions']) or 'none'} on {told['resource']}")
     say(f"policy      {told['ruling']}   rule “{told['rule']}”: {told['reason']}")
+    if told["reading"]:
+        say(f"reading     {told['reading']}")
     for limit in told["limits"]:
         say(f"enforced    {limit['what']} ({limit['value']}) by {limit['enforced_by']}")
     connected = "connected" if told["connected"] else "not connected yet: the person would be asked"
@@ -53,18 +61,19 @@ def _pairs(arguments: list[str]) -> dict[str, str]:
 
 
 async def _explain(tool: str, pairs: dict[str, str], agent: str) -> dict[str, Any]:
+    from loaner.assembly import whole_catalog
     from loaner.caller import Agent
     from loaner.cli import _opened
-    from loaner.journey import ToolCall
     from loaner.policy import Allowed, Refused
 
-    async with _opened.loaner_to_look_at() as (loaner, _):
-        call = ToolCall(tool, loaner.catalog[tool].from_text(pairs))
+    async with _opened.loaner_to_look_at(store_needed=False) as (loaner, _):
+        operation = whole_catalog(loaner.settings)[tool]
         caller = _opened.local_caller(loaner, Agent(agent))
-        told = await loaner.journey.explain(call, caller)
+        told = await loaner.journey.explain(operation.bind(operation.from_text(pairs)), caller)
         ruling = told.ruling
         return {
             "tool": told.bound.operation.tool,
+            "not_shown": _not_shown(loaner, operation),
             "phrase": told.bound.operation.phrase(told.bound),
             "permissions": sorted(told.scope.permissions),
             "resource": told.scope.resource,
@@ -72,9 +81,24 @@ async def _explain(tool: str, pairs: dict[str, str], agent: str) -> dict[str, An
             "ruling": "allowed" if isinstance(ruling, Allowed) else "refused" if isinstance(ruling, Refused) else "ask",
             "rule": ruling.rule,
             "reason": ruling.reason,
+            "reading": told.reading,
             "connector": told.connector,
             "connected": told.connected,
             "lending": told.bound.operation.provider.lending.style,
             "requests": [asdict(request) for request in told.requests],
             "digest": told.bound.digest,
         }
+
+
+def _not_shown(loaner: Loaner, operation: Operation) -> str:
+    """Why agents are not shown this tool here; empty where they are."""
+    tools = loaner.settings.tools
+    if operation.tool in loaner.catalog:
+        return ""
+    if tools.read_only and operation.effect != "read":
+        return "here: tools.read_only"
+    if {operation.tool, *operation.aliases} & set(tools.exclude):
+        return "here: tools.exclude"
+    if operation.provider.name not in loaner.connectors.serving(loaner.settings.environment):
+        return f"here: no connector for {operation.provider.name}"
+    return f"here: toolset {operation.toolset}"

@@ -91,8 +91,25 @@ async def _serve(settings: Settings, http: bool) -> None:
             from loaner.cli import _own_sandbox
 
             await _own_sandbox.forget_the_gone(loaner)
+        if not loaner.catalog.operations:
+            _say_what_is_missing(loaner)
         signals.at_once.append(loaner.shutdown.cut)
         await (_over_http(loaner, signals) if http else _over_stdio(loaner, signals))
+
+
+def _say_what_is_missing(loaner: Loaner) -> None:
+    from loaner.settings.notes import note
+
+    settings = loaner.settings
+    if loaner.connectors.serving(settings.environment):
+        note("no tool is shown: the tools that are chosen are of providers without a connector")
+        return
+    file = settings.looked_for
+    there = "" if settings.files else ", which does not exist yet"
+    note(
+        f"no connector is configured for the environment {settings.environment}, so no tool is shown. Add "
+        f"[connectors.github] to {file}{there} (docs/configuration.md), or try: loaner serve --sandbox"
+    )
 
 
 async def _over_stdio(loaner: Loaner, signals: Signals) -> None:

@@ -8,10 +8,16 @@ from typing import Final
 
 def instructions(titles: Sequence[str]) -> str:
     """For a server whose tools are of these providers."""
-    *others, last = titles or ("nothing yet",)
+    if not titles:
+        return _NOTHING
+    *others, last = titles
     return _INSTRUCTIONS.format(providers=f"{', '.join(others)} or {last}" if others else last)
 
 
+_NOTHING: Final = """\
+loaner has no connector yet, so it offers no tool but `loaner_status`. Tell the user: whoever runs loaner has to add \
+[connectors.…] to its settings file, or start it with `serve --sandbox`, which needs none.\
+"""
 _INSTRUCTIONS: Final = """\
 loaner lends each tool call its own key for {providers}. You never see or need a token.
 

@@ -30,7 +30,7 @@ from loaner.mcp_server import replies
 from loaner.mcp_server.brought import brought_task
 from loaner.mcp_server.consent_ladder import ConsentLadder, Outcome
 from loaner.mcp_server.instructions import instructions
-from loaner.mcp_server.own_tools import OWN, OwnTools
+from loaner.mcp_server.own_tools import OWN, STATUS, OwnTools
 from loaner.mcp_server.served import CallerOf, Carrier, Offered, Served
 from loaner.mcp_server.shares import Shares
 
@@ -44,7 +44,8 @@ def build(served: Served, caller_of: CallerOf, shares: Shares | None = None) -> 
     """The server; ``caller_of`` is the door's own way of knowing who sent a request."""
     shares = shares or shares_of(served)
     own = OwnTools(served)
-    tools = [_tool(operation) for operation in (*served.catalog.operations, *OWN)]
+    # Without a connector nothing can be done, and nothing proposed.
+    tools = [_tool(tool) for tool in ((*served.catalog.operations, *OWN) if served.catalog.operations else (STATUS,))]
     schemas: dict[str, Mapping[str, Any]] = {tool.name: tool.input_schema for tool in tools}
     ladder = ConsentLadder(
         served.consents, served.settings.consent.hold_seconds, served.shutdown, served.now, lambda: served.base_url

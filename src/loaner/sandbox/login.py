@@ -1,4 +1,4 @@
-"""The sign-in page of the emulated providers: type your login, no password. Plain forms, no JavaScript.
+"""The sign-in page of the emulated providers: a button for each person, no password. Plain forms, no JavaScript.
 
 Provider pages call :func:`signed_in`; when it gives nobody, they answer with :func:`sign_in_page`, which posts to the
 provider's :func:`sign_in_route` and comes back.
@@ -14,12 +14,14 @@ from starlette.routing import Route
 
 from loaner.sandbox.world import PEOPLE, Person
 
+_BANNER = "This is loaner's sandbox, an emulation on this computer. Nothing here reaches a real account."
+
 
 def page(title: str, body: str, status: int = 200) -> HTMLResponse:
     """A bare HTML page. ``title`` is escaped; ``body`` is markup that the caller has already escaped."""
     return HTMLResponse(
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title></head>'
-        f"<body><h1>{escape(title)}</h1>{body}</body></html>",
+        f'<body><p role="note"><strong>{_BANNER}</strong></p><h1>{escape(title)}</h1>{body}</body></html>',
         status_code=status,
     )
 
@@ -37,14 +39,18 @@ def signed_in(request: Request, provider: str) -> Person | None:
 def sign_in_page(request: Request, provider: str, problem: str = "", return_to: str | None = None) -> HTMLResponse:
     """Ask who is there, and come back to this very page afterwards."""
     here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    form = f'<form method="post" action="/{provider}/login">{hidden({"return_to": return_to or here})}'
+    people = "".join(
+        f'<p><button type="submit" name="login" value="{login}">Continue as {login} (sandbox)</button></p>'
+        for login in map(escape, PEOPLE)
+    )
     body = (
         f"<p>{escape(problem)}</p>"
-        f'<form method="post" action="/{provider}/login">'
-        f"{hidden({'return_to': return_to or here})}"
-        '<label>Login <input name="login" autocomplete="username"></label>'
+        f"<p>Whose account at the emulated {provider} is yours? There is no password.</p>{form}{people}</form>"
+        f'{form}<label>Or type a login: <input name="login" autocomplete="username"></label>'
         '<button type="submit" name="sign_in" value="yes">Sign in</button></form>'
     )
-    return page(f"Sign in to {provider}", body, status=422 if problem else 200)
+    return page(f"Sign in to {provider} (sandbox)", body, status=422 if problem else 200)
 
 
 def sign_in_route(provider: str) -> Route:
