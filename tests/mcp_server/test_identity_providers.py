@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import logging
+import re
+import tomllib
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 from loaner.caller import Subject
 from loaner.clock import utc_now
-from loaner.settings import IdentitySettings
+from loaner.settings import IdentitySettings, Settings
 from mcp_server.doors import MODERN, Door, open_door
 from mcp_server.issuing import ISSUER, REMOVE, token
 
 PAGES = "the-pages-client"
+DOCS = Path(__file__).parents[2] / "docs" / "identity-providers.md"
 API = "11111111-2222-3333-4444-555555555555"
 BARE = {"sub": "a-pairwise-name", "scope": REMOVE, "client_id": REMOVE, "preferred_username": REMOVE}
 
@@ -152,6 +157,45 @@ async def test_the_person_and_the_agent_are_read_from_the_claims_that_are_named(
     ((_, caller),) = door.served.journey.calls
     assert caller.subject == Subject(ISSUER, shape.person)
     assert caller.agent.key == f"client {ISSUER} agent"
+
+
+async def test_clients_are_told_the_issuers_own_name_of_the_scope() -> None:
+    """MUST 8: Entra wants its URI in a request, and leaves it out of the token."""
+    named = configured({"requested_scope": f"api://{API}/tools"})
+    async with open_door(settings=named) as door, httpx2.AsyncClient() as http:
+        challenge = (await door.post()).headers["www-authenticate"]
+        metadata = (await http.get(f"{door.url}/.well-known/oauth-protected-resource")).json()
+        assert (await door.post(**door.bearer(), **MODERN)).status_code == 200
+    assert f'scope="api://{API}/tools"' in challenge
+    assert metadata["scopes_supported"] == [f"api://{API}/tools"]
+
+
+RECIPES = dict(
+    re.findall(r"(?ms)^## ([^\n]+)\n(?:(?!^## ).)*?```toml\n(\[identity\]\n.*?)```", DOCS.read_text("utf-8"))
+)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "shapes"),
+    [
+        ("Microsoft Entra ID", ["Entra v2, for a person", "Entra v2, for an app"]),
+        ("Okta", ["Okta, custom authorization server"]),
+        ("Keycloak", ["Keycloak", "Keycloak for the account console too"]),
+        ("Auth0", ["RFC 9068: Auth0 and Keycloak with that profile"]),
+        ("Ping", ["Ping"]),
+        ("Google", ["Keycloak"]),
+    ],
+    ids=str,
+)
+async def test_the_recipes_in_the_docs_are_the_settings_that_work(recipe: str, shapes: list[str]) -> None:
+    written = tomllib.loads(RECIPES[recipe])
+    Settings(**written)
+    placed = {name: value for name, value in written["identity"].items() if name != "client_secret"}
+    for name in shapes:
+        shape = SHAPES[name]
+        here = {"issuer": ISSUER, "client_id": PAGES} | ({"audience": API} if shape.aud == API else {})
+        async with open_door(settings={"identity": IdentitySettings(**placed | here)}) as door:
+            assert (await door.post(**bearer(door, shape), **MODERN)).status_code == 200, name
 
 
 RELAXED = {name: shape for name, shape in SHAPES.items() if "token_types" in shape.settings}

@@ -31,12 +31,12 @@ class BearerDoor:
     """ASGI middleware: lets a request in with its :class:`Caller`, or answers 401, 403 or 503."""
 
     def __init__(
-        self, app: ASGIApp, tokens: Checks, *, environment: str, required_scope: str, resource_metadata: str
+        self, app: ASGIApp, tokens: Checks, *, environment: str, requested_scope: str, resource_metadata: str
     ) -> None:
         self._app = app
         self._tokens = tokens
         self._environment = environment
-        self._scope = required_scope
+        self._scope = requested_scope
         self._metadata = resource_metadata
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

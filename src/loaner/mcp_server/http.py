@@ -78,7 +78,7 @@ def create_app(served: Served, web_routes: Sequence[BaseRoute] = (), *, keys: Is
         ShareDoor(CancelledByLeaving(StreamableHTTPASGIApp(sessions)), shares, max_body=MAX_BODY),
         PeopleAndWorkloads(people, workloads) if served.settings.workloads else people,
         environment=served.settings.environment,
-        required_scope=identity.required_scope,
+        requested_scope=identity.requested_scope or identity.required_scope,
         resource_metadata=str(metadata_url),
     )
     for_browsers = _cors(served.settings.http.allowed_origins)
@@ -114,7 +114,7 @@ def _metadata(resource: str, identity: IdentitySettings) -> Callable[[Request], 
     document = {
         "resource": resource,
         "authorization_servers": [identity.issuer],
-        "scopes_supported": [identity.required_scope],
+        "scopes_supported": [identity.requested_scope or identity.required_scope],
         "bearer_methods_supported": ["header"],
         "resource_name": "loaner",
     }

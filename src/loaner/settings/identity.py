@@ -64,6 +64,8 @@ class IdentitySettings(_Section):
     """How the secret is sent; when not set, as the issuer's metadata offers: ``client_secret_basic`` if it can be."""
     algorithms: tuple[Literal["RS256", "PS256", "ES256", "EdDSA"], ...] = ("RS256", "ES256", "EdDSA")
     required_scope: str = "tools"
+    requested_scope: str | None = None
+    """What clients are told to ask for, where the issuer's own name for it is longer: ``api://…/tools``."""
     other_audiences: tuple[str, ...] = ()
     """What else may stand in ``aud``: services that are trusted not to replay a token here."""
     actor_issuers: tuple[str, ...] = ()
