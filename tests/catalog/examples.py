@@ -7,6 +7,7 @@ from typing import Any
 
 from emulated import Emulated
 from loaner.sandbox.linear.state import IssueLabel, Project
+from loaner.sandbox.slack.state import Scheduled
 
 Arguments = dict[str, Any]
 WEB = {"owner": "acme", "repo": "web"}
@@ -47,6 +48,15 @@ def _last(emulated: Emulated, name: str) -> str:
     state = emulated.apps["slack"].app.state.workspace.state
     messages = next(each for each in state.conversations.values() if each.name == name).messages
     return str(next(each for each in reversed(messages) if each.user == "U00ALICE01").ts)
+
+
+def _scheduled(emulated: Emulated) -> str:
+    """A message that alice has scheduled in #releases: the last one, or one that is put there."""
+    state = emulated.apps["slack"].app.state.workspace.state
+    if not state.scheduled:
+        where = next(each.id for each in state.conversations.values() if each.name == "releases")
+        state.scheduled.append(Scheduled("Q0SBX999999", where, "U00ALICE01", "Text", 2_000_000_000, None, 1))
+    return str(state.scheduled[-1].id)
 
 
 def _linear(emulated: Emulated, kind: type[IssueLabel | Project], name: str) -> str:
@@ -106,6 +116,8 @@ EXAMPLES: list[tuple[str, Arguments | Callable[[Emulated], Arguments]]] = [
         "slack_schedule_message",
         lambda e: {"channel": "#releases", "text": "Text", "post_at": int(e.sandbox.clock.now().timestamp()) + 3600},
     ),
+    ("slack_list_scheduled_messages", {}),
+    ("slack_cancel_scheduled_message", lambda e: {"channel": "#releases", "scheduled_message_id": _scheduled(e)}),
     ("slack_add_reaction", lambda e: {"channel": "#releases", "timestamp": _first(e, "releases"), "name": "tada"}),
     ("slack_open_dm", {"users": [BOB]}),
     ("slack_open_dm", {"users": [BOB, CAROL]}),
@@ -115,6 +127,7 @@ EXAMPLES: list[tuple[str, Arguments | Callable[[Emulated], Arguments]]] = [
     ("slack_invite_to_channel", {"channel": "#hidden", "users": [BOB], "channel_type": "private_channel"}),
     ("slack_set_topic", {"channel": "#releases", "topic": "Text"}),
     ("slack_get_user", {"user": BOB}),
+    ("slack_find_user", {"name": "carol"}),
     ("slack_find_user_by_email", {"email": "carol@acme.example"}),
     ("slack_upload_file", {"channel": "#releases", "filename": "a.txt", "content": "täxt"}),
     ("slack_create_canvas", {"title": "New", "markdown": "# Text"}),

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from catalog.slack_pages import common_errors, slack
 from loaner import catalog
 from loaner.catalog.provider import Provider
 from loaner.catalog.reason import CODES
-from shared_data import shared
 
 CATALOG = catalog.load()
 SLACK = next(one.provider for one in CATALOG.operations if one.provider.name == "slack")
@@ -28,15 +28,13 @@ def methods() -> set[str]:
 
 
 def test_every_documented_word_of_every_method_has_a_meaning() -> None:
-    data = json.loads(shared("slack_methods.json").read_text())
-    documented = {method: set(data["catalogue"][method]["errors"]) for method in methods() & set(data["catalogue"])}
+    documented = {method: set(slack()[method]["errors"]) for method in methods()}
     assert len(documented) > 20
     unknown = {
         method: sorted(word for word in words if SLACK.means(word) is None) for method, words in documented.items()
     }
     assert {method: words for method, words in unknown.items() if words} == {}
-    common = set(data["common_errors_2021_spec_counts"])
-    assert {word for word in common if SLACK.means(word) is None} == set()
+    assert {word for word in common_errors() if SLACK.means(word) is None} == set()
 
 
 @pytest.mark.parametrize("provider", {one.provider.name: one.provider for one in CATALOG.operations}.values())

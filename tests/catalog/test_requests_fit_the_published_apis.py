@@ -13,6 +13,7 @@ import pytest
 from graphql import GraphQLSchema, build_schema, coerce_input_value, parse, validate
 from graphql.utilities import type_from_ast
 
+from catalog.slack_pages import slack
 from emulated import Emulated
 from examples import EXAMPLES, arguments
 from loaner import catalog
@@ -43,12 +44,6 @@ def openapi() -> dict[str, Any]:
 @cache
 def linear() -> GraphQLSchema:
     return build_schema(gzip.decompress(shared("linear_schema.graphql.gz").read_bytes()).decode())
-
-
-@cache
-def slack() -> dict[str, Any]:
-    methods: dict[str, Any] = json.loads(shared("slack_methods.json").read_text())["catalogue"]
-    return methods
 
 
 def published(method: str, path: str) -> dict[str, Any] | None:

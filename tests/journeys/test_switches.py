@@ -45,6 +45,7 @@ WAYS: dict[str, tuple[Any, ...]] = {
     "slack_refresh_grace_seconds": (0, 60),
     "slack_public_app": (False, True),
     "slack_reads_accept_json": (False, True),
+    "slack_found_people_flat": (False, True),
     "slack_tier_multiplier": (20, 1),
     "slack_posting_limit": (False, True),
     "linear_refresh_ends_access": (True, False),

@@ -150,7 +150,9 @@ class Linking:
             "code_challenge_method": "S256",
         }
         if wanted.scope_param:
-            query[wanted.scope_param] = wanted.scope_separator.join(sorted(asked.permissions | provider.always))
+            # Nobody can connect an account for nothing: where none is needed, those that reach nothing are asked for.
+            scopes = asked.permissions | provider.always or wanted.comes_along
+            query[wanted.scope_param] = wanted.scope_separator.join(sorted(scopes))
         return f"{provider.url(wanted.authorize or '')}?{urlencode(query)}"
 
     async def finish_redirect(

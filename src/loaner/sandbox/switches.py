@@ -74,6 +74,10 @@ class Switches:
     """Reading methods, and files.getUploadURLExternal, list only forms as their content type; whether JSON bodies
     are ignored there (as here) or read is not said."""
 
+    slack_found_people_flat: bool = False
+    """Whether a person that a search finds has ``user_id`` and ``full_name``, as its users show, or is a user object:
+    assistant.search.context has no published example of one."""
+
     slack_tier_multiplier: int = 20
     """Slack writes "20+ per minute"; this stretches the number before the plus. 0 means no limit."""
 

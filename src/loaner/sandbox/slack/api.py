@@ -35,6 +35,8 @@ HANDLERS: Mapping[str, Handler] = {
     "chat.update": chat.update,
     "chat.delete": chat.delete,
     "chat.scheduleMessage": chat.schedule,
+    "chat.scheduledMessages.list": chat.list_scheduled,
+    "chat.deleteScheduledMessage": chat.delete_scheduled,
     "reactions.add": reactions.add,
     "reactions.get": reactions.get,
     "users.info": users.info,

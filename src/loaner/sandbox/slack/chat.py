@@ -7,6 +7,7 @@ from datetime import timedelta
 from loaner.sandbox.slack import shapes
 from loaner.sandbox.slack.call import Call
 from loaner.sandbox.slack.errors import SlackError
+from loaner.sandbox.slack.paging import page
 from loaner.sandbox.slack.registered import APP_ID
 from loaner.sandbox.slack.shapes import Json
 from loaner.sandbox.slack.state import Conversation, Message, Scheduled
@@ -58,10 +59,48 @@ def schedule(call: Call) -> Json:
         raise SlackError("time_in_past")
     if post_at > now + _FARTHEST.total_seconds():
         raise SlackError("time_too_far")
-    item = Scheduled(call.state.new_id("Q"), found.id, call.user.id, text, post_at, _thread(call, found))
+    item = Scheduled(call.state.new_id("Q"), found.id, call.user.id, text, post_at, _thread(call, found), int(now))
     call.state.scheduled.append(item)
     message: Json = {"text": text, "type": "delayed_message", "user": call.user.id, "app_id": APP_ID}
     return {"channel": found.id, "scheduled_message_id": item.id, "post_at": post_at, "message": message}
+
+
+def list_scheduled(call: Call) -> Json:
+    """Those that the person asking has scheduled, soonest first; of one ``channel``, if it is given."""
+    where = call.args.text("channel")
+    if where and where not in call.state.conversations:
+        raise SlackError("invalid_channel")
+    own = [item for item in call.state.scheduled if item.user == call.user.id and where in {"", item.channel}]
+    limit = call.args.integer("limit", 100) or 100
+    shown, cursor = page(
+        sorted(own, key=lambda item: (item.post_at, item.id)),
+        lambda item: item.id,
+        cursor=call.args.text("cursor"),
+        limit=limit,
+    )
+    messages = [
+        {
+            "id": item.id,
+            "channel_id": item.channel,
+            "post_at": item.post_at,
+            "date_created": item.made,
+            "text": item.text,
+        }
+        for item in shown
+    ]
+    return {"scheduled_messages": messages, "response_metadata": {"next_cursor": cursor}}
+
+
+def delete_scheduled(call: Call) -> Json:
+    where, which = call.args.needed("channel"), call.args.needed("scheduled_message_id")
+    if where not in call.state.conversations:
+        raise SlackError("channel_not_found")
+    wanted = (which, where, call.user.id)
+    item = next((one for one in call.state.scheduled if (one.id, one.channel, one.user) == wanted), None)
+    if item is None:
+        raise SlackError("invalid_scheduled_message_id")
+    call.state.scheduled.remove(item)
+    return {}
 
 
 def _addressed(call: Call) -> Conversation:

@@ -85,6 +85,8 @@ METHODS: Mapping[str, Method] = {
         Method("chat.update", 3, scopes=("chat:write",)),
         Method("chat.delete", 3, scopes=("chat:write",)),
         Method("chat.scheduleMessage", 3, scopes=("chat:write",)),
+        Method("chat.scheduledMessages.list", 3, reads=True),
+        Method("chat.deleteScheduledMessage", 3, scopes=("chat:write",)),
         Method("reactions.add", 3, scopes=("reactions:write",)),
         Method("reactions.get", 3, scopes=("reactions:read",), reads=True),
         Method("users.info", 4, scopes=("users:read",), reads=True),

@@ -15,7 +15,7 @@ from loaner.sandbox.slack.paging import page
 from loaner.sandbox.slack.reactions import permalink
 from loaner.sandbox.slack.registered import TEAM_ID
 from loaner.sandbox.slack.shapes import Json
-from loaner.sandbox.slack.state import Conversation, Message
+from loaner.sandbox.slack.state import Conversation, Member, Message
 
 _MOST = 20
 _LONGEST_QUERY = 1000
@@ -57,7 +57,7 @@ def context(call: Call) -> Json:
         ]
     if "users" in contents:
         results["users"] = [
-            shapes.member(person, email="users:read.email" in call.scopes)
+            _person(call, person)
             for person in call.state.members.values()
             if _score(f"{person.name} {person.real_name}", words)
         ]
@@ -103,6 +103,12 @@ def _score(text: str, words: list[str]) -> int:
     """How many of the words occur."""
     lowered = text.lower()
     return sum(word in lowered for word in words)
+
+
+def _person(call: Call, person: Member) -> Json:
+    if not call.workspace.sandbox.switches.slack_found_people_flat:
+        return shapes.member(person, email="users:read.email" in call.scopes)
+    return {"user_id": person.id, "full_name": person.real_name, "title": ""}
 
 
 def _message(call: Call, place: Conversation, message: Message) -> Json:

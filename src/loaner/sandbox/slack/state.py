@@ -103,6 +103,7 @@ class Scheduled:
     text: str
     post_at: int
     thread_ts: str | None
+    made: int
 
 
 class SlackState:
