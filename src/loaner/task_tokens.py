@@ -34,7 +34,7 @@ DETAIL: Final = "dev.loaner/tools"
 LONGEST: Final = 8 * 3600
 """Seconds that a task may live, as those that agents propose."""
 _MAX_NAME: Final = 255
-_FIELDS: Final = frozenset({"type", "actions", "resources", "count", "arguments", "locations"})
+_FIELDS: Final = frozenset({"type", "actions", "resources", "count", "arguments", "open", "locations"})
 
 
 class TaskTokens:
@@ -154,7 +154,7 @@ def _wanted(claims: Mapping[str, Any], here: str, *, minutes: int) -> dict[str, 
             raise _refused("authorization_details")
         if detail.get("locations", [here]) != [here]:
             raise _refused("locations")
-        given = {name: detail[name] for name in ("count", "arguments") if name in detail}
+        given = {name: detail[name] for name in ("count", "arguments", "open") if name in detail}
         operations += [{"tool": action, "resources": about, **given} for action in actions]
         resources += [one for one in about if one not in resources]
     return {

@@ -125,6 +125,8 @@ async def test_what_destroys_something_is_no_part_of_a_task(tmp_path: Path) -> N
         {"operations": [{"tool": "github_issue_read", "count": 101}]},
         {"operations": [{"tool": "github_issue_read", "arguments": {"issue": 1}}]},
         {"operations": [{"tool": "github_issue_read", "arguments": {"issue_number": "one"}}]},
+        {"operations": [{"tool": "github_issue_read", "open": ["issue"]}]},
+        {"operations": [{"tool": "github_issue_read", "open": "issue_number"}]},
         {"resources": []},
         {"minutes": 481},
         {"purpose": "two\nlines"},

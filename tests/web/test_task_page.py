@@ -95,6 +95,45 @@ async def test_the_page_says_what_of_a_call_is_left_to_the_agent(
     assert ("whatever it then says" in browser.text) is ("whatever it then says" in shown)
 
 
+@pytest.mark.parametrize(
+    ("named", "says"),
+    [
+        ({"open": ["title"]}, {"title"}),
+        ({"open": ["title"], "arguments": {"id": "ENG-2"}}, {"title"}),
+        ({"open": []}, set()),
+        ({"arguments": {"id": "ENG-2", "priority": 1}}, set()),
+        ({}, {"title", "description", "priority", "stateId", "assigneeId", "labelIds"}),
+    ],
+)
+async def test_a_write_says_what_its_task_leaves_open_and_nothing_else(
+    local: House, named: dict[str, Any], says: set[str]
+) -> None:
+    """MUST 28: an issue whose title is to be changed is not closed, given away or rewritten besides."""
+    wanted = {**WANTED, "operations": [{"tool": "linear_update_issue"} | named], "resources": ["ENG-2"]}
+    with pytest.raises(ConsentNeeded) as asked:
+        await local.consents.tasks.propose(caller(), Proposal.of(wanted))
+    browser = local.browser()
+    await browser.open(asked.value.invitation.url)
+    assert ("without" in browser.text and "stateId" in browser.text) is ("stateId" not in says)
+    await browser.press("approve")
+    operation = local.catalog["linear_update_issue"]
+    person = "0b7b1f5e-0000-4000-8000-000000000001"
+    more = {
+        "title": "A clearer one",
+        "description": "http://elsewhere.example",
+        "priority": 4,
+        "stateId": person,
+        "assigneeId": person,
+        "labelIds": [person],
+    }
+    inside = set()
+    for name, value in more.items():
+        bound = operation.bind({"id": "ENG-2"} | dict(named.get("arguments", {})) | {name: value})
+        if await local.consents.tasks.inside(caller(), bound, derive(bound)) is not None:
+            inside.add(name)
+    assert inside == says
+
+
 async def test_what_is_not_named_beside_exact_arguments_may_not_be_said(local: House) -> None:
     review = [{"tool": "github_pull_request_review", "arguments": REVIEW}]
     wanted = {**WANTED, "operations": review, "resources": ["acme/web"]}

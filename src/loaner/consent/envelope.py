@@ -37,6 +37,11 @@ class Item:
     beyond: tuple[str, ...] = ()
     """What an argument may lead to beside them, which asks; in words."""
 
+    @property
+    def unsaid(self) -> list[str]:
+        """Arguments that must be absent."""
+        return [name for name, value in self.fixed.items() if value is None]
+
 
 @dataclass(frozen=True)
 class Envelope:

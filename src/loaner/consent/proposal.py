@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
@@ -34,6 +33,8 @@ class Wanted(_Checked):
     tool: _Line
     count: int = Field(default=10, ge=1, le=MAX_COUNT)
     arguments: dict[str, str | int | bool | list[str]] = Field(default_factory=dict)
+    open: list[_Line] | None = Field(default=None, max_length=20)
+    """Arguments that are yet to be filled in. ``None``: all of them, where ``arguments`` names none."""
     resources: list[_Line] = Field(default_factory=list, max_length=20)
 
 
@@ -74,11 +75,13 @@ class Proposal(_Checked):
             problem = "is none of its parameters" if param is None else param.problem(value, operation.provider.forms)
             if problem:
                 raise InvalidArguments(f"{operation.tool}: {name} {problem}.")
+        if others := [name for name in wanted.open or () if name not in operation.params]:
+            raise InvalidArguments(f"{operation.tool}: {others[0]} is none of its parameters.")
         everything = _canonical(self.resources, catalog)
         if others := [one for one in _canonical(wanted.resources, catalog) if one not in everything]:
             raise InvalidArguments(f"{operation.tool}: {others[0]} is none of the task's resources.")
         connector = connectors.choose(operation.provider.name, caller).name
-        fixed = _fixed(operation, wanted.arguments)
+        fixed = _fixed(operation, wanted)
         on = wanted.resources or self.resources
         shown = agreed.permissions(operation, fixed, on)
         written = {name for name, param in operation.params.items() if param.role == "content"}
@@ -96,16 +99,18 @@ class Proposal(_Checked):
         )
 
 
-def _fixed(operation: Operation, wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """Where arguments are to be exactly these, nothing optional may be said beside them."""
+def _fixed(operation: Operation, wanted: Wanted) -> dict[str, Any]:
+    """Where it is named what a change says, whether exactly or as left open, nothing optional is said beside that."""
+    named = {*wanted.arguments, *(wanted.open or ())}
+    says = operation.effect != "read" and (wanted.arguments or wanted.open is not None)
     unsaid = {
         name: plain_value(param.default)
         for name, param in operation.params.items()
-        if wanted and param.role == "content" and not param.must_be_given and name not in wanted
+        if says and param.role != "resource" and not param.must_be_given and name not in named
     }
     given = {
         name: plain_value(operation.params[name].canonical(value, operation.provider.forms))
-        for name, value in wanted.items()
+        for name, value in wanted.arguments.items()
     }
     return {**given, **unsaid}
 

@@ -19,7 +19,7 @@ from loaner.journey import ToolCall
 from loaner.mcp_server.served import Payload, Served
 
 _NAME: Final = {"type": "string", "minLength": 1, "maxLength": 200}
-_RESOURCES: Final = {"type": "array", "maxItems": 20, "items": _NAME}
+_NAMES: Final = {"type": "array", "maxItems": 20, "items": _NAME}
 
 
 @dataclass(frozen=True)
@@ -97,12 +97,17 @@ PROPOSE: Final = OwnTool(
                 ["tool"],
                 tool=_NAME,
                 count={"type": "integer", "minimum": 1, "maximum": 100, "default": 10},
-                arguments={"type": "object", "description": "Arguments that shall be exactly these, if any."},
-                resources={**_RESOURCES, "description": "Which of the task's this tool is for; all if not said."},
+                arguments={"type": "object", "description": "What you know already: it shall be exactly this."},
+                open={
+                    **_NAMES,
+                    "description": "Names of arguments you have yet to fill in. What a write could say besides these "
+                    "and arguments then stays unsaid.",
+                },
+                resources={**_NAMES, "description": "Which of the task's this tool is for; all if not said."},
             ),
         },
         resources={
-            **_RESOURCES,
+            **_NAMES,
             "minItems": 1,
             "description": "As narrow as you know: acme/web#12, acme/web/README.md, acme/web, #releases, ENG-7, ENG "
             "(its issues too); workspace, repositories, user where there is none; * for all.",
