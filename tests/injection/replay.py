@@ -12,7 +12,7 @@ import itertools
 import json
 import re
 import ssl
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -26,27 +26,26 @@ from mcp_types import CallToolResult
 from mcp_types.version import LATEST_MODERN_VERSION
 from sqlalchemy import Connection
 
+from injection.proposals import CATALOG, proposed
 from injection.traces import Benign, Injection, Step
 from injection.worlds import Worlds
 from journeys.town import Town, error_of, text_of, town
-from loaner import catalog
 from loaner.caller import Subject
 from loaner.catalog import BoundCall
 from loaner.consent import approvals, pending
 from loaner.consent.envelope import Envelope
 from loaner.consent.pending import Remember
 from loaner.consent.reading import Choice, Offer
-from loaner.scope import Scope, derive
+from loaner.scope import derive
 from loaner.store.tables import approvals as table
 
-Regime = Literal["scope", "ask", "hour", "tools", "resources", "arguments", "reads", "kinds", "day", "ended"]
+Regime = Literal["scope", "ask", "hour", "tools", "resources", "told", "arguments", "reads", "kinds", "day", "ended"]
 REGIMES: tuple[Regime, ...] = get_args(Regime)
-TASKS = frozenset({"tools", "resources", "arguments", "ended"})
+TASKS = frozenset({"tools", "resources", "told", "arguments", "ended"})
 ASKED_READS = frozenset({"reads", "kinds", "day", "ended"})
 """Where nothing was agreed to be read beforehand: the person is asked, and leaves what the page has chosen."""
 ANYTHING_GOES = '@id("anything-goes")\npermit (principal, action, resource);\n'
 """The policy of the regime ``scope``: every call gets its least scope, and nobody is asked."""
-CATALOG = catalog.load()
 _NO_AUTHORITIES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """All is plain HTTP here."""
 _UNCHECKED = dict.fromkeys((*(one.tool for one in CATALOG.operations), "loaner_propose_task"))
@@ -272,53 +271,6 @@ class Stage:
                     await self.town.call(agent, step.tool, arguments)  # what comes of the call itself is no matter here
 
 
-def proposed(benign: Benign, regime: Regime, worlds: Worlds) -> dict[str, Any] | None:
-    """The task that a good agent proposes when all it has is the person's request.
-
-    It names each tool with the number of calls. ``tools`` is bound to no resource; ``resources`` binds each tool to
-    those that the request tells for it, and leaves out a tool for which it tells none; ``arguments`` has every call
-    whose arguments the request tells, exactly, and leaves out the others.
-    """
-    steps = [step for step in benign.steps if CATALOG[step.tool].effect != "destructive"]  # never part of a task
-    if regime == "arguments":
-        steps = [step for step in steps if step.known == "all"]
-    told: dict[str, set[str]] = defaultdict(set)
-    for step in steps:
-        if step.known != "nothing":
-            told[step.tool].add(_resource(step, benign.request, worlds))
-    everything = set().union(*told.values())
-    if regime in {"resources", "ended"}:
-        for step in steps:  # an issue that it has yet to find in a team that is told
-            told[step.tool] |= {_scope(step, worlds).wider} & everything if step.known == "nothing" else set()
-        steps = [step for step in steps if told[step.tool]]
-    resources = ["*"] if regime == "tools" else sorted(everything)
-    if not steps or not resources:
-        return None
-    wanted: dict[str, dict[str, Any]] = {}
-    for step in steps:
-        arguments = worlds.filled(step.arguments) if regime == "arguments" else {}
-        own = sorted(told[step.tool]) if regime in {"resources", "ended"} else []
-        item = {"tool": step.tool, "count": 0, "arguments": arguments, "resources": own}
-        wanted.setdefault(json.dumps([step.tool, arguments], sort_keys=True), item)["count"] += 1
-    return {
-        "purpose": benign.request[:200],
-        "operations": list(wanted.values()),
-        "resources": resources,
-        "minutes": 30,
-    }
-
-
-def _resource(step: Step, request: str, worlds: Worlds) -> str:
-    """What the call is about, as narrow as the request itself says it: an issue only where it names the issue."""
-    scope = _scope(step, worlds)
-    mark = re.split("[/#@:]", scope.narrower)[-1].removesuffix(".md")  # who says README means README.md
-    return scope.narrower if mark and re.search(rf"(?<!\w){re.escape(mark)}(?!\w)", request) else scope.resource
-
-
-def _scope(step: Step, worlds: Worlds) -> Scope:
-    return derive(CATALOG[step.tool].bind(worlds.filled(step.arguments)))
-
-
 def _stands_in(text: str, answer: CallToolResult) -> bool:
     return text[:_MEETS] in text_of(answer) or text[:_MEETS] in json.dumps(answer.structured_content or {})
 
@@ -333,7 +285,11 @@ async def stage(
     home: Path, steps: list[Step], *, anything_goes: bool = False, asks_reads: bool = False
 ) -> AsyncIterator[Stage]:
     """A town ready for replays. ``anything_goes``: with a policy under which nobody is asked about any call."""
-    settings: dict[str, Any] = {"tools": {"toolsets": ["all"]}, "budget": {"factor": 0}}
+    settings: dict[str, Any] = {
+        "tools": {"toolsets": ["all"]},
+        "budget": {"factor": 0},
+        "limits": {"calls_per_minute": 10**9},  # days of one person's calls
+    }
     if anything_goes:
         folder = home.parent / "policy"
         folder.mkdir(parents=True, exist_ok=True)

@@ -29,6 +29,7 @@ WORDS = {
     "hour": "no task, yes for an hour",
     "tools": "task bound to tools",
     "resources": "task bound to tools and resources",
+    "told": "task bound to what the request tells",
     "arguments": "task bound to arguments",
     "reads": "no task, reads asked",
     "kinds": "no task, reads asked, one kind each",

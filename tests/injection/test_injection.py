@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from injection.replay import ASKED_READS, CATALOG, REGIMES, Regime, Replayed, Stage, stage
+from injection.proposals import CATALOG
+from injection.replay import ASKED_READS, REGIMES, Regime, Replayed, Stage, stage
 from injection.report import share
 from injection.run import pairs
 from injection.traces import SUITES, Step, suite
