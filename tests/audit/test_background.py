@@ -27,7 +27,7 @@ async def test_checkpoints_are_signed_while_nobody_asks_for_them(
     await filled(store, 3)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(Audit(store, now).keep_signing, lambda: shared)
-        with anyio.fail_after(5):
+        with anyio.fail_after(30):
             while (signed := await store.read(tree.latest)) is None:  # noqa: ASYNC110 - nothing rings when a row is written
                 await anyio.sleep(0.01)
         tasks.cancel_scope.cancel()

@@ -47,6 +47,7 @@ async def test_an_issue_is_not(pulls_only: Town) -> None:
         refused = await pulls_only.call(agent, "github_add_issue_comment", comment)
     assert error_of(refused)["code"] == "provider_forbidden", text_of(refused)
     assert "GitHub refused although issues:write or pull_requests:write was granted" in text_of(refused)
+    await pulls_only.settled()
     assert [one for one in pulls_only.ledger(kind="scoped") if one["revoked_at"] is None] == []
 
 

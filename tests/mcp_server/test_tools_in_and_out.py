@@ -169,7 +169,7 @@ async def test_a_call_that_the_client_gives_up_is_cancelled_in_the_journey(serve
         return {}
 
     served.journey.script = [forever]  # type: ignore[list-item]
-    with anyio.fail_after(5):
+    with anyio.fail_after(30):
         async with client(served, era) as agent, anyio.create_task_group() as group:
             group.start_soon(agent.call_tool, "github_get_me", {})
             await started.wait()
