@@ -113,6 +113,10 @@ class House:
         """The same store and providers, and nothing else in common."""
         return _consents(self.store, self.transport, self.catalog, self.now)
 
+    async def end_unused(self, grant: Grant) -> None:
+        """What a server does with a grant whose end is due."""
+        await _ending(self.store, self.transport, self.catalog, self.now)(grant)
+
     def browser(self, **cookies: str) -> Browser:
         return Browser(self, cookies)
 
@@ -171,6 +175,16 @@ class Browser:
         await self.press("approve", **(self.widest() | typed))
         if "/slack/oauth" in str(self.page.url) or "/linear/oauth" in str(self.page.url):
             await self.press("allow")
+            await self.is_me()
+
+    async def approve_account(self, url: str) -> None:
+        await self.open(url)
+        await self.is_me()
+
+    async def is_me(self) -> None:
+        """Where the page asks whether the account at the provider is theirs: it is."""
+        if self.state == "account":
+            await self.press("approve")
 
     def widest(self) -> dict[str, str]:
         """The widest choice of a page that asks what may be read; tests about something else choose it."""

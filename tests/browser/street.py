@@ -182,6 +182,12 @@ class Visitor:
         await self.press("approve")
         if "/oauth" in self.page.url:
             await self.press("allow")
+            await self.is_me()
+
+    async def is_me(self) -> None:
+        """Where the page asks whether the account at the provider is theirs: it is."""
+        if await self.state == "account":
+            await self.press("approve")
 
     async def reads_everything(self) -> None:
         """Where the page asks what may be read: everything, by every agent."""

@@ -35,7 +35,8 @@ async def test_github_is_connected_by_a_code_typed_in_another_tab(street: Street
     assert await alice.state == "provider"
     await alice.connect_github()
     place.pass_time(seconds=6)
-    await alice.until("approved")
+    await alice.until("account")
+    await alice.is_me()
     await place.carry(GITHUB)
     assert alice.complaints == []
 
@@ -98,6 +99,7 @@ async def test_a_code_is_typed_on_another_device(street: Street) -> None:
     assert await phone.state == "confirm"
     await phone.press("approve")
     await phone.press("allow")
+    await phone.is_me()
     assert await phone.state == "approved"
     await place.carry(SLACK_READ)
     assert phone.complaints == []
@@ -113,7 +115,9 @@ async def test_everything_works_without_scripts(street: Street) -> None:
     await alice.press("approve")
     await alice.connect_github()
     place.pass_time(seconds=6)
-    await alice.until("approved")  # the page renews itself without a script
+    await alice.until("account")  # the page renews itself without a script
+    await alice.is_me()
+    assert await alice.state == "approved"
     await alice.open((await place.asked(LINEAR)).invitation.url)
     await alice.press("deny")
     assert await alice.state == "denied"
@@ -144,6 +148,7 @@ async def test_everything_works_by_keyboard_alone(street: Street) -> None:
             break
     async with alice.page.expect_navigation():
         await alice.page.keyboard.press("Enter")
+    await alice.is_me()
     assert await alice.state == "approved"
 
 

@@ -37,6 +37,8 @@ async def test_a_yes_is_signed_with_the_passkey(street: Street) -> None:
     assert await ada.state == "presence"
     await ada.press("Use my passkey")
     await ada.press("allow")  # Slack asks, as it is connected in the same visit
+    await ada.press("approve")  # and that it is her account there takes the passkey too
+    await ada.press("Use my passkey")
     assert await ada.state == "approved"
     assert "for an hour" in await ada.text, "what was chosen before the proof is what was approved"
     await place.carry(SLACK)
@@ -127,7 +129,7 @@ async def connected(street: Street) -> tuple[Place, Visitor]:
     """A person who has a passkey and is connected to Slack."""
     place, ada, _ = await at_home(street)
     await ada.open((await place.asked(SLACK)).invitation.url)
-    for button in ("approve", "Use my passkey", "allow"):
+    for button in ("approve", "Use my passkey", "allow", "approve", "Use my passkey"):
         await ada.press(button)
     await place.carry(SLACK)
     return place, ada
@@ -277,7 +279,9 @@ async def test_with_a_server_the_first_passkey_belongs_to_who_signed_in(street: 
     assert await alice.state == "provider"
     await alice.connect_github()
     place.pass_time(seconds=6)
-    await alice.until("approved")
+    await alice.until("account")
+    await alice.is_me()
+    await alice.press("Use my passkey")
     await place.carry(GITHUB)
     assert alice.complaints == []
 
@@ -302,6 +306,7 @@ async def test_a_fresh_sign_in_may_stand_for_presence_on_ones_own_computer(stree
     await ada.press("continue")
     await ada.press("approve")
     await ada.press("allow")
+    await ada.is_me()
     assert await ada.state == "approved"
     await place.carry(SLACK)
     (record,) = await place.records(kind="call", tool=SLACK[0], outcome="ok")

@@ -63,6 +63,7 @@ async def test_at_a_server_a_yes_takes_a_sign_in_that_is_minutes_old(street: Str
     assert alice.page.url == url, "and back to the question, which is still to be answered"
     await alice.press("approve")
     await alice.press("allow")
+    await alice.is_me()
     assert await alice.state == "approved"
     await place.carry(SLACK)
     (record,) = await place.records(kind="call", tool=SLACK[0], outcome="ok")

@@ -31,6 +31,7 @@ async def connected(local: House) -> House:
     await browser.press("Continue", user_code=code)
     await browser.press("Authorize")
     local.pass_time(seconds=6)
+    await browser.approve_account(needed.invitation.url)
     await local.obtain(call)
     return local
 

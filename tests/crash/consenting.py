@@ -29,6 +29,7 @@ async def agree(loaner: Loaner, subject: Subject, handle: str, sandbox: str, acc
     if page:
         back = await at_provider(page, asked.provider, sandbox, account)
         await loaner.consents.returned(asked.provider, back, session=SESSION, subject=subject)
+        await is_me(loaner, subject, handle)
         return
     asked = await loaner.consents.question(handle, subject)
     if asked and (code := loaner.consents.provider_code_of(asked)):
@@ -37,6 +38,14 @@ async def agree(loaner: Loaner, subject: Subject, handle: str, sandbox: str, acc
         due = update(consents).where(consents.c.handle == handle).values(poll_after=loaner.now(), lease_until=None)
         await loaner.store.write(lambda c: c.execute(due) and None)
         await loaner.consents.poll_due()
+        await is_me(loaner, subject, handle)
+
+
+async def is_me(loaner: Loaner, subject: Subject, handle: str) -> None:
+    """Where the page asks whether the account at the provider is theirs: it is."""
+    asked = await loaner.consents.question(handle, subject)
+    if asked and asked.state == "account":
+        await loaner.consents.approve(asked, remember="once", proven_by="session", session=SESSION)
 
 
 async def at_provider(page: str, provider: str, sandbox: str, account: str) -> dict[str, str]:

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import anyio
 import anyio.to_thread
@@ -70,9 +71,16 @@ def in_store(home: Path, work: Callable[..., Any]) -> Any:
     return found
 
 
-async def goes_on(running: RunningSandbox, home: Path, call: dict[str, Any]) -> None:
-    """The next server has what was issued: it calls with it and asks nobody, and no pair is missing."""
+async def goes_on(running: RunningSandbox, home: Path, call: dict[str, Any], asked: str = "") -> None:
+    """The next server has what was issued: it calls with it, and no pair is missing. Whoever has just connected is
+    still asked whether the account is theirs, and never sent to the provider again."""
     async with local_agent(home, running.base_url) as agent:
+        if asked:
+            ours = error_of(await agent.call_tool(call["name"], call["arguments"]))["url"].rpartition("/consent/")[0]
+            url = ours + urlsplit(asked).path
+            person = Person("alice", running.base_url)
+            ended = await anyio.to_thread.run_sync(lambda: person.visit(url, loaner_url=ours))
+            assert set(ended.pages) == {url}
         assert not (answer := await agent.call_tool(call["name"], call["arguments"])).is_error, answer
     provider = call["name"].partition("_")[0]
     assert alive(running, provider) == 1
@@ -97,7 +105,7 @@ async def test_what_a_consent_is_answered_with_is_kept(
                 )
 
         tasks.start_soon(anyio.to_thread.run_sync, walk)
-    await goes_on(sandbox, tmp_path, call)
+    await goes_on(sandbox, tmp_path, call, url)
 
 
 async def test_what_a_refresh_is_answered_with_is_kept(sandbox: RunningSandbox, tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ async def test_a_no_is_taken_back_by_its_person_alone(local: House) -> None:
     assert not (await local.asked(POST)).fresh, "the same question waits again"
     await browser.press("approve")
     await browser.press("allow")
+    await browser.is_me()
     assert (await local.obtain(POST)).approval_id
 
 

@@ -25,6 +25,7 @@ async def test_an_account_connected_beforehand_lets_reads_through_and_no_write(l
     assert "compare the code" not in browser.text
     await browser.press("approve", reads="everything")
     await browser.press("allow")
+    await browser.is_me()
     assert "Slack is connected" in browser.text
     held = (await local.rows(grants))[0]
     assert {"channels:history", "channels:read"} <= set(held["permissions"])
@@ -56,6 +57,7 @@ async def test_github_is_connected_by_its_device_flow(local: House) -> None:
     await browser.press("authorize")
     local.pass_time(seconds=6)
     await browser.open(here)
+    await browser.is_me()
     assert "GitHub is connected" in browser.text
     assert (await local.obtain(GITHUB)).grant.account_name == "alice"
     await browser.open("/connect")
@@ -69,6 +71,7 @@ async def test_connecting_alone_lets_nothing_be_read(local: House) -> None:
     await browser.press("Connect Slack")
     await browser.press("approve")
     await browser.press("allow")
+    await browser.is_me()
     assert "Slack is connected" in browser.text
     asked = await local.asked(READ)
     await browser.open(asked.invitation.url)
@@ -138,6 +141,7 @@ async def test_one_person_s_accounts_are_not_another_s(shared_house: House) -> N
     assert (await bob.open(asked)).status_code == 404
     await alice.press("approve", reads="everything")
     await alice.press("allow")
+    await alice.is_me()
     assert (await shared_house.obtain(READ, caller(subject("alice")))).grant.account_name == "alice"
     await bob.open("/connect")
     assert "connected as" not in bob.text

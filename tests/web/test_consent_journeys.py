@@ -119,6 +119,7 @@ async def test_github_is_connected_by_its_own_device_flow(local: House) -> None:
     assert browser.state == "provider"  # GitHub is not asked before its interval is over
     local.pass_time(seconds=6)
     await browser.open(needed.invitation.url)
+    await browser.is_me()
     assert browser.state == "approved"
     assert (await local.obtain(GITHUB)).grant.account_name == "alice"
 
@@ -153,9 +154,17 @@ async def test_a_page_that_renews_itself_can_be_told_not_to(local: House) -> Non
 
 async def test_a_call_that_waits_moves_the_device_flow_on_by_itself(local: House) -> None:
     needed = await local.asked(GITHUB)
-    await connect_github(local, local.browser(github="alice"), needed.invitation.url)
+    await connect_github(local, browser := local.browser(github="alice"), needed.invitation.url)
     local.pass_time(seconds=6)
-    assert await local.consents.wait_for_decision(needed.invitation.handle, 30) == "approved"
+
+    async def press_when_asked() -> None:
+        while [row["state"] for row in await local.rows(consents)] != ["account"]:  # noqa: ASYNC110 - it has no event
+            await anyio.sleep(0.01)
+        await browser.approve_account(needed.invitation.url)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(press_when_asked)
+        assert await local.consents.wait_for_decision(needed.invitation.handle, 30) == "approved"
 
 
 async def test_a_device_code_is_redeemed_once_by_sixty_four_pollers(local: House) -> None:
@@ -167,15 +176,18 @@ async def test_a_device_code_is_redeemed_once_by_sixty_four_pollers(local: House
     async with anyio.create_task_group() as group:
         for process in processes:
             group.start_soon(process.poll_due)
-    assert [row["state"] for row in await local.rows(consents)] == ["approved"]
+    assert [row["state"] for row in await local.rows(consents)] == ["account"]
     assert len(await local.rows(grants)) == 1
     assert len([entry for entry in local.sandbox.ledger if entry.kind == "user"]) == 1
 
 
 async def test_repeating_the_call_moves_the_device_flow_on(local: House) -> None:
     needed = await local.asked(GITHUB)
-    await connect_github(local, local.browser(github="alice"), needed.invitation.url)
+    await connect_github(local, browser := local.browser(github="alice"), needed.invitation.url)
     local.pass_time(seconds=6)
+    assert not (await local.asked(GITHUB)).fresh
+    assert [row["state"] for row in await local.rows(consents)] == ["account"]
+    await browser.approve_account(needed.invitation.url)
     assert (await local.obtain(GITHUB)).approval_id
 
 

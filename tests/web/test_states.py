@@ -26,7 +26,7 @@ async def test_a_state_is_good_once(shared_house: House) -> None:
     back = (await alice.press("allow")).headers["location"]
     alice.http.follow_redirects = True
     await alice.open(back)
-    assert alice.state == "approved"
+    assert alice.state == "account"
     await alice.open(back)
     assert alice.state == "wrong_person"
     assert len(await shared_house.rows(grants)) == 1
@@ -49,7 +49,7 @@ async def test_of_two_answers_at_the_same_moment_one_counts(shared_house: House)
         group.start_soon(come_back)
         group.start_soon(come_back)
     assert sorted(statuses) == [303, 404]
-    assert [row["state"] for row in await shared_house.rows(consents)] == ["approved"]
+    assert [row["state"] for row in await shared_house.rows(consents)] == ["account"]
 
 
 async def test_a_sign_in_that_failed_has_used_up_its_state(shared_house: House) -> None:

@@ -20,6 +20,7 @@ async def test_an_hour_is_not_of_the_first_call_alone(local: House) -> None:
     await browser.press("authorize")
     local.pass_time(seconds=6)
     await browser.open(here)
+    await browser.is_me()
     for call in (COMMENT, ELSEWHERE):
         assert (await local.obtain(call)).approval_id
     local.pass_time(minutes=2)

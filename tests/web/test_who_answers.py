@@ -158,6 +158,7 @@ async def test_an_answer_that_names_another_issuer_ends_the_question(shared_hous
     back = (await alice.press("allow")).headers["location"]
     alice.http.follow_redirects = True
     await alice.open(f"{back}&{urlencode({'iss': iss})}")
+    await alice.is_me()
     assert alice.state == state
     assert len(await shared_house.rows(grants)) == (state == "approved")
 

@@ -29,7 +29,7 @@ async def at_github(house: House, person: str, typed_by: str) -> Browser:
     await browser.press("Continue", user_code=code)
     await browser.press("authorize")
     house.pass_time(seconds=6)
-    await browser.open(needed.invitation.url)
+    await browser.approve_account(needed.invitation.url)
     return browser
 
 

@@ -95,16 +95,14 @@ async def _status() -> dict[str, Any]:
     from loaner.audit import agreement
     from loaner.cli import _opened, _servers
     from loaner.clock import iso
-    from loaner.consent import grant_ends
+    from loaner.consent import grant_ends, pending
     from loaner.lending.journal import known_end, open_loans
     from loaner.store.tables import consents
 
     async with _opened.loaner_to_look_at() as (loaner, missing):
         grants = await loaner.grants.everybodys()
         names = {(grant.provider, grant.account_id): grant.account_name for grant in grants}
-        waiting = select(consents).where(
-            consents.c.state.in_(("pending", "linking")), consents.c.expires_at > loaner.now()
-        )
+        waiting = select(consents).where(consents.c.state.in_(pending.OPEN), consents.c.expires_at > loaner.now())
         return {
             "environment": loaner.settings.environment,
             "settings": _settings(loaner.settings),

@@ -13,7 +13,7 @@ from loaner.caller import Caller, Subject
 from loaner.catalog import BoundCall, Catalog
 from loaner.clock import Now
 from loaner.connectors import Connectors
-from loaner.consent import again, approvals, asking, codes, limiting, pauses, pending, tasks, texts, turns
+from loaner.consent import again, approvals, asking, codes, limiting, pauses, pending, tasks, texts, turns, unconfirmed
 from loaner.consent.approvals import Call
 from loaner.consent.calls import call_for, call_of
 from loaner.consent.connecting import Connecting
@@ -250,7 +250,18 @@ class Consents:
         return await self.store.read(lambda c: approvals.matching(c, call, at)) is None
 
     async def deny(self, asked: Pending, *, proven_by: str) -> None:
-        await self._settling.deny(asked, proven_by=proven_by)
+        """A no. To "is that you?" it is one to the account, and not to what the agent asks for."""
+        if asked.state == "account":
+            title = self._linking.providers[asked.provider].title
+            await self._settling.disown(asked, f"You said that the account at {title} is not yours; it was let go.")
+        else:
+            await self._settling.deny(asked, proven_by=proven_by)
+
+    async def account_of(self, asked: Pending) -> Grant:
+        """What waits for the person to say whether its account is theirs. Raises :class:`GrantBroken` where its end
+        has begun."""
+        at = self.now()
+        return await self.store.read(lambda c: unconfirmed.of(c, self.grants, asked.handle, at))
 
     async def ask_again(self, asked: Pending) -> bool:
         """The person takes a "no" back, and will answer anew. Raises :class:`PolicyDenied` behind a fence."""
@@ -280,6 +291,9 @@ class Consents:
         it nothing is agreed to but the connection. Submitting twice is harmless. Raises
         :class:`~loaner.errors.ProviderUnavailable`; then the question is still open.
         """
+        if asked.state == "account":
+            await self._linking.confirm(asked)
+            return None
         at = self.now()
         style = self._linking.providers[asked.provider].consent.style
         if not asked.wants_grant or await self._linking.granted_meanwhile(asked):

@@ -29,7 +29,9 @@ from loaner.store.tables import grants
 
 # Built once: they run in every call.
 OF = select(grants).where(
-    *(grants.c[name] == bindparam(name) for name in ("subject", "connector", "environment")), grants.c.state == "active"
+    *(grants.c[name] == bindparam(name) for name in ("subject", "connector", "environment")),
+    grants.c.state == "active",
+    grants.c.version > 0,
 )
 ONE = select(grants).where(grants.c.id == bindparam("id"), grants.c.state.in_(bindparam("states", expanding=True)))
 
@@ -38,6 +40,9 @@ ENDING = ("revoking", "disabled")
 """Used no more and not over: ``revoking`` because somebody wants it, ``disabled`` because its provider refused it."""
 NOT_OVER = ("active", *ENDING)
 granted_at = owners.at
+UNUSED = 0
+"""The version of what a provider granted and nobody uses: it is sealed with it, so that no change of its row makes it
+one to lend on. Those that are lent on count from one."""
 
 
 class GrantElsewhere(GrantBroken):
@@ -68,6 +73,19 @@ class Grant:
     created_at: datetime
     place: str | None
     """``Provider.place`` when it was granted; ``None`` where nobody knows."""
+
+
+@dataclass(frozen=True)
+class Granted:
+    """What a provider granted: to whom it was asked for, and whose account it is."""
+
+    subject: str
+    connector: Connector
+    provider: Provider
+    environment: str
+    tokens: TokenSet
+    account: tuple[str, str] | None
+    """Its id and its name; ``None`` where the provider did not say."""
 
 
 Replaced = tuple[Secret, datetime]
@@ -157,90 +175,40 @@ class Grants:
         kept: dict[str, Any] = json.loads(opened.reveal())
         return kept
 
-    def keep(
-        self,
-        connection: Connection,
-        *,
-        subject: str,
-        connector: Connector,
-        provider: Provider,
-        environment: str,
-        account_id: str,
-        account_name: str,
-        tokens: TokenSet,
-        at: datetime,
-    ) -> Grant:
-        """Store a new grant, inside the caller's transaction. Raises :class:`~.owners.DifferentAccount`."""
-        owners.one_at_a_time(connection, f"{provider.name} {account_id}")
-        linked = connection.execute(
-            select(grants.c.account_id, grants.c.account_name).where(
-                owners.at(provider),
-                grants.c.subject == subject,
-                grants.c.connector == connector.name,
-                grants.c.environment == environment,
-                grants.c.state == "active",
-            )
-        ).first()
-        if linked and linked.account_id != account_id:
-            raise owners.DifferentAccount(
-                f"you signed in to {provider.title} as {account_name}, but {linked.account_name} is connected here.",
-                do=f"Sign in as {linked.account_name}, or disconnect that account first.",
-            )
-        if not connector.shared_accounts and (owner := owners.another(connection, provider, account_id, subject)):
-            raise owners.SomebodyElses(provider.title, account_name, owner)
-        return self._add(
-            connection,
-            tokens,
-            at,
-            provider,
-            subject=subject,
-            connector=connector.name,
-            environment=environment,
-            account_id=account_id,
-            account_name=account_name,
-            state="active",
-        )
+    def keep(self, connection: Connection, granted: Granted, at: datetime) -> Grant:
+        """Store a new grant, inside the caller's transaction. Whose account it is was looked at: ``owners``."""
+        return self._add(connection, granted, at, version=UNUSED + 1, state="active")
 
-    def set_aside(
-        self,
-        connection: Connection,
-        *,
-        subject: str,
-        connector: Connector,
-        provider: Provider,
-        environment: str,
-        account: tuple[str, str] | None,
-        tokens: TokenSet,
-        reason: str,
-        at: datetime,
-    ) -> Grant:
-        """Store what a provider granted and nobody is going to use: only to be ended there."""
-        return self._add(
-            connection,
-            tokens,
-            at,
-            provider,
-            subject=subject,
-            connector=connector.name,
-            environment=environment,
-            account_id=account[0] if account else "",
-            account_name=account[1] if account else "not known",
-            state="revoking",
-            reason=reason,
-        )
+    def set_aside(self, connection: Connection, granted: Granted, at: datetime, **more: Any) -> Grant:
+        """Store what a provider granted and nobody uses: only to be ended there. ``more`` are columns."""
+        return self._add(connection, granted, at, version=UNUSED, state="revoking", **more)
 
-    def _add(self, connection: Connection, tokens: TokenSet, at: datetime, provider: Provider, **whose: Any) -> Grant:
-        grant_id, lifetime = secrets.token_hex(16), tokens.refresh_expires_in
+    def into_use(self, connection: Connection, grant_id: str) -> Grant:
+        """Lend on what was set aside, from now on. Raises :class:`GrantUnreadable`."""
+        row = _one(connection, grant_id, "revoking")
+        used = {**row._mapping, "version": UNUSED + 1}  # noqa: SLF001
+        sealed = self.store.sealed.seal(Secret(json.dumps(self.opened(row))), *identity(used))
+        values = {"version": UNUSED + 1, "sealed": sealed, "state": "active", "reason": None, "next_attempt_at": None}
+        connection.execute(update(grants).where(grants.c.id == grant_id).values(values))
+        return grant_of(_active(connection, grant_id))
+
+    def _add(self, connection: Connection, granted: Granted, at: datetime, **more: Any) -> Grant:
+        tokens, account = granted.tokens, granted.account or ("", "not known")
+        lifetime = tokens.refresh_expires_in
         if lifetime is None and tokens.refresh:
-            lifetime = provider.grant.refresh_lifetime
+            lifetime = granted.provider.grant.refresh_lifetime
         expires, refresh_expires = _after(at, tokens.expires_in), _after(at, lifetime)
         known = {
-            "id": grant_id,
-            "provider": provider.name,
+            "id": secrets.token_hex(16),
+            "subject": granted.subject,
+            "provider": granted.provider.name,
+            "connector": granted.connector.name,
+            "environment": granted.environment,
+            "account_id": account[0],
+            "account_name": account[1],
             "permissions": sorted(tokens.permissions),
-            "version": 1,
-            "place": provider.place,
-            **whose,
+            "place": granted.provider.place,
+            **more,
         }
         connection.execute(
             grants.insert().values(
@@ -252,7 +220,7 @@ class Grants:
                 created_at=at,
             )
         )
-        return grant_of(_one(connection, grant_id, *NOT_OVER))
+        return grant_of(_one(connection, str(known["id"]), *NOT_OVER))
 
     def renew(
         self,

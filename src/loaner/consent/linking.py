@@ -204,6 +204,10 @@ class Linking:
                 await self.settling.tokens(asked, provider, connector, tokens)
         return asked.handle
 
+    async def confirm(self, asked: Pending) -> None:
+        """The person says that the account which the provider told is theirs."""
+        await self.settling.confirm(asked, *self._of(asked))
+
     async def granted_meanwhile(self, asked: Pending) -> bool:
         """Another question may have brought the same grant since this one was put."""
         provider = self.providers[asked.provider]

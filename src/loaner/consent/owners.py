@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+from typing import TYPE_CHECKING
 
 from sqlalchemy import ColumnElement, Connection, select, text
 
 from loaner.catalog.provider import Provider
 from loaner.errors import LoanerError
 from loaner.store.tables import grants
+
+if TYPE_CHECKING:
+    from loaner.consent.grants import Grant, Granted
+    from loaner.settings import Connector
+
+_USED = ("active", "disabled")
+"""What is only being ended is nobody's."""
 
 
 class DifferentAccount(LoanerError):
@@ -36,16 +44,55 @@ def at(provider: Provider) -> ColumnElement[bool]:
     return grants.c.place.is_(None) | (grants.c.place == provider.place)
 
 
-def another(connection: Connection, provider: Provider, account_id: str, subject: str) -> str | None:
+def refuse_others(connection: Connection, grant: Grant, connector: Connector, provider: Provider) -> None:
+    """Refuse a grant for an account that is another person's, or another than this person has connected there.
+
+    Raises :class:`DifferentAccount`.
+    """
+    name, title = grant.account_name, provider.title
+    one_at_a_time(connection, f"{grant.provider} {grant.account_id}")
+    linked = connection.execute(
+        select(grants.c.account_id, grants.c.account_name).where(
+            at(provider),
+            grants.c.subject == grant.subject,
+            grants.c.connector == grant.connector,
+            grants.c.environment == grant.environment,
+            grants.c.state == "active",
+            grants.c.id != grant.id,
+        )
+    ).first()
+    if linked and linked.account_id != grant.account_id:
+        raise DifferentAccount(
+            f"you signed in to {title} as {name}, but {linked.account_name} is connected here.",
+            do=f"Sign in as {linked.account_name}, or disconnect that account first.",
+        )
+    if not connector.shared_accounts and (owner := _another(connection, grant, provider)):
+        raise SomebodyElses(title, name, owner)
+
+
+def _another(connection: Connection, grant: Grant, provider: Provider) -> str | None:
     """Who else has this account here, in whatever environment and through whichever connector."""
     others = select(grants.c.subject).where(
-        grants.c.provider == provider.name,
+        grants.c.provider == grant.provider,
         at(provider),
-        grants.c.account_id == account_id,
-        grants.c.subject != subject,
-        grants.c.state.in_(("active", "disabled")),  # what is only being ended is nobody's
+        grants.c.account_id == grant.account_id,
+        grants.c.subject != grant.subject,
+        grants.c.state.in_(_USED),
     )
     return connection.execute(others).scalars().first()
+
+
+def has(connection: Connection, granted: Granted) -> bool:
+    """Has this person connected that account here, in whatever environment and through whichever connector?"""
+    mine = select(grants.c.id).where(
+        grants.c.provider == granted.provider.name,
+        at(granted.provider),
+        grants.c.account_id == (granted.account or ("",))[0],
+        grants.c.subject == granted.subject,
+        grants.c.state.in_(_USED),
+        grants.c.version > 0,  # what was only set aside is not
+    )
+    return connection.execute(mine).first() is not None
 
 
 def one_at_a_time(connection: Connection, account: str) -> None:

@@ -2,10 +2,13 @@
 
 ::
 
-    pending ──► linking ──► approved
-       │           ├──────► failed
-       ├───────────┼──────► denied
-       └───────────┴──────► expired
+    pending ──► linking ──► account ──► approved
+       │           ├───────────┼──────► failed
+       ├───────────┼───────────┼──────► denied
+       └───────────┴───────────┴──────► expired
+
+``account``: the provider said whose account it is, and the person says whether that is theirs; left out where they have
+it connected here already.
 """
 
 from __future__ import annotations
@@ -24,9 +27,9 @@ from loaner.fences import Party
 from loaner.store import Sealed, tags
 from loaner.store.tables import consents, openings
 
-State = Literal["pending", "linking", "approved", "denied", "expired", "failed"]
+State = Literal["pending", "linking", "account", "approved", "denied", "expired", "failed"]
 Remember = Literal["once", "hour"]
-OPEN: tuple[State, ...] = ("pending", "linking")
+OPEN: tuple[State, ...] = ("pending", "linking", "account")
 BY_DIALOG = "client-dialog"
 """``proven_by`` of a no that a client's own dialog gave; every other answer was given on a page."""
 START_LEASE = timedelta(seconds=30)
@@ -157,13 +160,16 @@ def due(connection: Connection, at: datetime, *, environment: str, connectors: C
     return [row.handle for row in connection.execute(waiting)]
 
 
-def move(connection: Connection, handle: str, *, to: State, at: datetime, **columns: Any) -> bool:
-    """End an open question, or approve it; whether it was still open. Secrets of its flow are forgotten."""
+def move(
+    connection: Connection, handle: str, *, to: State, at: datetime, of: State | None = None, **columns: Any
+) -> bool:
+    """End an open question, or approve it; whether it was still open, and in the state ``of``. Secrets of its flow are
+    forgotten."""
     return _changed(
         connection,
-        and_(consents.c.handle == handle, *_open(at)),
+        and_(consents.c.handle == handle, *_open(at), *([consents.c.state == of] if of else [])),
         state=to,
-        decided_at=at,
+        decided_at=at if to not in OPEN else None,
         sealed=None,
         state_hash=None,
         poll_after=None,
@@ -199,7 +205,7 @@ def claim_linking(connection: Connection, handle: str, *, at: datetime, again: b
     ``again`` lets a redirect flow be started anew, which makes the earlier one's state worthless.
     """
     abandoned = and_(consents.c.state == "linking", consents.c.flow.is_(None), consents.c.lease_until < at)
-    startable = consents.c.state.in_(OPEN) if again else or_(consents.c.state == "pending", abandoned)
+    startable = consents.c.state.in_(("pending", "linking")) if again else or_(consents.c.state == "pending", abandoned)
     mine = and_(consents.c.handle == handle, startable, *_open(at))
     return _changed(connection, mine, state="linking", lease_until=at + START_LEASE, **columns)
 

@@ -14,25 +14,25 @@ from loaner import fences
 from loaner.caller import Caller
 from loaner.catalog.provider import Provider
 from loaner.clock import Now
-from loaner.consent import allowed, approvals, exchange, pauses, pending, tasks
+from loaner.consent import allowed, approvals, exchange, owners, pauses, pending, tasks, unconfirmed
 from loaner.consent.device import Body
 from loaner.consent.envelope import Envelope
 from loaner.consent.exchange import ExchangeFailed
-from loaner.consent.grants import Grant, Grants
+from loaner.consent.grants import Grant, Granted, Grants
 from loaner.consent.misfit import misfit
 from loaner.consent.owners import DifferentAccount, SomebodyElses
 from loaner.consent.pauses import About
-from loaner.consent.pending import Pending, Remember
+from loaner.consent.pending import Pending, Remember, State
 from loaner.consent.reading import Choice
 from loaner.consent.tasks import Holder
 from loaner.consent.texts import all_opened
 from loaner.consent.unwritten import EndUnused, Unwritten
 from loaner.consent.waiting import Bell
-from loaner.errors import StoreUnusable
+from loaner.errors import GrantBroken, StoreUnusable
 from loaner.failpoints import reached
 from loaner.fences import Party
 from loaner.provider_call import ProviderTransport
-from loaner.provider_call.token_endpoint import NoTokens, TokenSet, token_set
+from loaner.provider_call.token_endpoint import NoTokens, token_set
 from loaner.settings import Connector
 from loaner.store import Store, pairs
 
@@ -73,31 +73,61 @@ class Settling:
         """Keep what the provider granted, if it is what was asked and from the right account; else say why not."""
         reached("consent.answered")
         try:
-            granted = token_set(answer, provider, asked.permissions)
+            tokens = token_set(answer, provider, asked.permissions)
         except NoTokens:
             await self.no_pair(asked.handle)
             await self.fail(asked.handle, f"{provider.title} gave no access. Nothing was connected.")
             return
-        account: tuple[str, str] | None = None
+        granted = Granted(asked.subject, connector, provider, asked.environment, tokens, None)
         try:
-            account = await exchange.account(self.transport, provider, granted.access)
-            problem = await misfit(self.grants, asked, provider, granted)
+            granted = replace(granted, account=await exchange.account(self.transport, provider, tokens.access))
+            problem = await misfit(self.grants, asked, provider, tokens)
             if problem is None:
-                await self._keep(asked, provider, connector, granted, account=account)
+                await self._keep(asked, granted)
         except ExchangeFailed:
             problem = f"{provider.title} did not say whose account this is, so nothing was connected."
         except DifferentAccount as failure:
-            if isinstance(failure, SomebodyElses):
-                await self._told_to_both(asked, failure)
-            problem = f"{failure.cause[0].upper()}{failure.cause[1:]} {failure.do}"
+            problem = await self._refused_account(asked, failure)
         except TooLate as failure:
             problem = str(failure)
         except StoreUnusable:
-            await self._set_aside(asked, provider, connector, granted, account, "loaner could not store it")
+            await self._set_aside(asked, granted, "loaner could not store it")
             raise
         if problem:
-            await self._set_aside(asked, provider, connector, granted, account, "what was granted was not connected")
+            await self._set_aside(asked, granted, "what was granted was not connected")
             await self.fail(asked.handle, problem)
+
+    async def confirm(self, asked: Pending, provider: Provider, connector: Connector) -> None:
+        """The person says that the account is theirs. What is in the way ends the question, and what was granted."""
+
+        def work(connection: Connection) -> bool:
+            at = self.now()
+            if not pending.move(connection, asked.handle, to="approved", of="account", at=at):
+                return False
+            grant = unconfirmed.confirm(connection, self.grants, asked.handle, at)
+            owners.refuse_others(connection, grant, connector, provider)
+            self._linked(connection, asked, grant, at)
+            return True
+
+        try:
+            await self._rung(work)
+        except DifferentAccount as failure:
+            await self.disown(asked, await self._refused_account(asked, failure))
+        except GrantBroken as failure:
+            await self.disown(asked, f"{failure.cause[0].upper()}{failure.cause[1:]}")
+
+    async def disown(self, asked: Pending, words: str) -> None:
+        """Nothing is connected, and what was granted is ended at the provider."""
+        at = self.now()
+        await self._rung(lambda c: pending.move(c, asked.handle, to="failed", of="account", at=at, failure=words))
+        if unwanted := await self.store.write(lambda c: unconfirmed.disown(c, asked.handle)):
+            await self.end_unused(unwanted)
+
+    async def _refused_account(self, asked: Pending, failure: DifferentAccount) -> str:
+        """In words for the page."""
+        if isinstance(failure, SomebodyElses):
+            await self._told_to_both(asked, failure)
+        return f"{failure.cause[0].upper()}{failure.cause[1:]} {failure.do}"
 
     async def _told_to_both(self, asked: Pending, failure: SomebodyElses) -> None:
         """In the records of whoever tried, and of whoever has the account: they may have typed a code that was sent."""
@@ -110,24 +140,13 @@ class Settling:
 
         await self.store.write(work)
 
-    async def _set_aside(
-        self,
-        asked: Pending,
-        provider: Provider,
-        connector: Connector,
-        granted: TokenSet,
-        account: tuple[str, str] | None,
-        reason: str,
-    ) -> None:
+    async def _set_aside(self, asked: Pending, granted: Granted, reason: str) -> None:
         """Nobody will use it: list it with its tokens, and end it. Raises :class:`StoreUnusable` when that is later."""
         at = self.now()
 
         def work(connection: Connection) -> Grant:
             pairs.close(connection, pairs.id_of(asked.handle), state="returned", how="to be ended unused", at=at)
-            whose: dict[str, Any] = {"subject": asked.subject, "environment": asked.environment, "connector": connector}
-            return self.grants.set_aside(
-                connection, **whose, provider=provider, account=account, tokens=granted, reason=reason, at=at
-            )
+            return self.grants.set_aside(connection, granted, at, reason=reason)
 
         await self.end_unused(await self.unwritten.write(f"{asked.handle} {secrets.token_hex(4)}", work))
 
@@ -144,7 +163,11 @@ class Settling:
         def work(connection: Connection) -> bool:
             at = self.now()
             # First the state: of two simultaneous answers the second must not leave an approval behind.
-            answer = {"remember": remember, "reading": reading.stored() if reading else None, "proven_by": proven_by}
+            answer: dict[str, Any] = {
+                "remember": remember,
+                "reading": reading.stored() if reading else None,
+                "proven_by": proven_by,
+            }
             if not pending.move(connection, asked.handle, to="approved", at=at, **answer):
                 return False
             pauses.end(connection, About.asked(asked))
@@ -237,37 +260,36 @@ class Settling:
         at = self.now()
         return await self._rung(lambda c: pending.move(c, handle, to="expired", at=at, failure=words))
 
-    async def _keep(
-        self, asked: Pending, provider: Provider, connector: Connector, granted: TokenSet, *, account: tuple[str, str]
-    ) -> None:
-        account_id, account_name = account
+    async def _keep(self, asked: Pending, granted: Granted) -> None:
+        """As the grant; or, where this person has not connected that account here, until they say that it is theirs."""
 
         def work(connection: Connection) -> bool:
             at = self.now()
-            if not pending.move(connection, asked.handle, to="approved", at=at):
+            known = owners.has(connection, granted)
+            to: State = "approved" if known else "account"
+            if not pending.move(connection, asked.handle, to=to, of="linking", at=at):
                 raise TooLate("This question was answered or ran out in the meantime. Nothing was connected.")
-            grant = self.grants.keep(
-                connection,
-                subject=asked.subject,
-                connector=connector,
-                provider=provider,
-                environment=asked.environment,
-                account_id=account_id,
-                account_name=account_name,
-                tokens=granted,
-                at=at,
-            )
+            if known:
+                grant = self.grants.keep(connection, granted, at)
+            else:
+                grant = unconfirmed.keep(connection, self.grants, asked.handle, granted, at=at, until=asked.expires_at)
+            owners.refuse_others(connection, grant, granted.connector, granted.provider)
             pairs.close(connection, pairs.id_of(asked.handle), state="returned", how="kept as the grant", at=at)
-            proof, given = asked.proven_by or "none", sorted(grant.permissions)
-            self._note(connection, "grant_linked", asked, at, proof, grant_id=grant.id, granted_permissions=given)
-            reading = Choice.read(asked.reading) if asked.reading else None
-            if approval_id := allowed.store(connection, asked, asked.remember or "once", reading, proof, at):
-                self._note(connection, "approval_given", asked, at, proof, approval_id=approval_id, grant_id=grant.id)
+            if known:
+                self._linked(connection, asked, grant, at)
             reached("consent.kept")
             return True
 
         await self._rung(work)
         reached("consent.settled")
+
+    def _linked(self, connection: Connection, asked: Pending, grant: Grant, at: datetime) -> None:
+        """Record the grant, and store what the same answer approved."""
+        proof, given = asked.proven_by or "none", sorted(grant.permissions)
+        self._note(connection, "grant_linked", asked, at, proof, grant_id=grant.id, granted_permissions=given)
+        reading = Choice.read(asked.reading) if asked.reading else None
+        if approval_id := allowed.store(connection, asked, asked.remember or "once", reading, proof, at):
+            self._note(connection, "approval_given", asked, at, proof, approval_id=approval_id, grant_id=grant.id)
 
     def _note(
         self, connection: Connection, kind: str, asked: Pending, at: datetime, proven_by: str, **said: Any

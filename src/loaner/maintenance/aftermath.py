@@ -13,6 +13,7 @@ from datetime import datetime
 from sqlalchemy import Connection, delete, func, select, update
 
 from loaner import fences
+from loaner.consent import pending
 from loaner.consent.ending import end_covered
 from loaner.fences import Fence
 from loaner.store import restored, tags
@@ -44,7 +45,7 @@ def void(connection: Connection, at: datetime) -> Voided:
     for table in (approvals, tasks):  # those that no key of ours has made
         connection.execute(update(table).where(table.c.ended_at.is_(None)).values(ended_at=at))
     _, asked = end_covered(connection, everything, at=at)
-    overdue = delete(consents).where(consents.c.state.in_(("pending", "linking")))
+    overdue = delete(consents).where(consents.c.state.in_(pending.OPEN))
     connection.execute(overdue)  # whatever was too old to be answered, so that no clock brings it back
     connection.execute(delete(passkey_challenges))
     sessions = connection.execute(delete(web_sessions)).rowcount

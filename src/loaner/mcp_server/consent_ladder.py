@@ -38,7 +38,7 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from loaner.caller import Caller
 from loaner.characters import marked
 from loaner.clock import Now
-from loaner.consent.pending import BY_DIALOG
+from loaner.consent.pending import BY_DIALOG, OPEN
 from loaner.errors import ConsentDenied, ConsentNeeded
 from loaner.mcp_server.served import Decisions
 from loaner.shutdown import Shutdown
@@ -48,7 +48,7 @@ MAX_ROUNDS: Final = 8
 READING_MS: Final = 1500
 """A dialog that is answered sooner was not read."""
 _KEY: Final = "consent"
-_UNDECIDED: Final = frozenset({"pending", "linking"})
+_UNDECIDED: Final = frozenset(OPEN)
 
 Carry = Callable[[], Awaitable[CallToolResult]]
 """Makes the call once; raises what went wrong."""

@@ -140,7 +140,7 @@ consents = Table(
     Column("digest", Text, nullable=False),
     Column("shown", JSON, nullable=False),  # what the page says: phrase, payload, permissions, resource, limits
     Column("policy_version", Text, nullable=False),
-    Column("state", Text, nullable=False),  # pending | linking | approved | denied | expired | failed
+    Column("state", Text, nullable=False),  # pending | linking | account | approved | denied | expired | failed
     Column("failure", Text),
     Column("remember", Text),  # once | hour
     Column("reading", JSON),  # what the person chose to let agents read, how many of them and for how long

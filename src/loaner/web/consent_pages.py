@@ -90,7 +90,7 @@ class ConsentPages:
         decision = visit.form.get("decision")
         if decision in {"deny", "again"}:
             return await said_no(self.site, visit, asked, here)
-        if asked.state_at(self.site.now()) not in {"pending", "linking"}:
+        if asked.state_at(self.site.now()) not in pending.OPEN:
             return pages.see_other(here)  # answered before: the page says how
         if decision != "approve":
             raise Refused(HTTPStatus.BAD_REQUEST, "Choose one of the two answers.")
@@ -137,6 +137,7 @@ class ConsentPages:
             agent=words.agent_name(asked),
             title=words.title(asked),
             code=self.site.consents.code_of(asked),
+            account=await self.site.consents.account_of(asked) if state == "account" else None,
             provider_code=self.site.consents.provider_code_of(asked) if state == "provider" else None,
             texts=texts_of(asked),
             opened=await self.site.consents.opened(asked),
@@ -185,6 +186,7 @@ class ConsentPages:
 
 
 _OPEN = frozenset({"confirm", "pending", "provider"})
+"""States of a page whose form may lead to the provider."""
 
 
 def _text(asked: Pending | None, place: str) -> Text | None:

@@ -1,0 +1,54 @@
+"""What was granted for an account that its person has not confirmed yet: "is that you?".
+
+Until they press, it is set aside like all that nobody uses, and its end at the provider is due when the question ends.
+So nothing has to happen for it to be ended: not after a no, nor after a timeout, nor when the process dies.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, select, update
+
+from loaner.consent.grants import UNUSED, Grant, Granted, Grants, grant_of
+from loaner.errors import GrantBroken
+from loaner.store import pairs
+from loaner.store.tables import grants
+
+_WHY = "its person has not said that the account is theirs"
+
+
+def keep(
+    connection: Connection, kept: Grants, handle: str, granted: Granted, *, at: datetime, until: datetime
+) -> Grant:
+    """Set aside what the question with this handle brought; ``until`` it ends."""
+    waits = {"id": pairs.id_of(handle), "next_attempt_at": until, "reason": _WHY}
+    return kept.set_aside(connection, granted, at, **waits)
+
+
+def of(connection: Connection, kept: Grants, handle: str, at: datetime) -> Grant:
+    """What waits for the person's word. Raises :class:`GrantBroken` once its end has begun, and
+    :class:`~loaner.consent.grants.GrantUnreadable`."""
+    row = connection.execute(select(grants).where(_waiting(handle), grants.c.next_attempt_at > at)).first()
+    if row is None:
+        raise GrantBroken("the connection was ended before its account was confirmed.")
+    kept.opened(row)
+    return grant_of(row)
+
+
+def confirm(connection: Connection, kept: Grants, handle: str, at: datetime) -> Grant:
+    """It is theirs: lent on from now on. Raises as :func:`of`."""
+    return kept.into_use(connection, of(connection, kept, handle, at).id)
+
+
+def disown(connection: Connection, handle: str) -> Grant | None:
+    """It is not, or nobody may say so any more: its end is due. ``None`` where that has begun."""
+    row = connection.execute(select(grants).where(_waiting(handle))).first()
+    connection.execute(update(grants).where(_waiting(handle)).values(next_attempt_at=None))
+    return grant_of(row) if row else None
+
+
+def _waiting(handle: str) -> Any:
+    mine = (grants.c.id == pairs.id_of(handle)) & (grants.c.version == UNUSED)
+    return mine & (grants.c.state == "revoking") & (grants.c.attempts == 0) & grants.c.next_attempt_at.is_not(None)
