@@ -248,6 +248,14 @@ async def test_a_result_holds_only_what_was_promised_and_no_nulls() -> None:
     assert reply == Reply({"number": 7}, 201)
 
 
+async def test_what_linear_answers_with_null_is_not_found() -> None:
+    """An issue without anything in it would read like one that has no labels."""
+    with pytest.raises(NotFound):
+        await carried(QUERY, always(200, {"data": {"issue": None}}))
+    with pytest.raises(NotFound):
+        await carried(("linear_list_comments", {"issueId": "ENG-1"}), always(200, {"data": {"issue": None}}))
+
+
 async def test_a_long_text_is_cut_and_can_be_had_whole() -> None:
     def answer(request: httpx2.Request) -> httpx2.Response:
         return httpx2.Response(200, json=[] if "comments" in request.url.path else {"number": 1, "body": "x" * 9000})

@@ -147,7 +147,7 @@ MUTATIONS = {
         "slack/list_members.toml", 'lookup = "channel"', 'lookup = "channel", clear = true', "clear is for what a write"
     ),
     "clearing by a read": (
-        "linear/search_issues.toml", 'role = "selector"', 'role = "selector", clear = true', "clear is for writes"
+        "linear/search_issues.toml", 'for.", role', 'for.", clear = true, role', "clear is for writes"
     ),
     "a name that nothing looks up": (
         "linear/list_states.toml", ', lookup = "team"', "", "takes what is no id, so it needs a lookup"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from journeys.town import Town, error_of, text_of, town
-from loaner.sandbox.linear.state import Project, ProjectUpdate
+from loaner.sandbox.linear.state import IssueRelation, Project, ProjectUpdate
 
 RULES = """
 @id("every") permit (principal, action, resource);
@@ -99,7 +99,7 @@ async def test_a_search_of_everything_leaves_out_what_is_forbidden_and_counts_no
 
 async def test_what_is_left_out_is_told_by_its_number_alone(acme: Town) -> None:
     found = await said(acme, "github_search_issues", q="deploy token")
-    assert found == {"total_count": 0, "items": [], "left_out": 1}
+    assert found == {"total_count": 0, "items": [], "left_out": 1, "partial": False}
 
 
 async def test_a_count_that_goes_on_beyond_the_page_is_not_told(acme: Town) -> None:
@@ -139,6 +139,20 @@ async def test_a_search_of_linear_leaves_out_the_forbidden_team(acme: Town) -> N
     found = await said(acme, "linear_search_issues", term="the")
     assert all(one["identifier"].startswith("ENG-") for one in found["issues"])
     assert found["left_out"]
+
+
+async def test_an_issue_tells_nothing_of_its_neighbours_in_the_forbidden_team(acme: Town) -> None:
+    """MUST 32."""
+    linear: Any = acme.running.sandbox.inside["linear"]
+    one, child, other = (linear.world.issue(name) for name in ("ENG-1", "OPS-1", "OPS-3"))
+    child.parent, one.parent = one, other
+    linear.world.new(IssueRelation, type="blocks", issue=one, related_issue=other)
+    linear.world.new(IssueRelation, type="blocks", issue=other, related_issue=one)
+    found = await said(acme, "linear_get_issue", id="ENG-1")
+    assert (found["children"], found["relations"], found["related_by"]) == ([], [], [])
+    assert "parent" not in found
+    assert found["left_out"] == 4
+    child.parent = one.parent = None
 
 
 async def test_what_holds_nothing_that_has_a_name_is_answered(acme: Town) -> None:

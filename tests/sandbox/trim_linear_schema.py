@@ -36,10 +36,13 @@ ROOTS = {
     "Mutation": "issueCreate issueUpdate issueArchive issueDelete commentCreate issueAddLabel attachmentLinkURL"
     " projectUpdateCreate webhookCreate",
 }
-ENTITIES = "Issue IssueSearchResult Team User Comment Project WorkflowState IssueLabel Attachment ProjectUpdate Webhook"
+ENTITIES = (
+    "Issue IssueSearchResult Team User Comment Project WorkflowState IssueLabel Attachment ProjectUpdate Webhook Cycle"
+    " IssueRelation"
+)
 OTHERS = (
-    "Organization ProjectStatus PageInfo Node ArchivePayload ArchiveResponse IssueSearchPayload IssuePayload"
-    " IssueArchivePayload CommentPayload AttachmentPayload ProjectUpdatePayload WebhookPayload"
+    "Organization ProjectStatus ActorBot ExternalUser PageInfo Node ArchivePayload ArchiveResponse IssueSearchPayload"
+    " IssuePayload IssueArchivePayload CommentPayload AttachmentPayload ProjectUpdatePayload WebhookPayload"
 )
 LEAVES = {"Boolean", "Float", "ID", "Int", "String"}
 

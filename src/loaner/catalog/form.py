@@ -42,7 +42,8 @@ class Form(Described):
     pattern: str
     means: str
     also: str | None = None
-    """What people write as well and only a look-up understands: no canonical name, so no rule or task goes by it."""
+    """All that an argument may be, where that is more than names: what only a look-up understands, and no rule or task
+    goes by."""
     never: str | None = None
     """Spellings of the pattern that are another name of the same thing: refused. Kept apart from ``pattern``, which
     stands in tool schemas, where hosts cannot look around."""
@@ -64,7 +65,7 @@ class Form(Described):
     @property
     def written(self) -> str:
         """The pattern of all that an argument may be, for tool schemas."""
-        return f"{self.pattern}|{self.also}" if self.also else self.pattern
+        return self.also or self.pattern
 
     def canonical(self, name: str) -> str:
         """The one spelling of a name."""

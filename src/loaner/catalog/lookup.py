@@ -28,6 +28,8 @@ class Lookup(Described):
     match: tuple[str, ...]
     """Dotted paths to what an item is called, the first to be preferred."""
     ignores_case: bool = False
+    shared: bool = False
+    """Several of one name are meant together: the state “Todo” of each team."""
     id: str
     name: str = ""
     """Dotted path to the canonical name, where what is wanted may be another."""
@@ -48,7 +50,7 @@ class Lookup(Described):
             if found := [
                 one for item in _listed(items) if self._is(look(item, path), wanted) and (one := self._of(item))
             ]:
-                return list(dict.fromkeys(found))
+                return list(dict.fromkeys(found))[: 1 if self.shared else None]
         return []
 
     def _is(self, name: Any, wanted: str) -> bool:

@@ -290,7 +290,8 @@ class BoundCall:
             lookup = operation.provider.lookups[param.lookup] if param.lookup else None
             if lookup and lookup.needed(self.arguments.get(name)):
                 wanted = lookup.wanted(self.arguments[name])
-                planned.append(_planned(build(lookup.step, operation.provider, self.sent, {"wanted": wanted})))
+                known = dict(self.sent) | resolved
+                planned.append(_planned(build(lookup.step, operation.provider, known, {"wanted": wanted})))
                 resolved[name] = f"<id of {self.arguments[name]}>"
         scope = operation.scope.of(self)
         within = (scope.resource_name if scope.resource_kind == "repository" else "<account>",)

@@ -48,7 +48,7 @@ def build(step: Step, provider: Provider, arguments: Mapping[str, Any], taken: M
 
 def _given(placed: Placed, arguments: Mapping[str, Any], taken: Mapping[str, Any]) -> dict[str, Any]:
     values = {place: value.of(arguments, taken) for place, value in placed.items()}
-    cleared = {place for place, value in placed.items() if value.param in arguments}  # null is what is sent
+    cleared = {place for place, value in placed.items() if value.param in arguments and not value.when}  # sent as null
     return {place: value for place, value in values.items() if value is not None or place in cleared}
 
 

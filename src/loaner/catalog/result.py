@@ -107,8 +107,8 @@ class Kept(Described):
     optional: bool = False
     """A list that some answers do not have."""
     of: tuple[Of, ...] = ()
-    """What each item is of. Left out, however a search was worded: what is not of the repository that the call's
-    credential was narrowed to, and what the rules forbid this caller."""
+    """What each item is of, or what a single value is about. Left out, however a search was worded: what is not of the
+    repository that the call's credential was narrowed to, and what the rules forbid this caller."""
     counts: str | None = None
     """The field whose items it counts: what was left out is not counted."""
 
@@ -230,7 +230,10 @@ class Shaper:
         self.left_out = 0
 
     def fields(self, document: Any, keep: Fields) -> dict[str, Any]:
-        shaped = {name: self._field(_found(document, name, keep), kept) for name, kept in keep.items()}
+        shaped: dict[str, Any] = {
+            name: self._field(_found(document, name, keep), kept) if self._may_tell(document, kept) else _MISSING
+            for name, kept in keep.items()
+        }
         for name, kept in keep.items():
             if kept.counts and (self.left_out or (self._admits and not self._complete)):
                 # A count of what may not be seen tells whether it is there, one well-chosen word after another.
@@ -269,6 +272,14 @@ class Shaper:
             return [self.fields(item, kept.each) for item in found[: kept.most] if isinstance(item, dict)]
         scalars = [self._scalar(look(item, kept.pick), kept.each, kept) for item in found[: kept.most]]
         return [scalar for scalar in scalars if scalar is not _MISSING]
+
+    def _may_tell(self, document: Any, kept: Kept) -> bool:
+        """Of one thing that the document names besides itself, such as an issue's parent."""
+        if kept.each is not None or not kept.of or not any(one.named(document) for one in kept.of):
+            return True
+        told = self._is_inside(document, kept.of) and self._is_admitted(document, kept.of)
+        self.left_out += not told
+        return told
 
     def _is_inside(self, item: Any, of: tuple[Of, ...]) -> bool:
         if not self._within:

@@ -37,6 +37,8 @@ class Test(Described):
     param: str
     equals: str | int | bool | None = None
     one_of: tuple[str, ...] = ()
+    none_of: tuple[str, ...] = ()
+    """Given, and none of these."""
     starts_with: str | None = None
     includes: str | None = None
     """For lists."""
@@ -46,15 +48,25 @@ class Test(Described):
 
     @model_validator(mode="after")
     def _is_one_test(self) -> Test:
-        given = (self.equals, self.one_of or None, self.starts_with, self.includes, self.several, self.present)
+        given = (
+            self.equals,
+            self.one_of or None,
+            self.none_of or None,
+            self.starts_with,
+            self.includes,
+            self.several,
+            self.present,
+        )
         if sum(test is not None for test in given) != 1:
-            raise ValueError("exactly one of equals, one_of, starts_with, includes, several, present")
+            raise ValueError("exactly one of equals, one_of, none_of, starts_with, includes, several, present")
         return self
 
     def holds(self, arguments: Mapping[str, Any]) -> bool:
         value = arguments.get(self.param)
         if self.present is not None:
             return (value is not None) is self.present
+        if self.none_of:
+            return value is not None and value not in self.none_of
         if self.starts_with is not None:
             return isinstance(value, str) and value.startswith(self.starts_with)
         if self.includes is not None:
@@ -66,6 +78,8 @@ class Test(Described):
     def told(self) -> str:
         if self.present is not None:
             return f"{self.param} is {'given' if self.present else 'not given'}"
+        if self.none_of:
+            return f"{self.param} is given and not {' or '.join(self.none_of)}"
         if self.starts_with is not None:
             return f"{self.param} starts with {self.starts_with}"
         if self.includes is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -52,6 +53,8 @@ def _string(param: Param, forms: Mapping[str, Form]) -> dict[str, Any]:
         return {"type": "string", "enum": [*param.choices, *([""] if param.clear else [])]}
     schema: dict[str, Any] = {"type": "string", "maxLength": param.longest}
     if param.form:
+        if not re.search("[*+]", forms[param.form].written):
+            del schema["maxLength"]  # the pattern says it
         return schema | {"pattern": f"^(?:{forms[param.form].written}){'?' if param.clear else ''}$"}
     return schema | {"minLength": 0 if param.clear else param.min_length}
 

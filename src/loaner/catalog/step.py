@@ -53,6 +53,8 @@ class Value(Described):
     form: Literal["base64", "comma", "bytes"] | None = Field(default=None, alias="as")
     """``bytes``: how many bytes the text has in UTF-8."""
     prefix: str = ""
+    when: Test | None = None
+    """Sent only where this holds of the arguments."""
     limited: Limiting | None = None
     """A search, which would else go beyond what the credential was minted for: whatever is public is found by all."""
 
@@ -64,6 +66,8 @@ class Value(Described):
 
     def of(self, arguments: Mapping[str, Any], taken: Mapping[str, Any]) -> Any:
         """The value itself; none where an optional argument is absent."""
+        if self.when and not self.when.holds(arguments):
+            return None
         if self.fresh:
             # "Shown before it is sent" has no UUID yet; the mapping then holds a placeholder for it.
             return taken.get("fresh") or str(uuid.uuid4())

@@ -142,7 +142,9 @@ def _lookups(written: Written, provider: Provider, name: str, param: Param) -> I
         yield loc, f"the form {param.form!r} takes what is no id, so it needs a lookup"
     if param.lookup in provider.lookups:
         lookup = provider.lookups[str(param.lookup)]
-        needed = {value.param for value in lookup.step.placed()} | set(lookup.scope.named_params())
+        placed = lookup.step.placed()
+        needed = {name for value in placed for name in (value.param, value.when and value.when.param)}
+        needed |= set(lookup.scope.named_params())
         for missing in sorted(needed - {None, *written.params}, key=str):
             yield loc, f"the lookup {param.lookup!r} needs a parameter {missing!r}"
 
@@ -281,6 +283,8 @@ def _value(written: Written, value: Value, loc: Loc, taken: set[str], *, in_quer
     elif value.param is not None and in_query and written.all_params[value.param].role == "content":
         # A query ends up in the logs of everything between here and there.
         yield loc, f"content ({value.param!r}) cannot be part of a query"
+    if value.when and value.when.param not in written.all_params:
+        yield loc, f"undeclared parameter {value.when.param!r}"
     if value.taken is not None and value.taken not in taken:
         yield loc, f"no earlier step takes {value.taken!r}"
 
@@ -307,7 +311,7 @@ def _document(step: Step, loc: Loc) -> Iterator[Problem]:
 def _used(written: Written, provider: Provider) -> set[str]:
     used: set[str | None] = {*written.scope.named_params(), written.result.whole}
     for step in written.steps:
-        used |= {value.param for value in step.placed()}
+        used |= {name for value in step.placed() for name in (value.param, value.when.param if value.when else None)}
         used |= {step.when.param if step.when else None, step.upload}
         used |= set(re.findall(r"\{([A-Za-z_]+)\*?\}", step.path or ""))
     for param in written.params.values():

@@ -213,6 +213,8 @@ class _Sending:
         body = answer.body if step.answer == "json" else {}
         if not isinstance(body, dict | list):
             raise unavailable(self.bound, f"unreadable answer, status {answer.status}", changing=changing)
+        if step.graphql and not step.changes and _is_nothing(look(body, "data")):
+            raise NotFound(f"{self.bound.operation.provider.title} shows this user nothing of that name.")
         self._keep(step, look(body, "data") if step.graphql else body)
         self._page(step, answer)
         for name, path in step.take.items():
@@ -330,7 +332,8 @@ class _Sending:
         provider, wanted = self.bound.operation.provider, lookup.wanted(value)
         mark: Any = None
         for _ in range(lookup.pages):
-            outgoing = build(lookup.step, provider, self.bound.sent, {"wanted": wanted, "cursor": mark})
+            known = dict(self.bound.sent) | self.resolved
+            outgoing = build(lookup.step, provider, known, {"wanted": wanted, "cursor": mark})
             answer = await self._exchange(outgoing)
             await self._judge(lookup.step, answer, changing=False)
             body = look(answer.body, "data") if lookup.step.graphql else answer.body
@@ -400,3 +403,8 @@ class _Sending:
         self._refuse_echo(changing=operation.effect != "read")
         reached = look(document, result.reached) if result.reached else ""
         return Reply(payload, status, shaper.truncated, reached if isinstance(reached, str) else "")
+
+
+def _is_nothing(data: Any) -> bool:
+    """Is each thing that was asked for null?"""
+    return isinstance(data, dict) and all(found is None for found in data.values())

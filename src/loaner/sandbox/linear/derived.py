@@ -11,9 +11,11 @@ from typing import Any
 from loaner.sandbox.linear.state import (
     Attachment,
     Comment,
+    Cycle,
     Entity,
     Issue,
     IssueLabel,
+    IssueRelation,
     Organization,
     Project,
     ProjectStatus,
@@ -100,6 +102,11 @@ def _state_of_type(kind: str) -> Callable[[View, Any], Any]:
     return find
 
 
+def _progress(view: View, project: Any) -> float:
+    issues = [one for one in view.pointing(Issue, "project", project) if one.state.type != "canceled"]
+    return sum(one.state.type == "completed" for one in issues) / len(issues) if issues else 0.0
+
+
 DERIVED: Mapping[tuple[type[Entity], str], Callable[[View, Any], Any]] = {
     **{(kind, "url"): _url for kind in (Issue, Comment, Project, ProjectUpdate, User)},
     **{(kind, "organization"): lambda view, _: view.organization for kind in (Team, User, IssueLabel)},
@@ -145,6 +152,13 @@ DERIVED: Mapping[tuple[type[Entity], str], Callable[[View, Any], Any]] = {
     (Issue, "comments"): _to(Comment, "issue"),
     (Issue, "attachments"): _to(Attachment, "issue"),
     (Issue, "children"): _to(Issue, "parent"),
+    (Issue, "relations"): _to(IssueRelation, "issue"),
+    (Issue, "inverseRelations"): _to(IssueRelation, "related_issue"),
+    (Cycle, "issues"): _to(Issue, "cycle"),
+    (Cycle, "isActive"): lambda view, cycle: cycle.starts_at <= view.world.now() < cycle.ends_at,
+    (Cycle, "isPast"): lambda view, cycle: cycle.ends_at <= view.world.now(),
+    (Cycle, "isFuture"): lambda view, cycle: view.world.now() < cycle.starts_at,
+    (Project, "progress"): _progress,
     (Issue, "branchName"): lambda _, issue: (
         f"{issue.creator.display_name}/{issue.identifier.lower()}-{_slug(issue.title)}"
     ),

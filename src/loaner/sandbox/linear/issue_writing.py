@@ -9,11 +9,17 @@ from loaner.sandbox.linear.derived import PRIORITIES, View, snake
 from loaner.sandbox.linear.errors import forbidden, invalid_input
 from loaner.sandbox.linear.inputs import as_uuid4, only, text
 from loaner.sandbox.linear.queries import Arguments, found
-from loaner.sandbox.linear.state import E, Entity, Issue, IssueLabel, Project, Team, User, WorkflowState
+from loaner.sandbox.linear.state import Cycle, E, Entity, Issue, IssueLabel, Project, Team, User, WorkflowState
 
 _PLAIN = "title description priority estimate dueDate sortOrder prioritySortOrder subIssueSortOrder"
 _CLEARABLE = {"description", "estimate", "dueDate", "subIssueSortOrder"}
-_ONE: Mapping[str, type[Entity]] = {"assigneeId": User, "projectId": Project, "parentId": Issue}
+_ONE: Mapping[str, type[Entity]] = {
+    "assigneeId": User,
+    "delegateId": User,
+    "cycleId": Cycle,
+    "projectId": Project,
+    "parentId": Issue,
+}
 _MANY: Mapping[str, type[Entity]] = {"labelIds": IssueLabel, "subscriberIds": User}
 _BOTH = f"{_PLAIN} teamId stateId {' '.join([*_ONE, *_MANY])}"
 

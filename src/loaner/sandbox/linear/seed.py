@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from loaner.sandbox.linear.registered import APP_NAME, WORKSPACE
 from loaner.sandbox.linear.state import (
     Comment,
+    Cycle,
     Issue,
     IssueLabel,
     Organization,
@@ -118,6 +119,10 @@ def seeded(now: Callable[[], datetime]) -> World:
             IssueLabel, _id(f"label:{name}"), name=name, color=color, team=teams[key], creator=people["alice"]
         )
     project = _project(world, teams, people)
+    began = now() - timedelta(days=3)
+    world.new(
+        Cycle, _id("cycle:ENG:1"), number=1, team=teams["ENG"], starts_at=began, ends_at=began + timedelta(days=14)
+    )
     for planned in _ISSUES:
         team = teams[planned.team]
         number = world.next_number(team)

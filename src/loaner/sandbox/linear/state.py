@@ -92,6 +92,15 @@ class Project(Entity):
 
 
 @dataclass(eq=False, kw_only=True)
+class Cycle(Entity):
+    number: int
+    team: Team
+    starts_at: datetime
+    ends_at: datetime
+    name: str | None = None
+
+
+@dataclass(eq=False, kw_only=True)
 class Issue(Entity):
     team: Team
     number: int
@@ -103,6 +112,8 @@ class Issue(Entity):
     estimate: int | None = None
     due_date: str | None = None
     assignee: User | None = None
+    delegate: User | None = None
+    cycle: Cycle | None = None
     project: Project | None = None
     parent: Issue | None = None
     labels: list[IssueLabel] = field(default_factory=list)
@@ -122,9 +133,37 @@ class Issue(Entity):
 
 
 @dataclass(eq=False, kw_only=True)
+class IssueRelation(Entity):
+    type: str
+    """``blocks``, ``duplicate``, ``related`` or ``similar``."""
+    issue: Issue
+    related_issue: Issue
+
+
+@dataclass(eq=False, kw_only=True)
+class ExternalUser(Entity):
+    """Somebody who writes from elsewhere, such as Slack."""
+
+    name: str
+    display_name: str
+
+
+@dataclass(eq=False, kw_only=True)
+class ActorBot(Entity):
+    """An integration that acts as itself."""
+
+    name: str
+    type: str
+
+
+@dataclass(eq=False, kw_only=True)
 class Comment(Entity):
     body: str
-    user: User
+    user: User | None = None
+    external_user: ExternalUser | None = None
+    bot_actor: ActorBot | None = None
+    resolved_at: datetime | None = None
+    edited_at: datetime | None = None
     issue: Issue | None = None
     project_update: ProjectUpdate | None = None
     parent: Comment | None = None
