@@ -216,7 +216,7 @@ def _assemble(
     now: Now,
 ) -> Loaner:
     grants = Grants(store, now, catalog.providers)
-    styles: dict[str, Style] = {style.name: style for style in (Held(), TokenScoped(transport))}
+    styles: dict[str, Style] = {style.name: style for style in (Held(), TokenScoped(transport, now))}
     shutdown = Shutdown()
     audit = Audit(store, now, shutdown)
     budgets, drifts = Budgets(store, now, settings.budget), Drifts(store, now)

@@ -138,7 +138,10 @@ class Journey:
                     )
                     record.answered(reply)
                     await meant.reached(reply.reached)
-                    return self.cursors.signed(operation.tool, reply.of_agreed(consent.agreed), caller)
+                    reply = reply.of_agreed(consent.agreed)
+                    if operation.rule.account and ":" not in scope.resource:
+                        reply = reply.of_account(loan.within, loan.left_out)
+                    return self.cursors.signed(operation.tool, reply, caller)
             except LoanerError as refused:
                 answer = await meant.refused(refused)
                 undone = answer.undone

@@ -54,6 +54,14 @@ class Scope:
     only: tuple[str, ...] = ()
     """The repositories, of one account, that a search of all is limited to: no more was agreed to."""
 
+    account: str = ""
+    """The account that a call about no one repository names."""
+
+    @property
+    def target(self) -> str:
+        """The account that it is about, as far as it says; else the kind of its resource."""
+        return self.account or self.resource_name.partition("/")[0]
+
     @property
     def resource_id(self) -> str:
         """Of the resource; empty where it is not known."""

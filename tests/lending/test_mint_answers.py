@@ -82,11 +82,11 @@ async def test_a_token_that_lists_no_installations_is_asked_about_before_anythin
 ) -> None:
     """That request shows the grant's own token, and a 401 may come too early all the same."""
     before = await grant(linked)
-    linked.loaner.lender.styles["token_scoped"]._targets.clear()  # type: ignore[attr-defined]
+    linked.advance(minutes=2)  # what was listed is kept for one
     linked.fault("github", "status:401", path="/user/installations", count=1)
     assert await works(linked, ME)
     assert (waits, await grant(linked)) == ([0.5], before)
-    linked.loaner.lender.styles["token_scoped"]._targets.clear()  # type: ignore[attr-defined]
+    linked.advance(minutes=2)  # what was listed is kept for one
     ledger = linked.running.sandbox.ledger
     for entry in ledger:
         if entry.provider == "github" and entry.kind == "user":
@@ -121,7 +121,7 @@ async def test_a_mint_that_a_gateway_answered_is_listed_because_it_may_have_happ
 
 @pytest.mark.parametrize("kind", ["status:502", "half_close"])
 async def test_a_list_of_installations_that_does_not_come_lists_no_loan(linked: Town, kind: str) -> None:
-    linked.loaner.lender.styles["token_scoped"]._targets.clear()  # type: ignore[attr-defined]
+    linked.advance(minutes=2)  # what was listed is kept for one
     linked.fault("github", kind, path="/user/installations", count=1)
     assert (await refused(linked, ME))["code"] == "provider_unavailable"
     assert await linked.open_loans() == []
@@ -190,7 +190,7 @@ async def test_an_installation_without_an_account_is_passed_over(
     def change(answer: Answer) -> Answer:
         return replace(answer, body={"installations": [first, *answer.body["installations"]]})
 
-    linked.loaner.lender.styles["token_scoped"]._targets.clear()  # type: ignore[attr-defined]
+    linked.advance(minutes=2)  # what was listed is kept for one
     answered(linked, monkeypatch, "/user/installations", change)
     assert await works(linked, ME)
 

@@ -59,10 +59,13 @@ class OperationScope:
             if lookup and lookup.needed(bound.arguments.get(name)):
                 permissions |= lookup.permissions_for(bound.arguments)
         resource = self.rule.resource_for(bound.arguments)
+        account = bound.arguments.get(self.rule.account, "") if self.rule.account and ":" not in resource else ""
         enforced = self.provider.limits
         limits = [Limit("permissions", ", ".join(sorted(permissions)) or "none", enforced.permissions)]
         if ":" in resource:
             limits.append(Limit("resource", resource.partition(":")[2], enforced.resource))
+        if account:
+            limits.append(Limit("resource", account, enforced.resource))
         limits.append(Limit("call", "this call only", enforced.call))
         return Scope(
             self.provider.name,
@@ -72,6 +75,7 @@ class OperationScope:
             tuple(limits),
             narrower=self.rule.narrower_for(bound.arguments),
             wider=self.provider.wider_than(resource),
+            account=account,
         )
 
     @property
@@ -183,7 +187,8 @@ class Operation:
 
     @cached_property
     def output_schema(self) -> dict[str, Any]:
-        return schema.output_schema(self.result, self.page, limited=self.can_be_limited)
+        accounts = self.rule.account is not None
+        return schema.output_schema(self.result, self.page, limited=self.can_be_limited, accounts=accounts)
 
     @cached_property
     def description(self) -> str:
@@ -294,7 +299,7 @@ class BoundCall:
                 planned.append(_planned(build(lookup.step, operation.provider, known, {"wanted": wanted})))
                 resolved[name] = f"<id of {self.arguments[name]}>"
         scope = operation.scope.of(self)
-        within = (scope.resource_name if scope.resource_kind == "repository" else "<account>",)
+        within = (scope.resource_name if scope.resource_kind == "repository" else scope.account or "<account>",)
         taken: dict[str, Any] = {name: f"<{name}>" for step in operation.steps for name in step.take}
         taken |= {"fresh": "<new UUID>", WITHIN: within}
         steps = (step for step in operation.steps if step.when is None or step.when.holds(self.arguments))

@@ -150,6 +150,10 @@ class ProviderLending(Described):
     token_field: str = "access_token"  # noqa: S105 - the name of a field
     accept: Where | None = None
     """The page where the owner of a target accepts what the app asks for; ``{target}`` is its name."""
+    accept_own: Where | None = None
+    """The same for a person's own account."""
+    app: Request | None = None
+    """Tells which permissions ``{app}`` asks for, accepted or not."""
     replication: Replication = Replication()
 
     @model_validator(mode="after")

@@ -125,6 +125,8 @@ class ScopeRule(Described):
     resource: str = ""
     narrower: str = ""
     """What the call is about inside the resource: one issue of a repository. Tasks are bound to it, credentials not."""
+    account: str | None = None
+    """The parameter that says on which account a call is that is about no one repository."""
     alternatives: tuple[Permissions, ...] = ()
     when: tuple[Case, ...] = ()
 
@@ -178,6 +180,8 @@ class ScopeRule(Described):
         for template in (*self.templates("resource"), *self.templates("narrower")):
             yield from PLACEHOLDER.findall(template)
         yield from (case.param for case in self.when)
+        if self.account:
+            yield self.account
 
 
 def _filled(template: str, arguments: Mapping[str, Any]) -> str:

@@ -59,7 +59,9 @@ def _string(param: Param, forms: Mapping[str, Form]) -> dict[str, Any]:
     return schema | {"minLength": 0 if param.clear else param.min_length}
 
 
-def output_schema(result: Result, page: Page | None, *, limited: bool = False) -> dict[str, Any]:
+def output_schema(
+    result: Result, page: Page | None, *, limited: bool = False, accounts: bool = False
+) -> dict[str, Any]:
     """What a successful answer may hold; ``truncated`` where something can be cut, and where to go on with texts."""
     schema = schema_of(result.keep)
     properties: dict[str, Any] = schema["properties"]
@@ -79,6 +81,11 @@ def output_schema(result: Result, page: Page | None, *, limited: bool = False) -
         properties["limited_to"] = {"type": "array", "items": {"type": "string"}}
         properties["advice"] = {"type": "string"}
         properties["not_searched"] = {"type": "integer"}
+    if accounts:
+        why = {"account": {"type": "string"}, "why": {"type": "string"}}
+        properties["account"] = {"type": "string"}
+        properties["accounts_left_out"] = {"type": "array", "items": {"type": "object", "properties": why}}
+        properties["advice"] = {"type": "string"}
     if any(kept.of for kept in result.keep.values()):
         properties["left_out"] = {"type": "integer"}
     return schema

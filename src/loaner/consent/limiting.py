@@ -10,6 +10,7 @@ from datetime import datetime
 from loaner.catalog import BoundCall
 from loaner.consent import approvals
 from loaner.consent.approvals import Approval, Call
+from loaner.scope import derive
 from loaner.store import Store
 
 MOST_PLACES = 25
@@ -32,17 +33,20 @@ async def limited(store: Store, bound: BoundCall, call: Call, at: datetime) -> L
     operation = bound.operation
     if ":" in call.resource or not operation.can_be_limited or operation.provider.limits.resource != "provider":
         return None
-    return _of_one_account(await store.read(lambda c: approvals.read_elsewhere(c, call, at)))
+    return _of_one_account(await store.read(lambda c: approvals.read_elsewhere(c, call, at)), derive(bound).account)
 
 
-def _of_one_account(agreed: Sequence[Approval]) -> Limited | None:
-    """The repositories of one account that a search of all may be about, and an approval that says so."""
+def _of_one_account(agreed: Sequence[Approval], account: str) -> Limited | None:
+    """The repositories of one account that a search of all may be about, and an approval that says so. ``account``:
+    the one that the call names."""
     by_owner: dict[str, dict[str, Approval]] = defaultdict(dict)
     for approval in agreed:
         for resource in approval.resources:
             kind, _, name = resource.partition(":")
             if kind == "repository":
                 by_owner[name.partition("/")[0]].setdefault(name, approval)
+    if account:
+        by_owner = {owner: names for owner, names in by_owner.items() if owner == account}
     if not by_owner:
         return None
     found = max(by_owner.values(), key=lambda names: (len(names), min(names)))

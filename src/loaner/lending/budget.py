@@ -170,7 +170,7 @@ class Budgets:
         kept = buckets.read(connection, account.key, self.settings.factor)
         if kept.asleep_until and kept.asleep_until > at:
             raise NothingLeft((kept.asleep_until - at).total_seconds() + _SAFETY, "")
-        if kept.targets and (held := kept.held(derive(bound).resource_name.partition("/")[0], at)):
+        if kept.targets and (held := kept.held(derive(bound).target, at)):
             raise NothingLeft(held + _SAFETY, "")
         for budget, amount in news.owed:
             bucket = kept.bucket(budget, at)

@@ -30,7 +30,7 @@ from loaner.fences import Party
 from loaner.lending import journal
 from loaner.lending.budget import Budgets
 from loaner.lending.journal import SHARED
-from loaner.lending.loan import Ask, Handback, Loan, Minted, Need, OpenRecord, Style
+from loaner.lending.loan import Ask, Handback, Loan, Minted, Need, OpenRecord, Outdated, Style
 from loaner.lending.refresh import Refresher
 from loaner.lending.returning import Returns
 from loaner.lending.running import Running
@@ -240,12 +240,19 @@ class Lender:
                 if again or refusal:
                     await self._unfenced(party)
                 reached("mint.before")
-                return await style.mint(one), one
+                return await self._made(style, one, party), one
             except ScopeNotGrantable as refused:
                 if refused.of_target:
                     raise
                 refusal = refusal or refused
         raise refusal or ScopeNotGrantable(f"{ask.provider.title} cannot give {ask.scope.told()}.")
+
+    async def _made(self, style: Style, ask: Ask, party: Party) -> Minted:
+        try:
+            return await style.mint(ask)
+        except Outdated:
+            await self._unfenced(party)
+            return await style.mint(ask)
 
     async def _unfenced(self, party: Party) -> None:
         """A look before a request that no intent has just been admitted for. Raises :class:`PolicyDenied`.
@@ -272,6 +279,7 @@ class Lender:
             expires_at=minted.expires_at,
             within=minted.within,
             beyond=minted.beyond,
+            left_out=minted.left_out,
             known=(ask.grant_token, ask.connector.client_secret),
         )
 

@@ -38,6 +38,8 @@ class Minted:
     """What it was narrowed to: repositories such as ``acme/web``, or the account ``acme``."""
     beyond: str = ""
     """What else than was asked the provider says that it reaches, in words."""
+    left_out: tuple[tuple[str, str], ...] = ()
+    """Accounts that it might have been for as well, and why it is not."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,8 @@ class Loan:
     """What it was narrowed to; empty where the provider cannot narrow."""
     beyond: str = ""
     """What else than was asked the provider says that it reaches: then it is not used."""
+    left_out: tuple[tuple[str, str], ...] = ()
+    """Accounts that it might have been for as well, and why it is not."""
     known: tuple[Secret | None, ...] = field(default=(), repr=False)
     """Other secrets that it took: the grant's token and the app's. No answer may carry them to an agent either."""
 
@@ -119,13 +123,20 @@ class NotReturned(Exception):
     """The provider did not confirm that a credential is dead. The reason is safe to keep and to show."""
 
 
+class Outdated(Exception):
+    """What was remembered of where a credential can be for is not so any more; the next attempt knows better."""
+
+
 class Style(Protocol):
     """One way to narrow a grant to a single call. The list is closed; a new provider picks one."""
 
     name: str
 
     async def mint(self, ask: Ask) -> Minted:
-        """Obtain the credential. Raises a :class:`LoanerError`; ``Unanswered(sent=True)`` when nobody knows."""
+        """Obtain the credential.
+
+        Raises a :class:`LoanerError`; ``Unanswered(sent=True)`` when nobody knows; :class:`Outdated` once at most.
+        """
         ...
 
     async def honours(self, ask: Ask) -> bool | None:

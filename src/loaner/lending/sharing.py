@@ -51,6 +51,7 @@ class _Key:
     resource: str
     known: str
     """The id of the resource; empty where that is not known."""
+    account: str
 
 
 @dataclass(eq=False)
@@ -140,7 +141,8 @@ class Sharing:
             return None
         if scope.alternatives:
             return None  # which permissions its key will have is known only once it is minted
-        key = _Key(need.party, need.task, operation.tool, scope.permissions, scope.resource, scope.resource_id)
+        about = (scope.permissions, scope.resource, scope.resource_id, scope.account)
+        key = _Key(need.party, need.task, operation.tool, *about)
         while True:
             share = self._shares.get(key)
             if share is None:

@@ -7,73 +7,82 @@ https://docs.github.com/en/rest/apps/oauth-applications#delete-an-app-token
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 
 from loaner.catalog.provider import Provider
-from loaner.errors import (
-    GrantBroken,
-    LoanerError,
-    ProviderForbidden,
-    ProviderUnavailable,
-    RateLimited,
-    ScopeNotGrantable,
-    SettingsInvalid,
-)
-from loaner.lending.loan import Ask, Minted, NotReturned
-from loaner.provider_call import Answer, ProviderTransport, Unanswered, replication
-from loaner.provider_call.failures import explained, out_of_reach
-from loaner.provider_call.verdict import documentation, reason_of
-from loaner.provider_call.waiting import is_limit, is_used_up, retry_after
+from loaner.catalog.result import look
+from loaner.clock import Now
+from loaner.errors import LoanerError, ProviderForbidden, ScopeNotGrantable, SettingsInvalid
+from loaner.lending.installations import Installations
+from loaner.lending.loan import Ask, Minted, NotReturned, Outdated
+from loaner.lending.mint_refusals import not_given, not_honoured, not_now, refused_mint
+from loaner.provider_call import Answer, ProviderTransport, Unanswered
+from loaner.provider_call.verdict import reason_of
 from loaner.scope import Scope
 from loaner.secret import Secret
 from loaner.settings import Connector
 
-_MOST_TARGETS = 10_000
-"""Grants whose account is remembered; beyond it, all are asked for anew."""
 _UNREADABLE = frozenset({"unreadable"})
 
 
 class TokenScoped:
     name = "token_scoped"
 
-    def __init__(self, transport: ProviderTransport) -> None:
+    def __init__(self, transport: ProviderTransport, now: Now) -> None:
         self.transport = transport
-        self._targets: dict[str, str] = {}
+        self.installations = Installations(transport, self.honours, now)
 
     async def mint(self, ask: Ask) -> Minted:
+        scope = ask.scope
+        named = (scope.resource_name,) if scope.resource_kind == "repository" else scope.only
+        if named:
+            return await self._mint(ask, named[0].partition("/")[0], named)
+        chosen = await self.installations.choose(ask)
+        try:
+            return replace(await self._mint(ask, chosen.account, ()), left_out=chosen.left_out)
+        except (ScopeNotGrantable, ProviderForbidden):
+            if not chosen.fresh and (await self.installations.choose(ask, fresh=True)).account != chosen.account:
+                raise Outdated from None
+            raise
+
+    async def _mint(self, ask: Ask, target: str, named: tuple[str, ...]) -> Minted:
         provider, scope = ask.provider, ask.scope
         # An empty table would ask for everything that the grant can do.
         asked = dict(permission.rsplit(":", 1) for permission in scope.permissions or provider.always)
-        body: dict[str, Any] = {"access_token": ask.grant_token.reveal(), "permissions": asked}
-        named = (scope.resource_name,) if scope.resource_kind == "repository" else scope.only
-        if named:
-            body["target"] = named[0].partition("/")[0]
-            if known := _number(scope):  # a repository is held by its id, whatever is called so now
-                body["repository_ids"] = [known]
-            else:
-                body["repositories"] = [one.partition("/")[2] for one in named]
-        else:
-            body["target"] = await self._any_target(ask)
+        body: dict[str, Any] = {"access_token": ask.grant_token.reveal(), "permissions": asked, "target": target}
+        if named and (known := _number(scope)):  # a repository is held by its id, whatever is called so now
+            body["repository_ids"] = [known]
+        elif named:
+            body["repositories"] = [one.partition("/")[2] for one in named]
         method, url = provider.request(provider.lending.mint or "", client_id=ask.connector.client_id)
         answer = await self.transport.exchange(
             method, url, headers=provider.headers, json=body, basic=_client(ask.connector)
         )
         if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             raise Unanswered(sent=True, why=f"mint answered {answer.status}")  # whether it had minted, it does not say
-        if answer.status == HTTPStatus.NOT_FOUND:
-            raise await self._not_found(ask, str(body["target"]))
         if answer.status >= HTTPStatus.MULTIPLE_CHOICES:
-            raise _refused(answer, ask, str(body["target"]))
-        return _minted(answer.body, named, str(body["target"]), body.get("repository_ids", []))
+            raise await self._refusal(answer, ask, target)
+        return _minted(answer.body, named, target, body.get("repository_ids", []))
 
-    async def _not_found(self, ask: Ask, target: str) -> LoanerError:
-        """404 has two meanings, a token that is dead and a target that is out of reach: the check tells them apart."""
-        honoured = await self.honours(ask)
-        if honoured is None:
-            return _not_now(ask, "mint answered 404, and the check nothing usable")
-        return _out_of_reach(ask, target) if honoured else _not_honoured(HTTPStatus.NOT_FOUND, ask)
+    async def _refusal(self, answer: Answer, ask: Ask, target: str) -> LoanerError:
+        """404 has two meanings, a token that is dead and a target that is out of reach: the check tells them apart.
+        422 has three, and the list of installations settles which: the account, a permission or a name."""
+        if answer.status == HTTPStatus.NOT_FOUND:
+            honoured = await self.honours(ask)
+            if honoured is None:
+                return not_now(ask, "mint answered 404, and the check nothing usable")
+            if not honoured:
+                return not_honoured(HTTPStatus.NOT_FOUND, ask)
+        elif answer.status != HTTPStatus.UNPROCESSABLE_ENTITY or reason_of(answer, ask.provider):
+            return refused_mint(answer, ask, target)
+        try:
+            listed = await self.installations.of(ask)
+        except LoanerError:
+            return not_given(ask, target, look(answer.body, "message"))
+        return await self.installations.why(ask, target, listed)
 
     async def honours(self, ask: Ask) -> bool | None:
         """The provider's check of the grant's token. Only its 404 is proof that the token is dead."""
@@ -117,43 +126,6 @@ class TokenScoped:
         except Unanswered:
             raise NotReturned(f"no answer to {what}") from None
 
-    async def _any_target(self, ask: Ask) -> str:
-        """An account where the app is installed: an operation on no repository still has to name one."""
-        if ask.grant.id not in self._targets:
-            where = ask.provider.lending.targets
-            if where is None:
-                raise ScopeNotGrantable(f"{ask.provider.title} cannot narrow a credential to {ask.scope.resource}.")
-            answer = await self._installations(ask, where)
-            found = _account_names(answer.body)
-            if answer.status != HTTPStatus.OK:
-                raise _refused(answer, ask, "")
-            if not found:
-                raise _out_of_reach(ask, "")
-            if len(self._targets) >= _MOST_TARGETS:
-                self._targets.clear()
-            self._targets[ask.grant.id] = found[0]
-        return self._targets[ask.grant.id]
-
-    async def _installations(self, ask: Ask, where: str) -> Answer:
-        """Ask with the grant's own token, which may have been renewed milliseconds ago. Raises what a mint raises."""
-        method, url = ask.provider.request(where)
-        for wait in (*ask.provider.lending.replication.waits, None):
-            try:
-                answer = await self.transport.exchange(
-                    method, url, headers=ask.provider.headers, bearer=ask.grant_token
-                )
-            except Unanswered as failure:  # a look mints nothing
-                if failure.lasting:
-                    raise out_of_reach(ask.provider, failure) from None
-                raise _not_now(ask, str(failure)) from None
-            if answer.status != HTTPStatus.UNAUTHORIZED:
-                return answer
-            if await self.honours(ask) is False:
-                raise _not_honoured(answer.status, ask)
-            if wait is not None:
-                await replication.sleep(wait)
-        raise _not_now(ask, "the grant's token is refused, and the check does not say that it is dead")
-
 
 def _client(connector: Connector) -> tuple[str, Secret]:
     if connector.client_secret is None:
@@ -162,14 +134,6 @@ def _client(connector: Connector) -> tuple[str, Secret]:
             do=f"Set connectors.{connector.name}.client_secret to a reference such as env:GITHUB_CLIENT_SECRET.",
         )
     return connector.client_id, connector.client_secret
-
-
-def _account_names(body: object) -> list[str]:
-    """Where the app is installed. An installation that names no account (an enterprise's) is no target."""
-    listed = body.get("installations") if isinstance(body, dict) else None
-    accounts = [one.get("account") for one in (listed if isinstance(listed, list) else []) if isinstance(one, dict)]
-    names = [account.get("login") for account in accounts if isinstance(account, dict)]
-    return [name for name in names if isinstance(name, str) and name]
 
 
 def _number(scope: Scope) -> int | None:
@@ -233,76 +197,3 @@ def _moment(expires_at: object) -> datetime | None:
     except ValueError:
         return None
     return at if at and at.tzinfo else None
-
-
-def _not_honoured(status: int, ask: Ask) -> GrantBroken:
-    title = ask.provider.title
-    return GrantBroken(f"{title} no longer honours the user's grant.", log=f"{title} answered {status}")
-
-
-def _out_of_reach(ask: Ask, target: str) -> ScopeNotGrantable:
-    title = ask.provider.title
-    where = f"on {target}, or there is no such account" if target else "anywhere that this user reaches"
-    refused = ScopeNotGrantable(
-        f"the {title} app of connector {ask.connector.name} is not installed {where}. Nothing was sent.",
-        do=f"Check the name. Otherwise an owner of {target or 'the account'} has to install the app; "
-        "what is public but outside of its installations is out of reach.",
-    )
-    refused.of_target = True
-    return refused
-
-
-def _refused(answer: Answer, ask: Ask, target: str) -> LoanerError:
-    """A mint was refused, or never asked for: nothing was lent. ``target`` is the account that it named."""
-    title, told = ask.provider.title, ask.scope.told()
-    if reason := reason_of(answer, ask.provider):
-        return explained(reason, ask.provider, target, f"mint answered {answer.status}, {reason.name}")
-    if answer.status == HTTPStatus.UNPROCESSABLE_ENTITY:
-        accept = ask.provider.lending.accept
-        page = f" ({ask.provider.url(accept, target=target)})" if accept and target else ""
-        beyond = ScopeNotGrantable(
-            f"connector {ask.connector.name} can't give {told}.",
-            do=f"Check the name. Otherwise an operator must give the {title} app this permission, or install it on "
-            f"that repository; and an owner of {target or 'the account'} must accept it{page}.",
-        )
-        said = answer.body.get("message") if isinstance(answer.body, dict) else None
-        beyond.of_names = not (isinstance(said, str) and "permissions requested" in said)  # which name, it never says
-        return beyond
-    if answer.status == HTTPStatus.UNAUTHORIZED:
-        # About the app's own credentials. The person's grant is as good as before, and must not be ended for it.
-        return SettingsInvalid(
-            f"{title} does not accept the client_id and client_secret of the connector {ask.connector.name!r}. "
-            "Nothing was sent.",
-            do=f"An operator has to set connectors.{ask.connector.name}.client_secret to the app's present one.",
-            dont="Don't repeat the call before. The user need not connect anything again.",
-            log=f"mint answered {answer.status}",
-        )
-    if is_limit(answer, ask.provider.rate):
-        wait = retry_after(answer.headers, ask.provider.rate)
-        limited = RateLimited(f"by {title}: no credential can be minted for {wait} s.", retry_after=wait)
-        # Only what is used up is everybody's: of anything else it is not known that another target has it too.
-        limited.target = "" if is_used_up(answer.headers, ask.provider.rate) else target
-        return limited
-    if answer.status == HTTPStatus.FORBIDDEN:
-        return _not_admitted(answer, ask, target)
-    return _not_now(ask, f"mint answered {answer.status}")
-
-
-def _not_admitted(answer: Answer, ask: Ask, target: str) -> ProviderForbidden:
-    """A definite refusal for this target. Nothing of it is remembered: others are as free as before."""
-    title, where = ask.provider.title, target or "this user's accounts"
-    return ProviderForbidden(
-        f"{title} makes no credential for {where}: the app's installation there is suspended, or {where} does not "
-        "admit this address (IP allow list) or this session (SAML). Nothing was sent.",
-        do=f"An owner of {where} has to look at it. Calls on other accounts go on.",
-        dont="Retrying won't help.",
-        log=f"mint answered 403, no limit named {documentation(answer, ask.provider)}".strip(),
-    )
-
-
-def _not_now(ask: Ask, log: str) -> ProviderUnavailable:
-    return ProviderUnavailable(
-        f"{ask.provider.title} could not make a credential right now. Nothing was sent.",
-        do="Repeat the call in a minute.",
-        log=log,
-    )

@@ -43,6 +43,14 @@ class Reply:
     reached: str = ""
     """The provider's id of what the call reached, where the answer says it."""
 
+    def of_account(self, within: tuple[str, ...], left_out: tuple[tuple[str, str], ...]) -> Reply:
+        """With the account that a call about no one repository was about, and those that it was not about, and why."""
+        accounts = [{"account": name, "why": why} for name, why in left_out]
+        said: dict[str, Any] = {"account": within[0].partition("/")[0]}
+        if accounts:
+            said |= {"accounts_left_out": accounts, "advice": "To read on another account, name it as account."}
+        return replace(self, payload=said | self.payload)
+
     def of_agreed(self, agreed: int) -> Reply:
         """With how many of the repositories that the person agreed to a limited search was not about."""
         missing = agreed - len(self.payload.get("limited_to", ()))
@@ -252,7 +260,7 @@ class _Sending:
 
     def _target(self) -> str:
         """The account that the call is about."""
-        return next(iter(self.within), derive(self.bound).resource_name).partition("/")[0]
+        return next(iter(self.within), derive(self.bound).target).partition("/")[0]
 
     async def _exchange(
         self,

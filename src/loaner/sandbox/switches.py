@@ -51,6 +51,15 @@ class Switches:
     github_largest_blob: int = 100_000_000
     """Bytes of a file that is given at all; beyond, 403 with the code ``too_large``."""
 
+    github_installations: str = "acme"
+    """Accounts where the app is installed, in the order of GET /user/installations: ``alice,acme,bigcorp``, or none."""
+
+    github_suspended: str = ""
+    """Those of them whose installation is suspended."""
+
+    github_not_accepted: str = ""
+    """Permissions of the app that an account has not accepted yet: ``bigcorp:issues,acme:checks``."""
+
     slack_rotation: bool = True
     """An app without token rotation gets tokens that never expire, and revoking one ends the authorization."""
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from loaner.sandbox.app import Sandbox
 from loaner.sandbox.github.device import DeviceCodes
+from loaner.sandbox.github.installed import Installations
 from loaner.sandbox.github.limits import RateLimits
 from loaner.sandbox.github.registered import RegisteredApp
 from loaner.sandbox.github.seed import seeded
@@ -31,7 +32,8 @@ class Hub:
         self.sandbox = sandbox
         self.app = RegisteredApp()
         self.world = seeded(sandbox.clock.now())
-        self.tokens = Tokens(sandbox, self.world, self.app)
+        self.installations = Installations(self.world, self.app, sandbox.switches)
+        self.tokens = Tokens(sandbox, self.world, self.app, self.installations)
         self.devices = DeviceCodes(sandbox.clock)
         self.limits = RateLimits(sandbox.clock, sandbox.switches)
         self.blobs: dict[str, SignedBlob] = {}

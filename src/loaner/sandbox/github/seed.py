@@ -53,6 +53,7 @@ _ISSUES: dict[str, list[tuple[str, str, list[str], list[tuple[str, str]]]]] = {
         ("Rate limiter counts requests twice", "Behind the proxy every request is counted twice.", ["bug"], []),
         ("Document the pagination of /orders", "The cursor is not described.", ["documentation"], []),
     ],
+    "notes": [("An outage of the login page", "On Monday.", [], [])],
     "secrets": [
         ("Rotate the signing key", "It is two years old.", [], [("alice", "Planned for Friday.")]),
         ("Remove the old deploy token", "Nobody uses it any more.", [], []),
@@ -65,6 +66,7 @@ def seeded(now: datetime) -> World:
     world = World()
     for person in PEOPLE.values():
         world.accounts[person.login] = Account(person.login, person.github_id, "User", person.name, person.email)
+    world.accounts["bigcorp"] = Account("bigcorp", 1002, "Organization", "BigCorp")
     world.accounts["acme"] = Account(registered.ORGANIZATION, 1001, "Organization", "Acme Inc.")
     bot = f"{registered.APP_SLUG}[bot]"
     world.accounts[bot] = Account(bot, 9001, "Bot", email=f"9001+{bot}@users.noreply.github.com")
@@ -75,6 +77,11 @@ def seeded(now: datetime) -> World:
         world.repositories[repository.id] = repository
         _fill(world, repository, start)
     _open_pull(world, world.repositories[2001], now - timedelta(days=1))
+    for number, owner in enumerate(("alice", "bigcorp"), start=2101):  # where the app is not installed at first
+        repository = Repository(number, "notes", world.accounts[owner], {"alice": "admin"}, start)
+        repository.description = f"The notes of {owner}"
+        world.repositories[number] = repository
+        _fill(world, repository, start)
     return world
 
 

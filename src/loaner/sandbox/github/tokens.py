@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import cast
 
 from loaner.sandbox.app import Sandbox
+from loaner.sandbox.github.installed import Installations
 from loaner.sandbox.github.permissions import Permissions, with_metadata
 from loaner.sandbox.github.registered import RegisteredApp
 from loaner.sandbox.github.state import Repository, World
@@ -40,10 +41,11 @@ class Minted:
 class Tokens:
     """Every token of the app, through the ledger: a token that is not in it does not exist."""
 
-    def __init__(self, sandbox: Sandbox, world: World, app: RegisteredApp) -> None:
+    def __init__(self, sandbox: Sandbox, world: World, app: RegisteredApp, installations: Installations) -> None:
         self._sandbox = sandbox
         self._world = world
         self._app = app
+        self._installations = installations
 
     # --- what a token reaches
 
@@ -55,10 +57,13 @@ class Tokens:
         """The repositories that token, person and installation all reach, now."""
         chosen = cast("frozenset[int] | None", entry.facts.get("repositories"))
         login = self.login(entry)
+        owners = [each.account.login for each in self._installations.every() if not each.suspended]
         return [
             each
             for each in self._world.repositories.values()
-            if (chosen is None or each.id in chosen) and (login is None or login in each.roles)
+            if each.owner.login in owners
+            and (chosen is None or each.id in chosen)
+            and (login is None or login in each.roles)
         ]
 
     def permissions(self, entry: Entry) -> Permissions:

@@ -10,10 +10,13 @@ import hashlib
 
 from loaner.sandbox.github import registered
 from loaner.sandbox.github.call import Call
-from loaner.sandbox.github.errors import ApiError, invalid_request, not_found
+from loaner.sandbox.github.errors import ApiError, invalid_request, not_found, refused
+from loaner.sandbox.github.installed import Installation
 from loaner.sandbox.github.operations import asking
+from loaner.sandbox.github.permissions import with_metadata
 from loaner.sandbox.github.routing import operation
 from loaner.sandbox.github.shapes.basics import Json, maybe_user, simple_user, stamp
+from loaner.sandbox.github.state import Account
 from loaner.sandbox.github.tokens import Minted
 from loaner.sandbox.ledger import Entry
 
@@ -46,26 +49,34 @@ def delete_grant(call: Call) -> None:
 def scope_token(call: Call) -> Json:
     """A second, narrower token of the same person. Not an exchange: the first stays valid."""
     parent = _user_token(call, missing=not_found())
-    _check_target(call)
-    reachable = [each for each in call.hub.tokens.reaches(parent) if each.owner.login == registered.ORGANIZATION]
-    permissions = asking.permissions(call, call.hub.tokens.permissions(parent))
+    installed = _target(call, parent)
+    reachable = [each for each in call.hub.tokens.reaches(parent) if each.owner == installed.account]
+    held = call.hub.tokens.permissions(parent)
+    granted = {name: level for name, level in with_metadata(installed.permissions).items() if name in held}
+    permissions = asking.permissions(call, granted)
     chosen = asking.repositories(call, reachable)
     if call.hub.sandbox.faults.take("github", call.path, kinds=("wrong_scope",)):
         permissions, chosen = call.hub.tokens.permissions(parent), None  # a provider that narrows nothing
     minted = call.hub.tokens.scoped(parent, permissions, [each.id for each in chosen or reachable])
-    return _authorization(call, minted, selected=chosen is not None)
+    return _authorization(call, minted, account=installed.account, selected=chosen is not None)
 
 
-def _check_target(call: Call) -> None:
+def _target(call: Call, parent: Entry) -> Installation:
+    """The installation on the account that the body names, as far as the person reaches it."""
     target, target_id = call.text("target"), call.body.get("target_id")
     if target is None and target_id is None:
         raise invalid_request('"target" or "target_id" wasn\'t supplied.')
-    account = call.hub.world.account(registered.ORGANIZATION)
-    names = target is None or (account is not None and target.casefold() == account.login.casefold())
-    if not names or (target_id is not None and (account is None or target_id != account.id)):
+    for each in call.hub.installations.of_user(str(call.hub.tokens.login(parent))):
+        named = target is None or target.casefold() == each.account.login.casefold()
+        if named and (target_id is None or target_id == each.account.id):
+            break
+    else:
         if call.hub.sandbox.switches.github_unknown_target_status == 404:  # noqa: PLR2004 - Not Found
             raise not_found()
         raise ApiError(422, "The target does not exist or the app is not installed on it.")
+    if each.suspended:
+        raise refused("suspended")
+    return each
 
 
 def _user_token(call: Call, missing: ApiError) -> Entry:
@@ -80,7 +91,7 @@ def _invalid() -> ApiError:
     return ApiError(422, "Validation Failed", errors=[{"resource": "OauthAccess", "code": "invalid"}])
 
 
-def _authorization(call: Call, minted: Minted, *, selected: bool | None = None) -> Json:
+def _authorization(call: Call, minted: Minted, *, account: Account | None = None, selected: bool | None = None) -> Json:
     """Schema ``authorization``."""
     entry = minted.entry
     person = call.hub.world.account(entry.subject)
@@ -100,7 +111,6 @@ def _authorization(call: Call, minted: Minted, *, selected: bool | None = None) 
         "expires_at": stamp(entry.expires_at),
         "user": maybe_user(call.urls, person),
     }
-    account = call.hub.world.account(registered.ORGANIZATION)
     if selected is not None and account is not None:
         body["installation"] = {
             "permissions": dict(call.hub.tokens.permissions(entry)),
