@@ -65,11 +65,16 @@ async def test_simultaneous_first_calls_put_one_question(local: House) -> None:
     assert len(await local.rows(table)) == 1
 
 
-async def test_reads_in_one_place_share_a_question(local: House) -> None:
+@pytest.mark.parametrize(
+    "another",
+    [("slack_list_members", READ[1]), (READ[0], READ[1] | {"channel": "C0000000002"})],
+    ids=["kind", "place"],
+)
+async def test_reads_of_one_kind_in_one_place_share_a_question(local: House, another: tuple[str, Any]) -> None:
     one = await local.asked(READ)
-    other = await local.asked(("slack_list_members", READ[1]))
-    elsewhere = await local.asked((READ[0], READ[1] | {"channel": "C0000000002"}))
-    assert one.invitation.handle == other.invitation.handle != elsewhere.invitation.handle
+    other = await local.asked(("slack_read_thread", READ[1] | {"ts": "1732272000.000100"}))
+    assert one.invitation.handle == other.invitation.handle
+    assert (await local.asked(another)).invitation.handle != one.invitation.handle
 
 
 @pytest.mark.parametrize(

@@ -201,6 +201,14 @@ async def test_a_no_to_one_place_keeps_no_other_read_away(acme: Town) -> None:
         assert [await asks(agent, call) for call in (RUNS, secrets)] == [False, True]
 
 
+async def test_a_no_to_one_kind_keeps_no_other_kind_away(acme: Town) -> None:
+    async with acme.agent() as agent:
+        await agree(acme, agent, ISSUE, reads="kind")
+        assert (await acme.decide(await agent.call_tool(*RUNS), deny=True)).state == "denied"
+        assert await asks(agent, FILE)
+        assert error_of(await agent.call_tool(*RUNS))["code"] == "consent_denied"
+
+
 async def test_a_task_is_not_widened_by_it(acme: Town) -> None:
     async with acme.agent() as agent:
         await agree(acme, agent, ISSUE, reads="everything", agents="all")

@@ -74,8 +74,8 @@ def need_of(bound: BoundCall, scope: Scope, connector: Connector, *, wants_appro
 
 
 def _need_to_read(offer: Offer, connector: Connector) -> str:
-    """All reads in one place share a question, and a "no" to it is one to all of them."""
-    parts = ["read", connector.name, offer.resource, "" if offer.place else offer.tool]
+    """All reads of one kind in one place share a question, and a "no" to it is one to all of them."""
+    parts = ["read", connector.name, offer.resource, offer.kind if offer.place else offer.tool]
     return hashlib.sha256(json.dumps(parts, separators=(",", ":")).encode()).hexdigest()
 
 
