@@ -39,6 +39,7 @@ from loaner.scope import derive
 from loaner.secret import Secret
 from loaner.settings import Connector, IdentitySettings, Settings
 from loaner.store import LocalKey, Store, open_store
+from loaner.store.sealing import KeyHolder
 from loaner.web.passkeys import Passkeys
 from stand_in import Over
 
@@ -248,6 +249,7 @@ async def house(
     store_url: str | None = None,
     identity: Mapping[str, Any] | None = None,
     secret: str | None = None,
+    key: KeyHolder | None = None,
 ) -> AsyncIterator[House]:
     sandbox = Sandbox()
     sandbox.base_url = PROVIDERS
@@ -256,7 +258,7 @@ async def house(
     now = sandbox.clock.now
     everything = tools()
     async with (
-        open_store(store_url or f"sqlite:///{with_store(folder)}/loaner.db", LocalKey(bytes(32))) as store,
+        open_store(store_url or f"sqlite:///{with_store(folder)}/loaner.db", key or LocalKey(bytes(32))) as store,
         ProviderTransport(Over(wire)) as transport,
         IssuerKeys(ISSUER, now=now, transport=wire) as keys,
     ):

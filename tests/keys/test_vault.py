@@ -15,6 +15,8 @@ from loaner.keys import key_holder
 from loaner.secret import Secret
 from loaner.settings import Settings, VaultSettings
 from loaner.store import LocalKey, Sealed, Unsealable, WrongKey
+from loaner.store.tables import passkeys
+from loaner.store.tags import Tags
 
 VALUE = Secret("ghu_a-token-that-is-sealed")
 
@@ -85,16 +87,35 @@ def test_a_sealed_or_absent_vault_is_not_taken_for_a_broken_value(vault: FakeVau
 def test_a_rotation_inside_vault_seals_anew_and_retiring_the_old_version_ends_it(vault: FakeVault) -> None:
     mine = sealed()
     first, old = mine.key_id(), mine.seal(VALUE, "x")
-    derived = mine.derived("cursors")
+    derived = mine.holder.derive("cursors")
     vault.rotate()
     assert mine.key_id() != first
-    assert mine.derived("cursors") == derived, "what a rotation changes must not make replicas disagree"
+    assert mine.holder.derive("cursors") == derived, "what a rotation changes must not make replicas disagree"
     new = mine.rewrapped(old)
     vault.oldest = 2
     assert mine.open(new, "x") == VALUE
     with pytest.raises(WrongKey, match="retired"):
         mine.open(old, "x")
-    assert len(mine.derived("cursors")[0]) == 32
+    assert len(mine.holder.derive("cursors")) == 32
+
+
+def test_a_running_server_takes_a_version_that_it_did_not_know(
+    vault: FakeVault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MUST 53: a row that a replica tagged by the newest version counts at once, and those of before as well."""
+    monkeypatch.setattr("loaner.keys.vault._KEPT_AT_LEAST", -1)
+    mine, row = Tags(sealed()), {"id": "x", "subject": "s", "public_key": b"k"}
+    row |= {"tag": (old := mine.of(passkeys, row))}
+    vault.rotate()
+    new = Tags(sealed()).of(passkeys, row)
+    assert new != old
+    assert mine.holds(passkeys, row | {"tag": new})
+    assert mine.holds(passkeys, row)
+    assert mine.is_of_an_old_key(passkeys, row), "so that `loaner keys rotate` tags it anew"
+    vault.oldest = 2
+    again = Tags(sealed())
+    assert again.holds(passkeys, row | {"tag": new})
+    assert not again.holds(passkeys, row)
 
 
 def test_a_key_that_was_deleted_opens_nothing(vault: FakeVault) -> None:

@@ -19,8 +19,8 @@ from loaner.audit import Audit
 from loaner.caller import Caller
 from loaner.consent.proposal import Proposal
 from loaner.errors import ConsentNeeded
+from loaner.store import tags
 from loaner.store.tables import approvals, consents, grants, passkeys, pauses, tasks, web_sessions
-from loaner.web.passkeys import Passkeys
 
 LINEAR = ("linear_create_comment", {"issueId": "ENG-1", "body": "Looking into it"})
 OWNERS = ("alice", "bob", "an invention")
@@ -141,9 +141,7 @@ async def things_of(house: House, owner: str) -> Things:
     things.handle, things.code = asked.handle, asked.user_code
     things.passkey = f"passkey-of-{owner}"
     values = {"id": things.passkey, "subject": subject(owner).key, "public_key": b"", "sign_count": 0}
-    tag = Passkeys(house.store, house.now, lambda: OURS)._tag(subject(owner), things.passkey, b"")
-    made = passkeys.insert().values(**values, tag=tag, created_at=house.now())
-    await house.store.write(lambda c: c.execute(made) and None)
+    await house.store.write(lambda c: tags.add(c, passkeys, values | {"created_at": house.now()}))
     browser.http.follow_redirects = False
     another = caller(subject(owner), agent=f"another canary of {owner}")  # one agent has not all places
     url = (await house.asked(LINEAR, another)).invitation.url

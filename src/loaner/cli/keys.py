@@ -49,7 +49,7 @@ def rotate(as_json: AsJson = False) -> None:
     if as_json:
         print(json.dumps({"moved": rotated.moved, "unreadable": rotated.unreadable}))
         return
-    print(f"✓ {rotated.moved} sealed values are under the new key")
+    print(f"✓ {rotated.moved} sealed or tagged values are under the new key")
     if rotated.unreadable:
         print(f"! {rotated.unreadable} open under no key that is here; they stay as they are")
     print("  the old key is not needed any more: `loaner keys retire`, or take it out of the settings")
@@ -91,7 +91,7 @@ async def _rotate() -> Rotated:
 
 async def _retire() -> int:
     from loaner.errors import UsageError
-    from loaner.store.rotation import counted
+    from loaner.store.rotation import counted, tagged_before
 
     async with _opened() as (store, file):
         if file is None:
@@ -100,8 +100,10 @@ async def _retire() -> int:
         def work(connection: Connection) -> int:
             # Within a write, so that no other one is under way.
             found = counted(connection)
-            if needed := found.total() - found[store.sealed.key_id()]:
-                raise UsageError(f"{needed} values are sealed under an old key.", do="Run: loaner keys rotate")
+            if needed := found.total() - found[store.sealed.key_id()] + tagged_before(connection):
+                raise UsageError(
+                    f"{needed} values are sealed or tagged under an old key.", do="Run: loaner keys rotate"
+                )
             return file.retire()
 
         return await store.write(work)

@@ -28,13 +28,9 @@ class FileKey(KeyRing):
             _make(path)
         super().__init__(*self._look())
 
-    def wrap(self, data_key: bytes, identity: bytes) -> bytes:
-        self.holders = self._look()
-        return super().wrap(data_key, identity)
-
-    def unwrap(self, wrapped: bytes, identity: bytes) -> bytes:
-        self.holders = self._look()
-        return super().unwrap(wrapped, identity)
+    @property
+    def holders(self) -> tuple[LocalKey, ...]:
+        return self._look()
 
     def renew(self) -> None:
         """Put a new key first; the present ones stay, so that nothing stops opening."""
@@ -56,7 +52,6 @@ class FileKey(KeyRing):
             ) from None
         beside.replace(self.path)
         _flush(self.path.parent)
-        self.holders = self._look()
 
     def _look(self) -> tuple[LocalKey, ...]:
         try:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+import time
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,6 +29,7 @@ _NAME = re.compile(r"(?P<mount>[\w./-]+)/keys/(?P<name>[\w.-]+)")
 _WRAPPED = re.compile(r"vault:v(\d{1,9}):[A-Za-z0-9+/=]+")
 _PLACE, _VERSION = 5, 3  # bytes of a key's id
 _SECONDS = 5
+_KEPT, _KEPT_AT_LEAST = 60, 1  # seconds; a row that nobody tagged asks Vault no more often than that
 
 
 class _Through(requests.adapters.HTTPAdapter):
@@ -59,6 +61,7 @@ class VaultKey:
         self.mount, self.name, self.settings = mount, name, settings
         # The bytes before the version name the key; a rotation inside Vault changes only the version.
         self._place = hashlib.sha256(f"loaner vault key {mount}/{name}".encode()).digest()[:_PLACE]
+        self._derived: dict[str, tuple[float, list[bytes]]] = {}
         self._session = session = requests.Session()
         session.trust_env = False  # no proxy or .netrc of the environment may come between
         session.mount("https://", _Through(network, str(urlsplit(settings.url()).hostname)))
@@ -113,12 +116,34 @@ class VaultKey:
         """
         said = _b64(f"loaner derived keys {purpose}".encode())
         try:
-            data = self._asked(
-                lambda transit: transit.generate_hmac(self.name, said, key_version=1, mount_point=self.mount)
-            )
+            return self._hmac(said, key_version=1)[1]
         except _Refused:
-            data = self._asked(lambda transit: transit.generate_hmac(self.name, said, mount_point=self.mount))
-        return base64.b64decode(str(data["hmac"]).rpartition(":")[2])
+            return self._hmac(said)[1]
+
+    def derived(self, purpose: str, *, anew: bool = False) -> list[bytes]:
+        """HMAC-SHA-256 by each version that is not retired, the newest first. They are kept for a minute, so that a
+        running server takes a rotated key."""
+        at = time.monotonic()
+        if purpose not in self._derived or at - self._derived[purpose][0] > (_KEPT_AT_LEAST if anew else _KEPT):
+            self._derived[purpose] = at, self._by_every_version(purpose)
+        return self._derived[purpose][1]
+
+    def _by_every_version(self, purpose: str) -> list[bytes]:
+        said = _b64(f"loaner derived keys {purpose}".encode())
+        newest = self._hmac(said)
+        found = [newest[1]]
+        for version in range(newest[0] - 1, 0, -1):
+            try:
+                found.append(self._hmac(said, key_version=version)[1])
+            except _Refused:
+                break  # this one is retired, and those before it
+        return found
+
+    def _hmac(self, said: str, **which: int) -> tuple[int, bytes]:
+        """The version that made it, and the value."""
+        data = self._asked(lambda transit: transit.generate_hmac(self.name, said, mount_point=self.mount, **which))
+        _, version, value = str(data["hmac"]).split(":", 2)
+        return int(version.removeprefix("v")), base64.b64decode(value)
 
     def _token(self) -> str:
         return resolve(self.settings.token, setting="vault.token").reveal()

@@ -43,6 +43,9 @@ class NoKey:
         """Nothing that was made with the real key is good under this, nor the other way round."""
         return os.urandom(32)
 
+    def derived(self, purpose: str, *, anew: bool = False) -> list[bytes]:  # noqa: ARG002 - the protocol's shape
+        return [self.derive(purpose)]
+
 
 class NoStore(Exception):
     """There is none yet; ``where`` it would be."""

@@ -1,19 +1,21 @@
-"""Wrapping what is sealed under a new key, while the servers run.
+"""Wrapping what is sealed, and tagging what decides something, under a new key, while the servers run.
 
 Only the data key of each value is wrapped anew; the value itself is neither opened nor changed. A row that a server
-writes in between keeps what the server wrote, and is looked at again.
+writes in between keeps what the server wrote, and is looked at again. A tag that no known key has made
+stays, and counts for nothing.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import anyio.to_thread
-from sqlalchemy import Column, Connection, LargeBinary, Table, func, select, update
+from sqlalchemy import Column, Connection, LargeBinary, Row, Table, func, select, tuple_, update
 
+from loaner.store import tags
 from loaner.store.sealing import KEY_ID_AT, KEY_ID_BYTES, Unsealable, key_id_of
 from loaner.store.store import Store
 from loaner.store.tables import consents, metadata
@@ -35,6 +37,21 @@ def sealed_columns() -> Iterator[Column[Any]]:
     """Every column that holds sealed values; a test holds them against all columns of bytes."""
     for table in metadata.sorted_tables:
         yield from (column for column in table.columns if column.name in _SEALED)
+
+
+def tagged_tables() -> Iterator[Table]:
+    """Every table whose rows carry a tag."""
+    yield from (table for table in metadata.sorted_tables if "tag" in table.columns)
+
+
+def tagged_before(connection: Connection) -> int:
+    """How many rows count by a tag of another key than the one that makes them now."""
+    mine = tags.of(connection)
+    return sum(
+        mine.is_of_an_old_key(table, dict(row._mapping))  # noqa: SLF001 - SQLAlchemy's public name for it
+        for table in tagged_tables()
+        for row in connection.execute(select(table))
+    )
 
 
 def counted(connection: Connection) -> Counter[bytes]:
@@ -59,6 +76,8 @@ async def rewrap(store: Store, told: Callable[[int], None] = lambda _: None) -> 
         before, rotated.unreadable = rotated.moved, 0
         for column in sealed_columns():
             await _column(store, column, primary, rotated, told)
+        for table in tagged_tables():
+            await _tags(store, table, rotated)
         await _shown_codes(store, primary, rotated)
         if rotated.moved == before:  # a whole pass found nothing: whoever writes seals under the new key
             return rotated
@@ -90,6 +109,25 @@ async def _column(
 
         rotated.moved += await store.write(put)
         told(rotated.moved)
+
+
+async def _tags(store: Store, table: Table, rotated: Rotated) -> None:
+    """In batches by the whole primary key; a row that a server changes meanwhile has the server's tag by then."""
+    keys = list(table.primary_key.columns)
+    last: tuple[Any, ...] | None = None
+    while True:
+        query = select(table).order_by(*keys).limit(_BATCH)
+        if last is not None:
+            query = query.where(tuple_(*keys) > last)
+        rows = await store.scan(lambda c, query=query: c.execute(query).all())  # type: ignore[misc]
+        if not rows:
+            return
+        last = tuple(rows[-1]._mapping[key] for key in keys)  # noqa: SLF001
+
+        def put(connection: Connection, rows: Sequence[Row[Any]] = rows) -> int:
+            return sum(tags.tag_anew(connection, table, row) for row in rows)
+
+        rotated.moved += await store.write(put)
 
 
 def _anew(store: Store, rows: list[tuple[Any, bytes]]) -> list[tuple[Any, bytes, bytes]]:

@@ -56,6 +56,13 @@ class KeyHolder(Protocol):
         """32 bytes for one other purpose, the same in every replica; they tell nothing of the key itself."""
         ...
 
+    def derived(self, purpose: str, *, anew: bool = False) -> list[bytes]:
+        """The same of every key that is known now: the first is for making things, all are for checking them.
+
+        ``anew``: none that was known fits, so whoever keeps them elsewhere is asked whether there are others.
+        """
+        ...
+
 
 class LocalKey:
     """A key-encryption key in this process's memory."""
@@ -66,6 +73,7 @@ class LocalKey:
         self._aead = AESGCM(key)
         self._id = hashlib.sha256(b"loaner key id" + key).digest()[:KEY_ID_BYTES]
         self._root = _hkdf(key, b"loaner derived keys")
+        self._derived: dict[str, bytes] = {}
 
     def wrap(self, data_key: bytes, identity: bytes) -> bytes:
         nonce = os.urandom(_NONCE)
@@ -78,14 +86,23 @@ class LocalKey:
         return self._aead.decrypt(rest[:_NONCE], rest[_NONCE:], identity)
 
     def derive(self, purpose: str) -> bytes:
-        return _hkdf(self._root, purpose.encode())
+        if purpose not in self._derived:
+            self._derived[purpose] = _hkdf(self._root, purpose.encode())
+        return self._derived[purpose]
+
+    def derived(self, purpose: str, *, anew: bool = False) -> list[bytes]:  # noqa: ARG002 - there is this one
+        return [self.derive(purpose)]
 
 
 class KeyRing:
     """The key that seals, and others that still open what was sealed under them."""
 
     def __init__(self, primary: KeyHolder, *others: KeyHolder) -> None:
-        self.holders = (primary, *others)
+        self._holders = (primary, *others)
+
+    @property
+    def holders(self) -> tuple[KeyHolder, ...]:
+        return self._holders
 
     def wrap(self, data_key: bytes, identity: bytes) -> bytes:
         return self.holders[0].wrap(data_key, identity)
@@ -100,6 +117,9 @@ class KeyRing:
 
     def derive(self, purpose: str) -> bytes:
         return self.holders[0].derive(purpose)
+
+    def derived(self, purpose: str, *, anew: bool = False) -> list[bytes]:
+        return [one for holder in self.holders for one in holder.derived(purpose, anew=anew)]
 
 
 @dataclass(frozen=True)
@@ -132,10 +152,9 @@ class Sealed:
         """The name of the key that seals now."""
         return self.holder.wrap(bytes(KEY_BYTES), b"")[:KEY_ID_BYTES]
 
-    def derived(self, purpose: str) -> list[bytes]:
+    def derived(self, purpose: str, *, anew: bool = False) -> list[bytes]:
         """What each key derives for a purpose: the first is for making things, all are for checking them."""
-        holders = self.holder.holders if isinstance(self.holder, KeyRing) else (self.holder,)
-        return [holder.derive(purpose) for holder in holders]
+        return self.holder.derived(purpose, anew=anew)
 
 
 def key_id_of(sealed: bytes) -> bytes:

@@ -10,11 +10,12 @@ import hmac
 import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import structlog
 from sqlalchemy import ColumnElement, Connection, Row, Table, and_, insert, update
+
+from loaner.store.tables import passkeys
 
 if TYPE_CHECKING:
     from loaner.store.sealing import Sealed
@@ -38,24 +39,30 @@ class Tags:
         self._sealed = sealed
         self._told: set[tuple[str, str]] = set()
 
-    @cached_property
-    def _keys(self) -> list[bytes]:
-        # Asked for at the first row and not before: who only reads the audit needs no key.
-        return self._sealed.derived("rows")
+    def _keys(self, table: Table, *, anew: bool = False) -> list[bytes]:
+        # Asked for at each row: a running server takes a new key, and who only reads the audit needs none.
+        return self._sealed.derived("passkeys" if table is passkeys else "rows", anew=anew)
 
     def of(self, table: Table, row: Mapping[str, Any]) -> str:
-        return _tag(self._keys[0], table, row)
+        return _tag(self._keys(table)[0], table, row)
 
     def holds(self, table: Table, row: Mapping[str, Any]) -> bool:
         """Did a holder of the key make this row as it stands? One that nobody did is told of once, in the log."""
-        found = row["tag"] or ""
-        if any(hmac.compare_digest(_tag(key, table, row), found) for key in self._keys):
+        if self._fits(table, row) or self._fits(table, row, anew=True):
             return True
         name = (table.name, _id_of(table, row))
         if name not in self._told and len(self._told) < _TOLD:
             self._told.add(name)
             log.error("a row was altered behind loaner's back and counts for nothing", table=name[0], row=name[1])
         return False
+
+    def is_of_an_old_key(self, table: Table, row: Mapping[str, Any]) -> bool:
+        """It holds, by another key than the one that makes tags now."""
+        return row["tag"] != self.of(table, row) and self._fits(table, row, anew=True)
+
+    def _fits(self, table: Table, row: Mapping[str, Any], *, anew: bool = False) -> bool:
+        found = row["tag"] or ""
+        return any(hmac.compare_digest(_tag(key, table, row), found) for key in self._keys(table, anew=anew))
 
     def __repr__(self) -> str:
         return "Tags(…)"
@@ -92,7 +99,19 @@ def change(connection: Connection, table: Table, where: ColumnElement[bool], **v
     return changed
 
 
+def tag_anew(connection: Connection, table: Table, row: Row[Any]) -> int:
+    """Tag a row with the key that makes tags now, where another known key has; how many were."""
+    tags, whole = of(connection), dict(row._mapping)  # noqa: SLF001
+    if not tags.is_of_an_old_key(table, whole):
+        return 0
+    same = and_(*(key == whole[key.name] for key in table.primary_key.columns), table.c.tag == whole["tag"])
+    return connection.execute(update(table).where(same).values(tag=tags.of(table, whole))).rowcount
+
+
 def _tag(key: bytes, table: Table, row: Mapping[str, Any]) -> str:
+    if table is passkeys:  # bytes that no other row has: what people registered is not made anew for a form of its own
+        said = (row["subject"].encode(), row["id"].encode(), row["public_key"])
+        return hmac.digest(key, b"\x00".join(said), "sha256").hex()
     left_out = _LOOSE.get(table.name, frozenset()) | {"tag"}
     told = [[name, _plain(row.get(name))] for name in sorted(table.columns.keys()) if name not in left_out]
     text = json.dumps([table.name, told], sort_keys=True, separators=(",", ":"), allow_nan=False)

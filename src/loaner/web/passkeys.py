@@ -7,7 +7,6 @@ key that signs without looking at who is there would prove the computer, not the
 
 from __future__ import annotations
 
-import hmac
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -55,7 +54,6 @@ class Passkeys:
         self.store = store
         self.now = now
         self.base_url = base_url
-        self._key = store.sealed.holder.derive("passkeys")
 
     async def of(self, subject: Subject) -> list[Passkey]:
         """Those of one person, the oldest first."""
@@ -66,8 +64,7 @@ class Passkeys:
         query = select(passkeys).where(passkeys.c.subject == subject.key).order_by(passkeys.c.created_at)
         return [
             Passkey(row.id, row.public_key, row.sign_count, row.created_at, row.used_at)
-            for row in connection.execute(query)
-            if hmac.compare_digest(row.tag, self._tag(subject, row.id, row.public_key))
+            for row in tags.sound(connection, passkeys, connection.execute(query))
         ]
 
     async def ask(self, session: Session, subject: Subject, purpose: str, form: Mapping[str, str]) -> str:
@@ -146,16 +143,8 @@ class Passkeys:
             # Asked for when there was none, and there is one now: the first was taken on trust, and no second is.
             if "proven" not in form and self._of(connection, subject):
                 return False
-            connection.execute(
-                passkeys.insert().values(
-                    id=name,
-                    subject=subject.key,
-                    public_key=made.credential_public_key,
-                    tag=self._tag(subject, name, made.credential_public_key),
-                    sign_count=made.sign_count,
-                    created_at=at,
-                )
-            )
+            row = {"id": name, "subject": subject.key, "public_key": made.credential_public_key}
+            tags.add(connection, passkeys, row | {"sign_count": made.sign_count, "created_at": at})
             by = session.proven_by
             event.note(connection, "passkey_made", subject=subject.key, at=at, outcome="ok", proven_by=by)
             return True
@@ -212,10 +201,6 @@ class Passkeys:
 
     def _rp_id(self) -> str:
         return urlsplit(self.base_url()).hostname or ""
-
-    def _tag(self, subject: Subject, name: str, public_key: bytes) -> str:
-        """So that whoever can write to the database, but has no key of ours, cannot put in a passkey of theirs."""
-        return hmac.digest(self._key, b"\x00".join((subject.key.encode(), name.encode(), public_key)), "sha256").hex()
 
 
 def _named(one: Passkey) -> PublicKeyCredentialDescriptor:
