@@ -124,6 +124,10 @@ class Switches:
     linear_complexity_per_hour: int = 2_000_000
     """Points of complexity for them; an older copy says 200,000."""
 
+    idp_https_redirects: bool = False
+    """Whether a sign-in may lead back to another machine, by https: for a loaner behind a proxy with TLS. No document
+    of a provider is in doubt here; the sandbox as a rule keeps to this machine."""
+
     def as_json(self) -> dict[str, object]:
         return asdict(self)
 

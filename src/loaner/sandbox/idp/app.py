@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from loaner.sandbox.idp.introspection import SECRET_METHODS, Introspection
 from loaner.sandbox.idp.keys import ALGORITHM, Signer
+from loaner.sandbox.idp.registered import Clients
 from loaner.sandbox.idp.signin import SignIn
 from loaner.sandbox.idp.tokens import ACCESS_TYPE, LIFE, SCOPE, access_claims
 from loaner.sandbox.login import sign_in_route
@@ -26,7 +27,7 @@ class IdentityProvider:
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
         self._signer = Signer()
-        self.sign_in = SignIn(lambda: self.issuer, self._signer, sandbox.clock)
+        self.sign_in = SignIn(lambda: self.issuer, self._signer, sandbox.clock, Clients(sandbox.switches))
         self.introspection = Introspection(sandbox.clock)
 
     @property
@@ -135,5 +136,6 @@ def _metadata(issuer: str) -> dict[str, object]:
         "introspection_endpoint": f"{issuer}/introspect",
         "introspection_endpoint_auth_methods_supported": SECRET_METHODS,
         "code_challenge_methods_supported": ["S256"],
+        "client_id_metadata_document_supported": True,
         "authorization_response_iss_parameter_supported": True,
     }
