@@ -56,9 +56,49 @@ def test_a_wrong_argument_is_named_with_what_it_must_be(arguments: dict[str, obj
     assert told in refused("github_list_issues", WEB | arguments)
 
 
-@pytest.mark.parametrize("path", ["../x", "a/../b", "/etc", "a//b", "a/./b", "..", "a\\b", "a%2fb", "a\nb", "", "a/"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "../x",
+        "a/../b",
+        "/etc",
+        "a//b",
+        "a/./b",
+        "..",
+        "a\\b",
+        "a%2fb",
+        "a%252Fb",
+        "%2e%2e/a",
+        "a%5cb",
+        "a%00b",
+        "a\nb",
+        "a//",
+    ],
+)
 def test_a_file_path_stays_inside_its_repository(path: str) -> None:
     assert "path must" in refused("github_get_file_contents", WEB | {"path": path})
+
+
+@pytest.mark.parametrize("path", ["/", ".", "", None])
+def test_the_root_of_a_repository_has_one_name(path: str | None) -> None:
+    bound = CATALOG["github_get_file_contents"].bind(WEB | {"path": path})
+    assert bound.digest == CATALOG["github_get_file_contents"].bind(WEB).digest
+    assert bound.arguments["path"] == "/"
+    assert bound.plan()[0].url == "https://api.github.com/repos/acme/web/contents/"
+
+
+def test_a_directory_may_have_a_slash_after_it_and_a_file_that_is_written_may_not() -> None:
+    bound = CATALOG["github_get_file_contents"].bind(WEB | {"path": "src/"})
+    assert bound.arguments["path"] == "src"
+    file = {"path": "src/", "message": "m", "content": "c"}
+    assert "path must" in refused("github_create_or_update_file", WEB | file)
+    assert "path must" in refused("github_create_or_update_file", WEB | file | {"path": "/"})
+
+
+@pytest.mark.parametrize(("path", "sent"), [("docs/100%.md", "docs/100%25.md"), ("a%20b.md", "a%2520b.md")])
+def test_a_percent_sign_is_a_letter_like_any_other(path: str, sent: str) -> None:
+    bound = CATALOG["github_get_file_contents"].bind(WEB | {"path": path})
+    assert bound.plan()[0].url == f"https://api.github.com/repos/acme/web/contents/{sent}"
 
 
 @pytest.mark.parametrize("name", [".", ".."])

@@ -119,6 +119,8 @@ async def test_a_file_is_written_over_only_by_who_saw_it(github: GitHub, token: 
     assert raw.text == "two\n"
 
     folder = (await github.call("GET", f"{WEB}/contents/docs", token)).json()
+    for root in ("contents", "contents/"):
+        assert "docs" in {one["name"] for one in (await github.call("GET", f"{WEB}/{root}", token)).json()}
     assert [(each["path"], each["type"]) for each in folder] == [("docs/guide.md", "file")]
     log = (await github.call("GET", f"{WEB}/commits?path=docs", token)).json()
     assert [each["commit"]["message"] for each in log] == ["change", "add"]

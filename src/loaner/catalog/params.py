@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
+from urllib.parse import unquote
 
 from pydantic import Field, model_validator
 
@@ -16,6 +17,7 @@ from loaner.catalog import links
 from loaner.catalog.described import Described
 from loaner.catalog.form import Form
 from loaner.catalog.links import Refuses
+from loaner.catalog.paths import ROOT
 from loaner.catalog.result import MAX_START
 from loaner.characters import hides
 
@@ -82,6 +84,8 @@ class Param(Described):
 
     def meant(self, value: Any) -> Any:
         """An argument as it was given, empty as what that means; ``None`` where it means that it is left out."""
+        if self.default == ROOT and isinstance(value, str):  # a directory may be written with a slash after it
+            value = ROOT if value in (ROOT, ".") else value.removesuffix("/")
         if value is None or (self.clear and value == ""):
             return self.cleared if self.clear else None
         left_out = not self.must_be_given and not self.clear and self.min_length and value in ("", [], ())
@@ -145,16 +149,21 @@ class Param(Described):
             yield f"must be one of {', '.join(self.choices)}{self._shown(value)}"
         if self.form and not forms[self.form].takes(value):
             yield f"must be {forms[self.form].means}{self._shown(value)}"
-        if self.segments and not is_file_path(value):
-            yield "must be a relative path without empty, “.” or “..” segments, backslashes or “%”"
+        if self.segments and not is_file_path(value) and not (value == self.default == ROOT):
+            yield "must be a relative path without empty, “.” or “..” segments, backslashes or any of these encoded"
 
     def _shown(self, value: str) -> str:
         return f" (got “{value}”)" if self.role != "content" and len(value) <= _SHOWN else ""
 
 
 def is_file_path(path: str) -> bool:
-    """Is this a relative path whose every segment can become one segment of a URL?"""
-    return not any(sign in path for sign in "\\%") and all(part not in {"", ".", ".."} for part in path.split("/"))
+    """Is this a relative path whose every segment can become one segment of a URL? A percent sign is a letter like any
+    other, unless somebody who decodes once more would read a separator or a dot."""
+    read = path
+    while (again := unquote(read)) != read:
+        read = again
+    same = all(path.count(sign) == read.count(sign) for sign in "/.")
+    return same and "\\" not in read and not hides(read) and {"", ".", ".."}.isdisjoint(path.split("/"))
 
 
 FROM_CHARACTER = Param(

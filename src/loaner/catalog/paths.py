@@ -11,6 +11,8 @@ from urllib.parse import quote, unquote
 
 from loaner.errors import InvalidArguments
 
+ROOT = "/"
+"""The path of a repository's root directory, as calls name it."""
 _WHOLE = re.compile(r"\{([A-Za-z_]+)(\*?)\}")
 
 
@@ -43,6 +45,10 @@ def fill(template: str, values: Mapping[str, str]) -> str:
             meant.append(segment)
             continue
         value = values[placeholder[1]]
+        if placeholder[2] and value == ROOT:
+            built.append("")
+            meant.append("")
+            continue
         parts = value.split("/") if placeholder[2] else [value]
         # Dots survive percent-encoding, and every HTTP client resolves them: "/repos/../user" would be "/user".
         if any(part in {"", ".", ".."} for part in parts):

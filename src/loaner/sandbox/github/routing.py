@@ -77,6 +77,9 @@ def operation(
 def routes(hub: Hub) -> list[Route]:
     """The whole REST API; whatever is not emulated is a 404 of GitHub's shape."""
     known = [_Endpoint(hub, each).route() for each in OPERATIONS.values()]
+    # "If you omit the path parameter, you will receive the contents of the repository's root directory."
+    whole = (each for each in OPERATIONS.values() if each.method == "GET" and each.name.endswith("/{path}"))
+    known += [_Endpoint(hub, replace(each, name=each.name.removesuffix("/{path}"))).route() for each in whole]
     unknown = [_Endpoint(hub, replace(_UNKNOWN, name=f"{method} /{{path}}")).route() for method in _METHODS]
     return known + unknown
 

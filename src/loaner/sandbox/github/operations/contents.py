@@ -25,7 +25,7 @@ def get_content(call: Call) -> object:
     commit = call.repo.git.resolve(ref)
     if commit is None:
         raise ApiError(404, f"No commit found for the ref {ref}")
-    path = call.params["path"].strip("/")
+    path = call.params.get("path", "").strip("/")
     if special := _special(call, path, ref):
         return special
     blob = commit.files.get(path)
