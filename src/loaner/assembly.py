@@ -46,6 +46,7 @@ from loaner.policy import Policy
 from loaner.policy import load as read_policy
 from loaner.provider_call import ProviderTransport
 from loaner.provider_call.connections import Connections
+from loaner.provider_call.workspace import FoundNames
 from loaner.settings import Settings
 from loaner.settings.home import made
 from loaner.settings.paths import refuse_written_by_others
@@ -251,7 +252,7 @@ def _assemble(
         connectors,
         consents,
         lender,
-        Looks(audit, lender, budgets, transport, now),
+        Looks(audit, lender, budgets, transport, now, FoundNames(now)),
         transport,
         cursors,
         budgets,

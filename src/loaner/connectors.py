@@ -86,5 +86,6 @@ def _connector(name: str, settings: ConnectorSettings, secret: Secret | None) ->
         client_secret=secret,
         environments=settings.environments,
         agents=settings.agents,
+        team=settings.team or "",
         shared_accounts=settings.shared_accounts,
     )

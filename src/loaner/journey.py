@@ -135,6 +135,7 @@ class Journey:
                             named=scope.provider in self.policy.protected, by_id=scope.provider in self.policy.by_id
                         ),
                         on_answer=self._listening(bound, scope, account, record),
+                        workspace=self.looks.workspace(bound, connector, consent.grant),
                     )
                     record.answered(reply)
                     await meant.reached(reply.reached)

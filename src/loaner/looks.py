@@ -23,6 +23,7 @@ from loaner.lending import Lender, Need
 from loaner.lending.account import Account
 from loaner.lending.budget import Budgets
 from loaner.provider_call import ProviderTransport, Young, look_up
+from loaner.provider_call.workspace import FoundNames, Workspace
 from loaner.scope import Scope
 from loaner.settings import Connector
 
@@ -47,6 +48,12 @@ class Looks:
     budgets: Budgets
     transport: ProviderTransport
     now: Now
+    names: FoundNames
+
+    def workspace(self, bound: BoundCall, connector: Connector, grant: Grant) -> Workspace:
+        """Where the names of a call are looked up."""
+        team = connector.team or bound.operation.provider.team_of(grant.account_id)
+        return Workspace(grant.id, team, self.names)
 
     async def known(
         self, caller: Caller, bound: BoundCall, scope: Scope, connector: Connector, grant: Grant
@@ -83,6 +90,7 @@ class Looks:
                     self.transport,
                     known=loan.known,
                     on_answer=partial(self.budgets.heard, account),
+                    workspace=self.workspace(look.bound, connector, grant),
                     young=None if held else Young(operation.provider, loan.permissions, loan.minted_at, self.now, sent),
                 )
                 record.answered(_Found())

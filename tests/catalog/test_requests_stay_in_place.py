@@ -126,7 +126,8 @@ def is_where_its_template_says(call: tuple[Operation, dict[str, Any]]) -> None:
         lookup.step.graphql for lookup in operation.provider.lookups.values()
     }
     templates = [template_of(step.path) for step in operation.steps if step.path]
-    templates += [template_of(lookup.step.path) for lookup in operation.provider.lookups.values() if lookup.step.path]
+    listed = [step for lookup in operation.provider.lookups.values() for step in lookup.steps]
+    templates += [template_of(step.path) for step in listed if step.path]
     for request in bound.plan():
         if request.url.startswith("<"):
             continue  # an upload, to a URL that only the provider's answer will name

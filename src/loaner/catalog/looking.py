@@ -28,7 +28,7 @@ def looking(bound: BoundCall, scope: Scope) -> Looking | None:
     if identify:
         step = identify.step
     elif lookup:
-        step = lookup.step
+        step = lookup.steps[0]
     else:
         return None
     read = replace(bound.operation, effect="read", idempotent=True, params={}, steps=(step,), page=None)

@@ -23,6 +23,8 @@ class Lookup(Described):
     """What was not found, for the error: ``channel of that name``."""
     hint: str = "Check the name, or give the id."
     step: Step
+    shorter: Step | None = None
+    """Asked before: a list of the same shape with most of what people mean, such as the channels that they are in."""
     items: str
     """Dotted path to the list in the answer."""
     match: tuple[str, ...]
@@ -36,7 +38,15 @@ class Lookup(Described):
     next: str | None = None
     """Dotted path to the mark of the next page."""
     pages: int = 10
+    """Of each list; what is further on is not looked for."""
+    kind: str | None = None
+    """An id that was found lately is used again, once ``[identify]`` of this kind says that it is still called so."""
     scope: ScopeRule
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The lists, in the order in which they are asked for."""
+        return (self.shorter, self.step) if self.shorter else (self.step,)
 
     def needed(self, value: Any) -> bool:
         return isinstance(value, str) and re.fullmatch(self.ids, value) is None

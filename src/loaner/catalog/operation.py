@@ -19,7 +19,7 @@ from loaner.catalog.provider import Provider
 from loaner.catalog.request import Outgoing, build
 from loaner.catalog.result import Page, Result
 from loaner.catalog.rule import PLACEHOLDER, CaseTold, ScopeRule
-from loaner.catalog.step import WITHIN, Step
+from loaner.catalog.step import TEAM, WITHIN, Step
 from loaner.characters import marked
 from loaner.errors import InvalidArguments
 from loaner.scope import Limit, Scope
@@ -291,17 +291,18 @@ class BoundCall:
         """Every request of this call. What depends on an earlier answer shows as ``<name>``."""
         operation, planned = self.operation, []
         resolved: dict[str, str] = {}
+        team = "<workspace>" if operation.provider.grant.account.team else None
         for name, param in operation.params.items():
             lookup = operation.provider.lookups[param.lookup] if param.lookup else None
             if lookup and lookup.needed(self.arguments.get(name)):
                 wanted = lookup.wanted(self.arguments[name])
-                known = dict(self.sent) | resolved
-                planned.append(_planned(build(lookup.step, operation.provider, known, {"wanted": wanted})))
+                known, given = dict(self.sent) | resolved, {"wanted": wanted, TEAM: team}
+                planned += [_planned(build(step, operation.provider, known, given)) for step in lookup.steps]
                 resolved[name] = f"<id of {self.arguments[name]}>"
         scope = operation.scope.of(self)
         within = (scope.resource_name if scope.resource_kind == "repository" else scope.account or "<account>",)
         taken: dict[str, Any] = {name: f"<{name}>" for step in operation.steps for name in step.take}
-        taken |= {"fresh": "<new UUID>", WITHIN: within}
+        taken |= {"fresh": "<new UUID>", WITHIN: within, TEAM: team}
         steps = (step for step in operation.steps if step.when is None or step.when.holds(self.arguments))
         return planned + [_planned(self.requests(step, taken, resolved)) for step in steps]
 

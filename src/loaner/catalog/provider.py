@@ -99,6 +99,8 @@ class AccountRequest(Described):
     id: str
     name: str
     team: str | None = None
+    one_team: str = ""
+    """Pattern of a ``team`` that is one workspace; another is a whole organisation with several."""
     graphql: str | None = None
 
 
@@ -314,6 +316,11 @@ class Provider(Described):
     def excess(self, granted: frozenset[str], needed: frozenset[str]) -> frozenset[str]:
         """What of ``granted`` goes beyond ``needed``: what the credential could have done besides the call."""
         return frozenset(granted - self._spread(needed))
+
+    def team_of(self, account_id: str) -> str:
+        """The workspace of an account, as a grant names that (``team/user``); empty where it does not say which."""
+        team, named, _ = account_id.partition("/")
+        return team if named and re.fullmatch(self.grant.account.one_team, team) else ""
 
     def identifies(self, resource: str) -> Identify | None:
         """How to find out the canonical name of a resource; ``None`` where it has that already."""

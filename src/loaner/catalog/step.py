@@ -21,6 +21,8 @@ Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 WITHIN = "within"
 """Among what is taken: the repositories or the account that the call's credential was narrowed to."""
+TEAM = "team"
+"""Among what is taken: the workspace of the account, for a provider where an account may be in several."""
 
 
 class Limiting(Described):

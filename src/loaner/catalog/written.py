@@ -19,7 +19,7 @@ from loaner.catalog.paths import placeholders
 from loaner.catalog.provider import Provider
 from loaner.catalog.result import Page, Result
 from loaner.catalog.rule import PLACEHOLDER, ScopeRule
-from loaner.catalog.step import Step, Value
+from loaner.catalog.step import TEAM, Step, Value
 
 Problem = tuple[Loc, str]
 _SAME_FOR_ALL = frozenset({401, 403, 404, 429, 451})
@@ -142,7 +142,7 @@ def _lookups(written: Written, provider: Provider, name: str, param: Param) -> I
         yield loc, f"the form {param.form!r} takes what is no id, so it needs a lookup"
     if param.lookup in provider.lookups:
         lookup = provider.lookups[str(param.lookup)]
-        placed = lookup.step.placed()
+        placed = [value for step in lookup.steps for value in step.placed()]
         needed = {name for value in placed for name in (value.param, value.when and value.when.param)}
         needed |= set(lookup.scope.named_params())
         for missing in sorted(needed - {None, *written.params}, key=str):
@@ -285,7 +285,7 @@ def _value(written: Written, value: Value, loc: Loc, taken: set[str], *, in_quer
         yield loc, f"content ({value.param!r}) cannot be part of a query"
     if value.when and value.when.param not in written.all_params:
         yield loc, f"undeclared parameter {value.when.param!r}"
-    if value.taken is not None and value.taken not in taken:
+    if value.taken is not None and value.taken not in {TEAM, *taken}:
         yield loc, f"no earlier step takes {value.taken!r}"
 
 
@@ -316,5 +316,5 @@ def _used(written: Written, provider: Provider) -> set[str]:
         used |= set(re.findall(r"\{([A-Za-z_]+)\*?\}", step.path or ""))
     for param in written.params.values():
         if param.lookup in provider.lookups:
-            used |= {value.param for value in provider.lookups[str(param.lookup)].step.placed()}
+            used |= {value.param for step in provider.lookups[str(param.lookup)].steps for value in step.placed()}
     return {name for name in used if name}

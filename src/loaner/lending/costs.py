@@ -56,7 +56,7 @@ def _requests(bound: BoundCall) -> Iterator[tuple[str, bool]]:
     for name, param in operation.params.items():
         lookup = operation.provider.lookups[param.lookup] if param.lookup else None
         if lookup and lookup.needed(bound.arguments.get(name)):
-            yield lookup.step.path or "", False
+            yield lookup.steps[0].path or "", False
     for step in operation.steps:
         if not step.upload_to and (step.when is None or step.when.holds(bound.arguments)):
             yield step.path or "", step.changes

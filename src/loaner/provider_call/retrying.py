@@ -16,6 +16,7 @@ from loaner.provider_call.meeting import Meeting
 from loaner.provider_call.replication import Young
 from loaner.provider_call.sending import Reply, send
 from loaner.provider_call.transport import Answer, ProviderTransport
+from loaner.provider_call.workspace import Workspace
 from loaner.secret import Secret
 
 ATTEMPTS = 3
@@ -37,6 +38,7 @@ async def send_patiently(
     on_attempt: Callable[[], object] | None = None,
     young: Young | None = None,
     meeting: Meeting | None = None,
+    workspace: Workspace | None = None,
 ) -> Reply:
     """:func:`send`, and once or twice more where nothing can have changed. Raises what the last attempt raised."""
     reads = bound.operation.effect == "read" and bound.operation.idempotent
@@ -57,6 +59,7 @@ async def send_patiently(
                 on_answer=on_answer,
                 young=young,
                 meeting=meeting,
+                workspace=workspace,
             )
     raise AssertionError("the last attempt either answers or raises")
 

@@ -11,20 +11,22 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from loaner.catalog import BoundCall, cursor
-from loaner.catalog.identify import Identified, Identify
+from loaner.catalog.identify import Identified
 from loaner.catalog.looking import Looking
 from loaner.catalog.lookup import Lookup
-from loaner.catalog.request import Outgoing, build
+from loaner.catalog.request import Outgoing
 from loaner.catalog.result import Admits, Shaper, look
-from loaner.catalog.step import WITHIN, Step
+from loaner.catalog.step import TEAM, WITHIN, Step
 from loaner.errors import GrantBroken, NotFound, ProviderError, ProviderRejected, RateLimited
 from loaner.provider_call.aside import Aside
 from loaner.provider_call.echoes import Echoes
 from loaner.provider_call.failures import fail, unanswered, unavailable
+from loaner.provider_call.finding import Finding
 from loaner.provider_call.meeting import Meeting
 from loaner.provider_call.replication import Young
 from loaner.provider_call.transport import LOOPBACK, Answer, ProviderTransport, Unanswered
 from loaner.provider_call.verdict import judge
+from loaner.provider_call.workspace import Workspace
 from loaner.scope import derive
 from loaner.secret import Secret
 
@@ -71,6 +73,7 @@ async def send(
     on_answer: Callable[[Answer], None] | None = None,
     young: Young | None = None,
     meeting: Meeting | None = None,
+    workspace: Workspace | None = None,
 ) -> Reply:
     """Carry out one call under one credential, its requests one after another; nothing is retried here.
 
@@ -78,12 +81,13 @@ async def send(
     secrets that stood behind the call, none of which may leave in the reply. ``admits`` says of
     each result whether the rules let this caller see it. ``young`` says when a refusal only means that the credential
     is not known everywhere yet. ``meeting`` is told what the call is about before anything but look-ups is sent.
+    ``workspace`` is where names are looked up.
 
     Raises the errors of :class:`loaner.errors.ProviderError` and :class:`loaner.errors.ScopeNotGrantable` or
     :class:`loaner.errors.GrantBroken` where the provider says so.
     """
     echoes = Echoes([credential, *known])
-    sending = _Sending(bound, credential, transport, within, admits, on_answer, young, meeting, echoes)
+    sending = _Sending(bound, credential, transport, within, admits, on_answer, young, meeting, echoes, workspace)
     try:
         return await sending.run()
     except (GrantBroken, RateLimited) as refused:
@@ -102,15 +106,16 @@ async def look_up(
     known: Sequence[Secret | None] = (),
     on_answer: Callable[[Answer], None] | None = None,
     young: Young | None = None,
+    workspace: Workspace | None = None,
 ) -> tuple[str, str]:
     """The resource by its canonical name, and its id. Nothing else is sent. Raises as :func:`send` does."""
     echoes = Echoes([credential, *known])
-    sending = _Sending(looking.bound, credential, transport, (), None, on_answer, young, None, echoes)
+    sending = _Sending(looking.bound, credential, transport, (), None, on_answer, young, None, echoes, workspace)
     scope, identify = looking.scope, looking.identify
     if identify is None:
-        found, called = await sending.found(looking.lookup, scope.resource_name) if looking.lookup else ("", "")
+        found, called = await sending.finding.found(looking.lookup, scope.resource_name) if looking.lookup else ("", "")
         return f"{scope.resource_kind}:{called}" if called else scope.resource, found
-    one = await sending.identified(identify, scope.resource_kind, scope.resource_name)
+    one = await sending.finding.identified(identify, scope.resource_kind, scope.resource_name)
     return scope.resource if identify.lasting else one.resource, one.id
 
 
@@ -125,6 +130,7 @@ class _Sending:
     young: Young | None
     meeting: Meeting | None
     echoes: Echoes
+    workspace: Workspace | None = None
     changed: bool = False
     """A step that changes something was carried out."""
     resolved: dict[str, Any] = field(default_factory=dict)
@@ -139,11 +145,11 @@ class _Sending:
 
     async def run(self) -> Reply:
         operation = self.bound.operation
-        self.taken[WITHIN] = self.within
+        self.taken |= {WITHIN: self.within, TEAM: self.finding.team}
         for name, param in operation.params.items():
             lookup = operation.provider.lookups[param.lookup] if param.lookup else None
             if lookup and lookup.needed(self.bound.arguments.get(name)):
-                self.resolved[name], called = await self.found(lookup, self.bound.arguments[name])
+                self.resolved[name], called = await self.finding.found(lookup, self.bound.arguments[name])
                 if called and param.role == "resource":
                     self.called[self.bound.arguments[name]] = called
         if self.meeting:
@@ -155,6 +161,11 @@ class _Sending:
                 status = (await self._step(step)).status
         return self._shaped(status)
 
+    @property
+    def finding(self) -> Finding:
+        known = dict(self.bound.sent) | self.resolved
+        return Finding(self.bound, known, self._exchange, partial(self._judge, changing=False), self.workspace)
+
     async def _meet(self, meeting: Meeting) -> None:
         """Tell which resource it is that the call means; from here on, the request names it by its id."""
         operation, arguments = self.bound.operation, self.bound.arguments
@@ -163,27 +174,18 @@ class _Sending:
             meeting.resource, next((self.resolved[name] for name in names if name in self.resolved), "")
         )
         if meeting.identify:
-            found, known, around = await self.identified(meeting.identify, meeting.kind, meeting.name)
+            found, known, around = await self.finding.identified(meeting.identify, meeting.kind, meeting.name)
             resource = resource if meeting.identify.lasting else found
         elif not known and meeting.agreed:
             known = await self._still(meeting)
         if not known and meeting.wants_id and (lookup := self._check(meeting)):
-            known, _ = await self.found(lookup, meeting.name)
+            known, _ = await self.finding.found(lookup, meeting.name)
         if meeting.name in self.called:
             resource = f"{meeting.kind}:{self.called[meeting.name]}"
         if known or meeting.wants_id:
             await meeting.known(Identified(resource, known, around))
         if known:
             self.resolved |= {name: known for name in names if arguments.get(name) == meeting.name}
-
-    async def identified(self, identify: Identify, kind: str, name: str) -> Identified:
-        provider = self.bound.operation.provider
-        answer = await self._exchange(build(identify.step, provider, self.bound.sent, {"wanted": name}))
-        await self._judge(identify.step, answer, changing=False)
-        found = identify.found(answer.body, kind)
-        if found is None:
-            raise NotFound(f"{provider.title} does not say what “{name}” is called.", do="Check the name.")
-        return found
 
     async def _still(self, meeting: Meeting) -> str:
         """What a name means that the provider takes as it is: what was agreed to, unless that is called otherwise now.
@@ -195,8 +197,10 @@ class _Sending:
             return ""
         if not meeting.may(lookup.usual):
             return meeting.agreed
-        one = await self.identified(identify, meeting.kind, meeting.agreed)
-        return meeting.agreed if one.resource == meeting.resource else (await self.found(lookup, meeting.name))[0]
+        one = await self.finding.identified(identify, meeting.kind, meeting.agreed)
+        return (
+            meeting.agreed if one.resource == meeting.resource else (await self.finding.found(lookup, meeting.name))[0]
+        )
 
     def _check(self, meeting: Meeting) -> Lookup | None:
         """How to find out what a name means that the provider takes as it is."""
@@ -334,29 +338,6 @@ class _Sending:
         )
         if not (named or (base in LOOPBACK and host in LOOPBACK)):
             raise unavailable(self.bound, f"an answer names the host {ascii(host)[:80]}", changing=False)
-
-    async def found(self, lookup: Lookup, value: str) -> tuple[str, str]:
-        """The id, and the canonical name where that may be another one."""
-        provider, wanted = self.bound.operation.provider, lookup.wanted(value)
-        mark: Any = None
-        for _ in range(lookup.pages):
-            known = dict(self.bound.sent) | self.resolved
-            outgoing = build(lookup.step, provider, known, {"wanted": wanted, "cursor": mark})
-            answer = await self._exchange(outgoing)
-            await self._judge(lookup.step, answer, changing=False)
-            body = look(answer.body, "data") if lookup.step.graphql else answer.body
-            found = lookup.among(look(body, lookup.items), wanted)
-            if len(found) > 1:
-                raise NotFound(f"{provider.title} has several of the name “{value}”.", do="Give the id of one.")
-            if found:
-                return found[0]
-            mark = look(body, lookup.next) if lookup.next else None
-            if not mark:
-                break
-        raise NotFound(
-            f"{provider.title} shows this user no {lookup.means} (“{value}”).",
-            do=lookup.hint,
-        )
 
     def _keep(self, step: Step, body: Any) -> None:
         if step.name:

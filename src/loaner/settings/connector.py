@@ -17,6 +17,8 @@ class Connector:
     client_secret: Secret | None
     environments: tuple[str, ...] = ()
     agents: tuple[str, ...] = ()
+    team: str = ""
+    """The workspace that calls are about, where the account does not say it."""
     shared_accounts: bool = False
     """Several people may connect the same account: a bot's."""
 

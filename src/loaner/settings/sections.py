@@ -41,6 +41,8 @@ class ConnectorSettings(_Section):
     agents: tuple[str, ...] = ()
     """Agents it serves; none named means every one. A name is that of a verified agent; ``reported:NAME``,
     ``client:NAME``, ``actor:NAME`` and ``workload:NAME`` say of which kind."""
+    team: Annotated[str, StringConstraints(pattern=r"^T[A-Z0-9]{2,20}$")] | None = None
+    """Slack: the workspace that calls are about, where an account is connected for a whole organisation."""
     shared_accounts: bool = False
     """Whether several people may connect the same account there, such as a bot's. Otherwise it is refused to all but
     the first: a device code that was mailed to a colleague would link their account to whoever asked."""

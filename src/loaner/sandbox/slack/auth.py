@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from loaner.sandbox.slack.call import Call
-from loaner.sandbox.slack.registered import TEAM_ID, TEAM_NAME
+from loaner.sandbox.slack.registered import ENTERPRISE_ID, TEAM_ID, TEAM_NAME
 from loaner.sandbox.slack.shapes import Json
 
 
@@ -16,6 +16,8 @@ def test(call: Call) -> Json:
         "user_id": call.user.id,
         "is_enterprise_install": False,
     }
+    if call.workspace.organisation:
+        shown |= {"team_id": ENTERPRISE_ID, "enterprise_id": ENTERPRISE_ID, "is_enterprise_install": True}
     if call.entry.expires_at is not None:
         left = call.entry.expires_at - call.state.now()
         shown["expires_in"] = int(left.total_seconds())

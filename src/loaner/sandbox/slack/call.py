@@ -10,6 +10,7 @@ from loaner.sandbox.ledger import Entry
 from loaner.sandbox.slack.arguments import Arguments
 from loaner.sandbox.slack.errors import SlackError
 from loaner.sandbox.slack.methods import Kind, Method
+from loaner.sandbox.slack.registered import TEAM_ID
 from loaner.sandbox.slack.shapes import Json
 from loaner.sandbox.slack.state import Conversation, Member, SlackState
 
@@ -41,6 +42,16 @@ class Call:
         """
         if alternatives and not set(alternatives) & set(self.scopes):
             raise SlackError("missing_scope", needed=",".join(alternatives), provided=",".join(self.scopes))
+
+    def in_workspace(self) -> None:
+        """Stop an organisation's token that does not say which workspace it is about."""
+        if not self.workspace.organisation:
+            return
+        team = self.args.text("team_id")
+        if not team:
+            raise SlackError("missing_argument")
+        if team != TEAM_ID:
+            raise SlackError("team_not_found")
 
     def need_kind(self, kind: Kind) -> None:
         """Stop unless the token may call this method on this kind of conversation."""

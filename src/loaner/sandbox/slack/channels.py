@@ -19,6 +19,7 @@ _NAME = re.compile(r"[\w-]+")
 def create(call: Call) -> Json:
     kind: Kind = "private_channel" if call.args.flag("is_private") else "public_channel"
     call.need_kind(kind)
+    call.in_workspace()
     name = call.args.text("name")
     if not name:
         raise SlackError("invalid_name_required")

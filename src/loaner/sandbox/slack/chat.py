@@ -67,6 +67,7 @@ def schedule(call: Call) -> Json:
 
 def list_scheduled(call: Call) -> Json:
     """Those that the person asking has scheduled, soonest first; of one ``channel``, if it is given."""
+    call.in_workspace()
     where = call.args.text("channel")
     if where and where not in call.state.conversations:
         raise SlackError("invalid_channel")
@@ -105,6 +106,8 @@ def delete_scheduled(call: Call) -> Json:
 
 def _addressed(call: Call) -> Conversation:
     name = call.args.needed("channel")
+    if name not in call.state.conversations and call.workspace.organisation:
+        raise SlackError("team_not_found")
     found = call.state.conversations.get(name) or call.state.channel_named(name.removeprefix("#"))
     if found is None or not found.visible_to(call.user.id):
         raise SlackError("channel_not_found")

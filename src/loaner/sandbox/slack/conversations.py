@@ -97,6 +97,7 @@ def _order(ts: str) -> tuple[int, int]:
 
 def _kinds(call: Call) -> list[Kind]:
     """The kinds asked for, each with its own scope."""
+    call.in_workspace()
     asked = call.args.items("types", ("public_channel",))
     kinds: list[Kind] = [kind for kind in KINDS if kind in asked]
     if len(kinds) != len(set(asked)) or not kinds:

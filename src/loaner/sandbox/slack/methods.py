@@ -39,6 +39,8 @@ class Method:
     tier: Tier
     scopes: tuple[str, ...] = ()
     by_kind: Mapping[Kind, tuple[str, ...]] | None = None
+    parts: tuple[str, ...] = ()
+    """Scopes that only some calls need, whatever the kind: those that search for files or people."""
     reads: bool = False
 
     @property
@@ -46,7 +48,7 @@ class Method:
         """Every scope that some call of this method could need, as ``x-accepted-oauth-scopes`` lists them."""
         if self.by_kind is None:
             return list(self.scopes)
-        return list(dict.fromkeys(scope for scopes in self.by_kind.values() for scope in scopes))
+        return list(dict.fromkeys([*(scope for scopes in self.by_kind.values() for scope in scopes), *self.parts]))
 
 
 def _family(*verbs: str, kinds: tuple[Kind, ...] = KINDS) -> dict[Kind, tuple[str, ...]]:
@@ -91,7 +93,7 @@ METHODS: Mapping[str, Method] = {
         Method("reactions.get", 3, scopes=("reactions:read",), reads=True),
         Method("users.info", 4, scopes=("users:read",), reads=True),
         Method("users.lookupByEmail", 3, scopes=("users:read.email",), reads=True),
-        Method("assistant.search.context", 4, by_kind=_SEARCH),
+        Method("assistant.search.context", 4, by_kind=_SEARCH, parts=(SEARCH_FILES, SEARCH_USERS)),
         Method("files.getUploadURLExternal", 4, scopes=("files:write",), reads=True),
         Method("files.completeUploadExternal", 4, scopes=("files:write",)),
         Method("canvases.create", 2, scopes=("canvases:write",)),

@@ -9,6 +9,7 @@ CLIENT_SECRET = "sandbox-slack-secret"  # noqa: S105 - the emulated app's, worth
 APP_ID = "A0LOANER01"
 APP_NAME = "loaner"
 TEAM_ID = "T0ACME0001"
+ENTERPRISE_ID = "E0ACME0001"
 TEAM_NAME = "acme"
 
 redirect_allowed = on_loopback("/callback/slack")

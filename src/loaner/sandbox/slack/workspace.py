@@ -20,6 +20,9 @@ class Workspace:
         self.state = seeded(sandbox.clock)
         self.tokens = Tokens(sandbox)
         self.limits = Limits(sandbox.clock)
+        self.organisation = False
+        """The app is installed for a whole Enterprise organisation: auth.test names that as its team, and what is about
+        one workspace wants a ``team_id`` (the arguments of conversations.list, the errors of chat.postMessage)."""
 
     @property
     def url(self) -> str:
