@@ -28,6 +28,10 @@ def _pull_sha(emulated: Emulated) -> str:
     return str(_repository(emulated).git.branches["feature"])
 
 
+def _thread(emulated: Emulated) -> int:
+    return int(_repository(emulated).issues[4].pull.review_comments[0].id)
+
+
 def _run(emulated: Emulated) -> int:
     return int(_repository(emulated).runs[0].id)
 
@@ -64,6 +68,8 @@ def _linear(emulated: Emulated, kind: type[IssueLabel | Project], name: str) -> 
     return str(next(each.id for each in world.every(kind) if each.name == name))
 
 
+PULL_PARTS = ("reviews", "review_comments", "comments", "checks", "statuses", "diff")
+
 EXAMPLES: list[tuple[str, Arguments | Callable[[Emulated], Arguments]]] = [
     ("github_get_me", {}),
     ("github_list_my_repositories", {}),
@@ -90,6 +96,9 @@ EXAMPLES: list[tuple[str, Arguments | Callable[[Emulated], Arguments]]] = [
     ("github_search_issues", WEB | {"q": "repo:acme/web", "kind": "pull_request"}),
     ("github_list_pull_requests", WEB),
     ("github_pull_request_read", WEB | {"pull_number": 4}),
+    *(("github_pull_request_read", WEB | {"pull_number": 4, "what": what}) for what in PULL_PARTS),
+    ("github_reply_to_review_comment", lambda e: WEB | {"pull_number": 4, "comment_id": _thread(e), "body": "Yes"}),
+    ("github_request_reviewers", WEB | {"pull_number": 4, "reviewers": ["alice"]}),
     ("github_update_pull_request", WEB | {"pull_number": 4, "title": "Other"}),
     ("github_pull_request_review", WEB | {"pull_number": 4, "event": "COMMENT", "body": "Text"}),
     ("github_merge_pull_request", lambda e: WEB | {"pull_number": 4, "sha": _pull_sha(e)}),

@@ -29,7 +29,8 @@ def test_every_problem_is_told_at_once_with_what_would_be_valid() -> None:
     assert "limit must be 1–50 (got 500)" in told
     assert "unknown field “assigne”, did you mean “assignee”?" in told
     assert "state must be one of open, closed, all (got “opened”)" in told
-    assert told.endswith("Valid: owner, repo, state, labels, assignee, sort, limit, cursor.")
+    filters = "state, labels, assignee, creator, mentioned, milestone, since, direction, sort"
+    assert told.endswith(f"Valid: owner, repo, {filters}, from_character, limit, cursor.")
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,9 @@ MUTATIONS = {
     "a path placeholder that is no parameter": (ISSUE, '{repo}/issues"', '{repo}/{kind}"', "'kind' is neither"),
     "a placeholder that is not a whole segment": (ISSUE, '{repo}/issues"', '{repo}.git/issues"', "whole placeholder"),
     "content in a path": (ISSUE, '{repo}/issues"', '{repo}/{title}"', "cannot be part of a path"),
-    "an optional parameter in a path": (ISSUE, '{repo}/issues"', '{repo}/{milestone}"', "neither"),
+    "an optional parameter in a path": (
+        "github/list_issues.toml", '{repo}/issues"', '{repo}/{assignee}"', "'assignee' may be absent"
+    ),
     "content in a query": (ISSUE, 'body   = { title = "title",', 'query = { t = "title" }\nbody = {', "of a query"),
     "content in the sentence": (ISSUE, '"open an issue in {owner}/{repo}"', '"open {title} in {owner}"', "'title'"),
     "words for a status that means the same everywhere": (

@@ -25,6 +25,7 @@ GIVEN: dict[str, dict[str, Any]] = {
     "github_get_job_logs": WEB | {"job_id": 1},
     "github_issue_read": WEB | {"issue_number": 1},
     "github_list_commits": WEB,
+    "github_list_issues": WEB,
     "github_pull_request_read": WEB | {"pull_number": 1},
     "linear_get_issue": {"id": "ENG-1"},
     "linear_list_comments": {"issueId": "ENG-1"},

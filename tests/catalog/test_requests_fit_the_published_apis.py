@@ -20,7 +20,13 @@ from loaner import catalog
 from loaner.catalog import PlannedRequest
 from shared_data import shared
 
-NOT_IN_THE_COPY = {"github_list_workflows", "github_list_workflow_runs", "github_list_workflow_jobs"}
+NOT_IN_THE_COPY = {
+    "github_list_workflows",
+    "github_list_workflow_runs",
+    "github_list_workflow_jobs",
+    "github_pull_request_read",
+    "github_reply_to_review_comment",
+}
 """Tools with a request that the trimmed copy of GitHub's description leaves out."""
 EMULATED = Emulated()
 CATALOG = catalog.load()
@@ -55,11 +61,12 @@ def published(method: str, path: str) -> dict[str, Any] | None:
             had = [*had[: len(wanted) - 1], "/".join(had[len(wanted) - 1 :])]
         return len(wanted) == len(had) and all(w.startswith("{") or w == h for w, h in zip(wanted, had, strict=True))
 
-    fitting = [template for template in openapi()["paths"] if fits(template)]
+    paths = openapi()["paths"]
+    fitting = [template for template in paths if fits(template) and method.lower() in paths[template]]
     if not fitting:
         return None
     best = min(fitting, key=lambda template: template.count("{"))
-    operation: dict[str, Any] = openapi()["paths"][best][method.lower()]
+    operation: dict[str, Any] = paths[best][method.lower()]
     return operation
 
 

@@ -22,7 +22,7 @@ def size(chosen: Catalog) -> int:
     return len(json.dumps({"tools": tools}, separators=(",", ":"), ensure_ascii=False).encode())
 
 
-@pytest.mark.parametrize(("toolset", "most_tools", "most_bytes"), [("default", 24, 35_000), ("all", 90, 120_000)])
+@pytest.mark.parametrize(("toolset", "most_tools", "most_bytes"), [("default", 24, 39_000), ("all", 90, 120_000)])
 def test_the_list_of_tools_stays_small(toolset: str, most_tools: int, most_bytes: int) -> None:
     chosen = catalog.load().selected(toolsets=[toolset])
     assert len(chosen) <= most_tools
@@ -32,4 +32,4 @@ def test_the_list_of_tools_stays_small(toolset: str, most_tools: int, most_bytes
 def test_no_single_tool_is_a_burden() -> None:
     everything = catalog.load()
     heaviest = max(everything.operations, key=lambda operation: size(everything.selected(tools=[operation.tool])))
-    assert size(everything.selected(tools=[heaviest.tool])) <= 3_500, heaviest.tool
+    assert size(everything.selected(tools=[heaviest.tool])) <= 4_200, heaviest.tool

@@ -42,6 +42,18 @@ REQUESTS: dict[str, tuple[str, object]] = {
     "GET /repos/{owner}/{repo}/pulls/{pull_number}/files": ("/repos/acme/web/pulls/4/files", None),
     "POST /repos/{owner}/{repo}/pulls/{pull_number}/reviews": ("/repos/acme/web/pulls/4/reviews", {"event": "APPROVE"}),
     "PUT /repos/{owner}/{repo}/pulls/{pull_number}/merge": ("/repos/acme/web/pulls/4/merge", {}),
+    "GET /repos/{owner}/{repo}/pulls/{pull_number}/reviews": ("/repos/acme/web/pulls/4/reviews", None),
+    "GET /repos/{owner}/{repo}/pulls/{pull_number}/comments": ("/repos/acme/web/pulls/4/comments", None),
+    "POST /repos/{owner}/{repo}/pulls/{pull_number}/comments/{comment_id}/replies": (
+        "/repos/acme/web/pulls/4/comments/{comment}/replies",
+        {"body": "b"},
+    ),
+    "POST /repos/{owner}/{repo}/pulls/{pull_number}/requested_reviewers": (
+        "/repos/acme/web/pulls/4/requested_reviewers",
+        {"reviewers": ["alice"]},
+    ),
+    "GET /repos/{owner}/{repo}/commits/{ref}/check-runs": ("/repos/acme/web/commits/feature/check-runs", None),
+    "GET /repos/{owner}/{repo}/commits/{ref}/status": ("/repos/acme/web/commits/feature/status", None),
     "GET /repos/{owner}/{repo}/actions/workflows": ("/repos/acme/web/actions/workflows", None),
     "GET /repos/{owner}/{repo}/actions/workflows/{workflow_id}/runs": (
         "/repos/acme/web/actions/workflows/ci.yml/runs",
@@ -64,6 +76,7 @@ def filled(github: GitHub, name: str) -> tuple[str, object]:
     values = {
         "{readme}": repository.git.commits[main].files["README.md"],
         "{main}": main,
+        "{comment}": str(repository.issues[4].pull.review_comments[0].id),
         "{run}": str(repository.runs[0].id),
         "{job}": str(repository.runs[0].jobs[0].id),
     }

@@ -9,6 +9,7 @@ import pytest
 from github_requests import PLAIN_FILE, REQUESTS, filled
 from github_steps import GitHub, hub
 
+from loaner.sandbox.github import operations
 from loaner.sandbox.github.permissions import LEVELS, published
 from loaner.sandbox.github.routing import OPERATIONS
 from shared_data import shared
@@ -36,6 +37,7 @@ def _less(permissions: dict[str, str]) -> list[dict[str, str]]:
 
 
 def test_every_row_of_the_map_has_a_request_and_a_handler() -> None:
+    operations.load()
     assert set(REQUESTS) == set(published())
     assert set(published()) <= set(OPERATIONS)
 

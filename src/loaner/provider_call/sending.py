@@ -222,7 +222,7 @@ class _Sending:
         if step.answer == "text":
             self._keep(step, {"text": answer.body if isinstance(answer.body, str) else ""})
             return answer
-        body = answer.body if step.answer == "json" else {}
+        body = answer.body if step.answer == "json" and answer.status != HTTPStatus.NO_CONTENT else {}
         if not isinstance(body, dict | list):
             raise unavailable(self.bound, f"unreadable answer, status {answer.status}", changing=changing)
         if step.graphql and not step.changes and _is_nothing(look(body, "data")):

@@ -8,14 +8,18 @@ from loaner.sandbox.github import registered
 from loaner.sandbox.github.git import Signature
 from loaner.sandbox.github.state import (
     Account,
+    Check,
     Comment,
     Issue,
     Job,
     Label,
     Pull,
     Repository,
+    Review,
+    ReviewComment,
     Role,
     Run,
+    Status,
     Workflow,
     World,
 )
@@ -98,6 +102,7 @@ def _fill(world: World, repository: Repository, at: datetime) -> None:
     first = store.commit({"README.md": files["README.md"]}, "Initial commit", author)
     main = store.commit(files, "Add the application", Signature(alice.name, alice.email, at), [first.sha])
     store.branches = {"main": main.sha, "feature": main.sha}
+    repository.milestones = {1: "Next release"}
     for label in ("bug", "documentation", "enhancement"):
         repository.labels[label] = Label(world.next_id(), label, "d73a4a" if label == "bug" else "a2eeef")
     for offset, (title, body, labels, comments) in enumerate(_ISSUES[repository.name], start=1):
@@ -131,3 +136,13 @@ def _open_pull(world: World, repository: Repository, at: datetime) -> None:
     repository.issues[number] = Issue(
         world.next_id(), number, "Greet politely", bob, at, at, "A friendlier greeting.", pull=pull
     )
+    alice, review = world.accounts["alice"], world.next_id()
+    pull.reviews.append(Review(review, "One question.", "COMMENTED", alice, made.sha, at))
+    pull.review_comments.append(
+        ReviewComment(world.next_id(), review, "At night too?", alice, "src/app.py", 2, made.sha, at)
+    )
+    repository.checks[made.sha] = [
+        Check(world.next_id(), "test", "failure", at, "1 of 3 tests failed"),
+        Check(world.next_id(), "lint", "success", at),
+    ]
+    repository.statuses[made.sha] = [Status(world.next_id(), "preview", "success", "Deployed", at)]

@@ -50,6 +50,43 @@ class Review:
 
 
 @dataclass
+class ReviewComment:
+    """On one line of the diff."""
+
+    id: int
+    review_id: int
+    body: str
+    author: Account
+    path: str
+    line: int
+    commit_id: str
+    created_at: datetime
+    reply_to: int | None = None
+
+
+@dataclass(frozen=True)
+class Check:
+    """A check run of an app or a workflow."""
+
+    id: int
+    name: str
+    conclusion: str
+    at: datetime
+    summary: str = ""
+
+
+@dataclass(frozen=True)
+class Status:
+    """What somebody else says of a commit."""
+
+    id: int
+    context: str
+    state: str
+    description: str
+    at: datetime
+
+
+@dataclass
 class Pull:
     """What an issue has more when it is a pull request."""
 
@@ -64,6 +101,8 @@ class Pull:
     merged_by: Account | None = None
     merge_commit_sha: str | None = None
     reviews: list[Review] = field(default_factory=list)
+    review_comments: list[ReviewComment] = field(default_factory=list)
+    requested_reviewers: list[Account] = field(default_factory=list)
 
 
 @dataclass
@@ -82,6 +121,7 @@ class Issue:
     closed_at: datetime | None = None
     labels: list[Label] = field(default_factory=list)
     assignees: list[Account] = field(default_factory=list)
+    milestone: int | None = None
     comments: list[Comment] = field(default_factory=list)
     pull: Pull | None = None
 
@@ -145,6 +185,11 @@ class Repository:
     git: GitStore = field(default_factory=GitStore)
     links: dict[str, Pointer] = field(default_factory=dict)
     submodules: dict[str, Pointer] = field(default_factory=dict)
+    checks: dict[str, list[Check]] = field(default_factory=dict)
+    """By the commit."""
+    milestones: dict[int, str] = field(default_factory=dict)
+    """Title by number."""
+    statuses: dict[str, list[Status]] = field(default_factory=dict)
     labels: dict[str, Label] = field(default_factory=dict)
     issues: dict[int, Issue] = field(default_factory=dict)
     workflows: list[Workflow] = field(default_factory=list)

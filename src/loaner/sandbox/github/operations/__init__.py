@@ -8,6 +8,7 @@ _FAMILIES = (
     "applications",
     "installations",
     "users",
+    "checks",
     "repositories",
     "contents",
     "git_data",

@@ -34,6 +34,7 @@ def create_issue(call: Call) -> Answer:
     issue.body = call.text("body")
     issue.assignees = _assignees(call) or []
     issue.labels = _labels(call) or []
+    issue.milestone = _milestone(call, None)
     call.repo.issues[issue.number] = issue
     shown = shapes.issue(call.urls, call.repo, issue)
     return Answer(shown, status=201, headers={"location": str(shown["url"])})
@@ -50,12 +51,13 @@ def update_issue(call: Call) -> Json:
     state = call.one_of("state", ["open", "closed"])
     reason = call.one_of("state_reason", ["completed", "not_planned", "duplicate", "reopened"])
     title = _title(call) if "title" in call.body else issue.title
-    assignees, labels = _assignees(call), _labels(call)
+    assignees, labels, milestone = _assignees(call), _labels(call), _milestone(call, issue.milestone)
     issue.title = title
     if "body" in call.body:
         issue.body = call.text("body")
     issue.assignees = issue.assignees if assignees is None else assignees
     issue.labels = issue.labels if labels is None else labels
+    issue.milestone = milestone
     if state == "closed" and issue.state == "open":
         issue.state, issue.closed_at, issue.state_reason = "closed", call.hub.now(), reason or "completed"
     elif state == "open" and issue.state == "closed":
@@ -126,9 +128,19 @@ def _assignees(call: Call) -> list[Account] | None:
     if names is None:
         return None
     found = [call.hub.world.account(name) if name in call.repo.roles else None for name in names]
+    if call.role == "read":
+        return None  # "Only users with push access can set assignees. Assignees are silently dropped otherwise."
     if not all(found):
         raise validation_failed("Issue", "assignees", "invalid")
     return [each for each in found if each]
+
+
+def _milestone(call: Call, before: int | None) -> int | None:
+    """By its number; ``null`` takes it away."""
+    wanted = call.body.get("milestone", before)
+    if wanted is not None and wanted not in call.repo.milestones:
+        raise validation_failed("Issue", "milestone", "invalid")
+    return wanted if isinstance(wanted, int) else None
 
 
 def _is_wanted(call: Call, issue: Issue) -> bool:
@@ -144,6 +156,7 @@ def _is_wanted(call: Call, issue: Issue) -> bool:
         and query.get("creator", issue.author.login) == issue.author.login
         and (assignee == "*any" or (assignee == "none" and not assignees) or (assignee == "*" and bool(assignees))
              or assignee in assignees)
+        and query.get("milestone", "any") in ("any", str(issue.milestone or "none"), "*" if issue.milestone else "")
         and (since is None or issue.updated_at >= since)
     )  # fmt: skip
 

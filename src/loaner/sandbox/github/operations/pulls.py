@@ -6,6 +6,8 @@ and what cannot be merged a 405.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from loaner.sandbox.github import merging
 from loaner.sandbox.github.call import Answer, Call
 from loaner.sandbox.github.errors import ApiError, not_found, validation_failed
@@ -65,8 +67,12 @@ def create_pull(call: Call) -> Answer:
 
 
 @operation("GET /repos/{owner}/{repo}/pulls/{pull_number}")
-def get_pull(call: Call) -> Json:
-    return _full(call, *_pull(call))
+def get_pull(call: Call) -> object:
+    issue, pull = _pull(call)
+    if "diff" in call.headers.get("accept", ""):
+        diff = "".join(f"diff --git a/{each.path} b/{each.path}\n{each.patch}\n" for each in _changes(call, pull))
+        return Answer(diff.encode(), headers={"content-type": "application/vnd.github.diff; charset=utf-8"})
+    return _full(call, issue, pull)
 
 
 @operation("PATCH /repos/{owner}/{repo}/pulls/{pull_number}")
@@ -93,6 +99,49 @@ def update_pull(call: Call) -> Json:
 def list_files(call: Call) -> list[Json]:
     _, pull = _pull(call)
     return [diff_entry(call.urls, call.repo, pull.head_sha, each) for each in call.page(_changes(call, pull))]
+
+
+@operation("GET /repos/{owner}/{repo}/pulls/{pull_number}/reviews")
+def list_reviews(call: Call) -> list[Json]:
+    issue, pull = _pull(call)
+    return [shapes.review(call.urls, call.repo, issue, each) for each in call.page(pull.reviews)]
+
+
+@operation("GET /repos/{owner}/{repo}/pulls/{pull_number}/comments")
+def list_review_comments(call: Call) -> list[Json]:
+    issue, pull = _pull(call)
+    return [shapes.review_comment(call.urls, call.repo, issue, each) for each in call.page(pull.review_comments)]
+
+
+@operation("POST /repos/{owner}/{repo}/pulls/{pull_number}/comments/{comment_id}/replies", status=201)
+def reply(call: Call) -> Json:
+    """Only to the first comment of a thread; replies to replies are not supported."""
+    issue, pull = _pull(call)
+    wanted = call.number("comment_id")
+    first = next((each for each in pull.review_comments if each.id == wanted and each.reply_to is None), None)
+    if first is None:
+        raise not_found()
+    made = replace(
+        first,
+        id=call.hub.world.next_id(),
+        body=call.required("body"),
+        author=call.actor,
+        created_at=call.hub.now(),
+        reply_to=first.id,
+    )
+    pull.review_comments.append(made)
+    return shapes.review_comment(call.urls, call.repo, issue, made)
+
+
+@operation("POST /repos/{owner}/{repo}/pulls/{pull_number}/requested_reviewers", status=201)
+def request_reviewers(call: Call) -> Json:
+    issue, pull = _pull(call)
+    names = call.strings("reviewers") or []
+    found = [call.hub.world.account(name) if name in call.repo.roles else None for name in names]
+    if not names or not all(found) or issue.author in found:
+        raise ApiError(422, "Reviews may only be requested from collaborators.")
+    pull.requested_reviewers += [each for each in found if each and each not in pull.requested_reviewers]
+    return shapes.pull_request_simple(call.urls, call.repo, issue, pull)
 
 
 @operation("POST /repos/{owner}/{repo}/pulls/{pull_number}/reviews")

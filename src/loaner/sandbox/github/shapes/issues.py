@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from loaner.sandbox.github.shapes.basics import Json, Urls, label, maybe_user, node_id, simple_user, stamp
 from loaner.sandbox.github.shapes.repositories import repository
-from loaner.sandbox.github.state import Account, Comment, Issue, Pull, Repository, Review
+from loaner.sandbox.github.state import Account, Comment, Issue, Pull, Repository, Review, ReviewComment
 
 _REACTIONS = ("+1", "-1", "laugh", "confused", "heart", "hooray", "eyes", "rocket")
 
@@ -38,7 +38,7 @@ def issue(urls: Urls, at: Repository, shown: Issue) -> Json:
         "labels": [label(urls, at, each) for each in shown.labels],
         "assignee": assignees[0] if assignees else None,
         "assignees": assignees,
-        "milestone": None,
+        "milestone": _milestone(urls, at, shown.milestone),
         "locked": False,
         "active_lock_reason": None,
         "comments": len(shown.comments),
@@ -59,6 +59,32 @@ def issue(urls: Urls, at: Repository, shown: Issue) -> Json:
             "merged_at": stamp(shown.pull.merged_at),
         }
     return body
+
+
+def _milestone(urls: Urls, at: Repository, number: int | None) -> Json | None:
+    """Schema ``milestone``."""
+    if number is None:
+        return None
+    here = f"{urls.repo(at)}/milestones/{number}"
+    of_it = [each.state for each in at.issues.values() if each.milestone == number]
+    return {
+        "url": here,
+        "html_url": f"{urls.repo_page(at)}/milestone/{number}",
+        "labels_url": f"{here}/labels",
+        "id": number,
+        "node_id": node_id("Milestone", number),
+        "number": number,
+        "state": "open",
+        "title": at.milestones[number],
+        "description": None,
+        "creator": simple_user(urls, at.owner),
+        "open_issues": of_it.count("open"),
+        "closed_issues": of_it.count("closed"),
+        "created_at": stamp(at.created_at),
+        "updated_at": stamp(at.created_at),
+        "closed_at": None,
+        "due_on": None,
+    }
 
 
 def comment(urls: Urls, at: Repository, on: Issue, shown: Comment) -> Json:
@@ -115,7 +141,7 @@ def pull_request_simple(urls: Urls, at: Repository, shown: Issue, pull: Pull) ->
         "statuses_url": statuses,
         "merged_at": stamp(pull.merged_at),
         "merge_commit_sha": pull.merge_commit_sha,
-        "requested_reviewers": [],
+        "requested_reviewers": [simple_user(urls, each) for each in pull.requested_reviewers],
         "requested_teams": [],
         "head": _side(urls, at, pull.head, pull.head_sha),
         "base": _side(urls, at, pull.base, pull.base_sha),
@@ -137,7 +163,7 @@ def pull_request(
         "mergeable_state": {True: "clean", False: "dirty", None: "unknown"}[mergeable],
         "merged_by": maybe_user(urls, pull.merged_by),
         "comments": len(shown.comments),
-        "review_comments": 0,
+        "review_comments": len(pull.review_comments),
         "maintainer_can_modify": False,
         **counts,
     }
@@ -160,6 +186,34 @@ def review(urls: Urls, at: Repository, of: Issue, shown: Review) -> Json:
         "author_association": association(at, shown.author),
     }
     return body | ({"submitted_at": stamp(shown.submitted_at)} if shown.submitted_at else {})
+
+
+def review_comment(urls: Urls, at: Repository, of: Issue, shown: ReviewComment) -> Json:
+    """Schema ``pull-request-review-comment``."""
+    here = f"{urls.repo(at)}/pulls/comments/{shown.id}"
+    pull = f"{urls.repo(at)}/pulls/{of.number}"
+    page = f"{urls.repo_page(at)}/pull/{of.number}#discussion_r{shown.id}"
+    body: Json = {
+        "url": here,
+        "pull_request_review_id": shown.review_id,
+        "id": shown.id,
+        "node_id": node_id("PullRequestReviewComment", shown.id),
+        "diff_hunk": "@@ -1,2 +1,2 @@",
+        "path": shown.path,
+        "commit_id": shown.commit_id,
+        "original_commit_id": shown.commit_id,
+        "user": simple_user(urls, shown.author),
+        "body": shown.body,
+        "created_at": stamp(shown.created_at),
+        "updated_at": stamp(shown.created_at),
+        "html_url": page,
+        "pull_request_url": pull,
+        "author_association": association(at, shown.author),
+        "_links": {"self": {"href": here}, "html": {"href": page}, "pull_request": {"href": pull}},
+        "line": shown.line,
+        "side": "RIGHT",
+    }
+    return body | ({"in_reply_to_id": shown.reply_to} if shown.reply_to else {})
 
 
 def _side(urls: Urls, at: Repository, branch: str, sha: str) -> Json:
