@@ -83,6 +83,8 @@ class Loaner:
     shutdown: Shutdown
     base_url: str
     """Where our own pages are reached; set once the listening port is known."""
+    way_in: str = ""
+    """What a person does first whose browser is on another computer; told with each link."""
 
 
 def read_catalog(settings: Settings) -> Catalog:

@@ -153,6 +153,11 @@ class ConsentNeeded(LoanerError):
                 dont="Don't start another.",
             )
 
+    def told_with(self, way_in: str) -> ConsentNeeded:
+        """The same, with what a person does first whose browser is on another computer."""
+        self.do = f"{self.do} {way_in}".rstrip()
+        return self
+
     def stepping_up(self, refused: ScopeNotGrantable) -> ConsentNeeded:
         """The same question, put because a provider wanted more than a call had: what to repeat is ``refused.do``."""
         self.cause = f"{refused.cause} {self.cause}"

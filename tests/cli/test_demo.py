@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
+
+from loaner.sandbox.person import Person
 
 
 def run(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -40,3 +45,30 @@ def test_it_needs_somebody_to_consent(tmp_path: Path) -> None:
     done = run(tmp_path)
     assert done.returncode == 2
     assert "loaner demo --auto" in done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such terminals")
+def test_after_one_enter_it_goes_on_by_itself(tmp_path: Path) -> None:
+    """A person without a browser here: they get the link, answer elsewhere, and press nothing more."""
+    terminal, theirs = os.openpty()
+    environment = {**os.environ, "LOANER_HOME": str(tmp_path), "BROWSER": "no-such-browser", "DISPLAY": ""}
+    command = [sys.executable, "-m", "loaner", "demo"]
+    demo = subprocess.Popen(command, stdin=theirs, stdout=subprocess.PIPE, text=True, env=environment)
+    os.close(theirs)
+    told, entered = "", 0
+    with demo, os.fdopen(terminal, "wb", buffering=0) as keyboard:
+        assert demo.stdout
+        for line in demo.stdout:
+            told += line
+            if "press Enter" in line:
+                keyboard.write(b"\n")
+                entered += 1
+            elif "none could be opened here: open " in line:
+                page = line.partition("open http")[2].split()[0].rstrip(".")
+                sandbox = json.loads((tmp_path / "demo" / "sandbox.json").read_text())["base_url"]
+                ours = f"http{page.partition('/consent')[0]}"
+                assert Person("alice", sandbox).visit(f"http{page}", loaner_url=ours).state == "approved"
+    assert demo.returncode == 0, told
+    assert entered == 3, told
+    assert "goes on by itself" in told
+    assert "chain intact" in told

@@ -127,6 +127,7 @@ class FakeLoaner:
     )
     shutdown: Shutdown = field(default_factory=Shutdown)
     base_url: str = PUBLIC
+    way_in: str = ""
 
 
 def fake_loaner(**http: Any) -> FakeLoaner:

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, func, inspect, select, text
 from databases import Server
 from loaner.errors import SettingsInvalid, StoreUnusable
 from loaner.store import LocalKey, engine, open_store, schema
+from loaner.store.filesystems import network_kind
 from loaner.store.tables import facts, metadata
 
 KEY = LocalKey(bytes(range(32)))
@@ -82,6 +83,51 @@ async def test_an_engine_that_may_damage_a_write_ahead_log_gets_none(
     async with open_store(f"sqlite:///{tmp_path}/s.db", KEY) as store:
         await store.write(put("a"))
         assert await store.read(lambda c: c.exec_driver_sql("PRAGMA journal_mode").scalar()) == journal
+
+
+MOUNTS = """\
+22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
+40 22 0:40 / /home rw,relatime - nfs4 files:/home rw,vers=4.2
+41 40 8:2 / /home/local\\040disk rw - xfs /dev/sdb rw
+50 22 0:50 / /mnt/over rw - nfs files:/x rw
+51 22 8:3 / /mnt/over rw - ext4 /dev/sdc rw
+60 22 0:60 / /srv rw - cifs //files/srv rw
+61 22 0:61 / /mnt/remote rw - fuse.sshfs me@files: rw
+"""
+
+
+@pytest.mark.parametrize(
+    ("file", "kind"),
+    [
+        ("/var/lib/loaner.db", None),
+        ("/home/me/loaner.db", "nfs4"),
+        ("/home/local disk/loaner.db", None),
+        ("/homeless/loaner.db", None),
+        ("/mnt/over/loaner.db", None),
+        ("/srv/loaner/loaner.db", "cifs"),
+        ("/mnt/remote/loaner.db", "fuse.sshfs"),
+    ],
+)
+def test_a_network_file_system_is_known_by_its_mount(file: str, kind: str | None, tmp_path: Path) -> None:
+    (mounts := tmp_path / "mountinfo").write_text(MOUNTS)
+    assert network_kind(Path(file), mounts) == kind
+    assert network_kind(Path(file), tmp_path / "none") is None
+
+
+async def test_a_store_on_a_network_file_system_has_no_write_ahead_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its users on several computers do not share the memory that it needs; one with it is not taken over."""
+    async with open_store(f"sqlite:///{tmp_path}/local.db", KEY) as local:
+        assert await local.read(lambda c: c.exec_driver_sql("PRAGMA journal_mode").scalar()) == "wal"
+        monkeypatch.setattr(engine, "network_kind", lambda _: "nfs4")
+        monkeypatch.setattr(engine, "BUSY_MS", 20)
+        with pytest.raises(StoreUnusable):
+            async with open_store(f"sqlite:///{tmp_path}/local.db", KEY):
+                pass
+    async with open_store(f"sqlite:///{tmp_path}/shared.db", KEY) as store:
+        await store.write(put("a"))
+        assert await store.read(lambda c: c.exec_driver_sql("PRAGMA journal_mode").scalar()) == "delete"
 
 
 async def test_an_engine_that_may_damage_the_log_of_a_newer_one_refuses(

@@ -21,6 +21,7 @@ from loaner.shutdown import Shutdown
 
 _QUEUE = 1024
 """Connections that wait to be accepted: a burst must not cost another client a second try."""
+_SIDE_BY_SIDE = 10
 _AT_ONCE = 64
 """Accepted, or failed to be, before asyncio looks at anything else."""
 _FINISH = 5.0
@@ -44,11 +45,12 @@ def at(host: str, port: int) -> socket.socket:
 
 
 def loopback(preferred: int) -> socket.socket:
-    """Listen on this machine only; on another free port when several servers run side by side."""
-    try:
-        return _bound("127.0.0.1", preferred)
-    except OSError:
-        return _bound("127.0.0.1", 0)
+    """Listen on this machine only; where several servers run side by side, on one of the ports that follow, so that
+    who forwards ports knows them beforehand."""
+    for port in range(preferred, min(preferred + _SIDE_BY_SIDE, 65536)):
+        with contextlib.suppress(OSError):
+            return _bound("127.0.0.1", port)
+    return _bound("127.0.0.1", 0)
 
 
 def url(listener: socket.socket) -> str:

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from loaner.audit import Record
 
 AGENT = "demo-agent"
+_POLL_EVERY = 1.0
+"""Seconds between two looks whether the person has answered."""
+_REMIND_AFTER = 20
+"""Looks after which it is said again what is waited for."""
 
 
 @dataclass(frozen=True)
@@ -102,30 +106,47 @@ class _Demo:
             yield client
 
     async def _play(self, agent: Client, act: Act) -> None:
+        import anyio
+
         self._say("·", "agent", f"{act.says}: {act.tool}")
-        answer = await agent.call_tool(act.tool, act.arguments)
-        if answer.is_error:
+        answer, asked_again = await agent.call_tool(act.tool, act.arguments), 0
+        while answer.is_error:
             asked = (answer.meta or {}).get("dev.loaner/error", {})
-            if asked.get("code") != "consent_required":
-                raise DemoFailed(f"{act.tool}: {_text(answer)}")
-            self._say("!", "consent", f"code {asked['user_code']}  compare at {asked['url']}")
-            await self._consent(asked["url"], asked["user_code"])
+            match asked.get("code"):
+                case "consent_required":
+                    self._say("!", "consent", f"code {asked['user_code']}  compare at {asked['url']}")
+                    await self._consent(asked["url"], asked["user_code"])
+                case "consent_pending":
+                    asked_again += 1
+                    if asked_again % _REMIND_AFTER == 0:
+                        self._say("·", "waiting", f"still, for your answer at {asked['url']}")
+                    await anyio.sleep(_POLL_EVERY)
+                case "consent_expired":
+                    self._say("!", "waiting", "nobody answered in time; here is a new link")
+                case "consent_denied":
+                    raise DemoFailed("you said no on the page, so nothing was sent.", do="Start again: loaner demo")
+                case _:
+                    raise DemoFailed(f"{act.tool}: {_text(answer)}")
             answer = await agent.call_tool(act.tool, act.arguments)
-        if answer.is_error:
-            raise DemoFailed(f"{act.tool}: {_text(answer)}")
         self._say("✓", "called", json.dumps(answer.structured_content, ensure_ascii=False)[:88] + " …")
         await self._show_credential(act)
 
     async def _consent(self, url: str, code: str) -> None:
-        """The person decides: in a browser, with a key, or as the sandbox's person."""
+        """The person decides: in a browser, or as the sandbox's person."""
         import anyio.to_thread
+
+        from loaner.cli import _forwarding
 
         if not self.auto:
             self._say("?", "you", "press Enter to open the page, or y to let the sandbox's person approve")
-            if await anyio.to_thread.run_sync(input) != "y":
-                webbrowser.open(url)
-                self._say("?", "you", "sign in as alice or bob there; press Enter here when the page says so")
-                await anyio.to_thread.run_sync(input)
+            if await anyio.to_thread.run_sync(_typed) != "y":
+                if not await anyio.to_thread.run_sync(webbrowser.open, url):
+                    self._say(
+                        "!", "browser", f"none could be opened here: open {url} yourself. {_forwarding.told(url)}"
+                    )
+                self._say(
+                    "·", "waiting", "for your answer there, as alice or bob (no password); this goes on by itself"
+                )
                 return
         state = await anyio.to_thread.run_sync(self._walk, url)
         if state != "approved":
@@ -224,6 +245,11 @@ class _Demo:
 
     def _say(self, mark: str, what: str, told: str) -> None:
         print(f"{mark} {what:9} {told}", flush=True)
+
+
+def _typed() -> str:
+    """A line that the person typed; empty where their terminal is gone."""
+    return sys.stdin.readline().strip()
 
 
 def _text(answer: Any) -> str:

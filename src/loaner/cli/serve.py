@@ -91,10 +91,31 @@ async def _serve(settings: Settings, http: bool) -> None:
             from loaner.cli import _own_sandbox
 
             await _own_sandbox.forget_the_gone(loaner)
+        _say_of_the_store(settings, http=http)
         if not loaner.catalog.operations:
             _say_what_is_missing(loaner)
         signals.at_once.append(loaner.shutdown.cut)
         await (_over_http(loaner, signals) if http else _over_stdio(loaner, signals))
+
+
+def _say_of_the_store(settings: Settings, *, http: bool) -> None:
+    from sqlalchemy.engine import make_url
+
+    from loaner.settings.notes import note
+    from loaner.store.filesystems import network_kind
+
+    url = make_url(settings.store_url)
+    if url.get_backend_name() != "sqlite":
+        if http and not settings.http.stateless:
+            note(
+                "the store can be shared by several servers. Behind a balancer, set http.stateless = true: a session "
+                "of the earlier protocol era is known to one server only (docs/deploy.md)"
+            )
+    elif kind := network_kind(Path(url.database or "")):
+        note(
+            f"the store is on a network file system ({kind}), where SQLite is slower and depends on its locks. Set "
+            "LOANER_HOME to a local disk, or store to a PostgreSQL database"
+        )
 
 
 def _say_what_is_missing(loaner: Loaner) -> None:
@@ -115,15 +136,26 @@ def _say_what_is_missing(loaner: Loaner) -> None:
 async def _over_stdio(loaner: Loaner, signals: Signals) -> None:
     """The protocol on stdin and stdout, the consent pages on loopback."""
     from loaner import web
-    from loaner.cli import _listening
+    from loaner.cli import _forwarding, _listening
     from loaner.jwks import IssuerKeys
     from loaner.mcp_server.stdio import serve_stdio
     from loaner.network import Network
+    from loaner.settings import urls
+    from loaner.settings.notes import note
 
     settings = loaner.settings
-    # The person is at this machine, so the pages are too, whatever HTTP settings say.
-    listener = _listening.loopback(settings.http.port)
-    loaner.base_url = web.local_url(_listening.url(listener), settings)
+    if not urls.is_loopback(settings.http.host):
+        note(f"over stdio http.host ({settings.http.host}) is not used; http.stdio_host is what its pages listen on")
+    # The person is at this machine, so the pages are too, unless they sign in from elsewhere.
+    if urls.is_loopback(settings.http.stdio_host):
+        listener = _listening.loopback(settings.http.port)
+        loaner.base_url = web.local_url(_listening.url(listener), settings)
+        loaner.way_in = _forwarding.told(loaner.base_url)
+    else:
+        loaner.base_url = _from_elsewhere(settings)
+        listener = _listening.at(settings.http.stdio_host, settings.http.port)
+    if loaner.way_in:
+        note(loaner.way_in)
     if sys.stdin.isatty():
         print("loaner: waiting for an MCP client on stdin; try: loaner demo", file=sys.stderr)
     async with contextlib.AsyncExitStack() as stack:
@@ -137,6 +169,17 @@ async def _over_stdio(loaner: Loaner, signals: Signals) -> None:
         stack.enter_context(_announced(loaner, mcp_url=None))
         await stack.enter_async_context(_listening.served(pages, listener, limits=settings.limits))
         await serve_stdio(loaner, signals.told)
+
+
+def _from_elsewhere(settings: Settings) -> str:
+    """The address of pages that are not on loopback: whoever comes to them has to sign in."""
+    if settings.consent.presence != "sign-in" or not settings.http.public_url:
+        raise SettingsInvalid(
+            f"http.stdio_host is {settings.http.stdio_host}: whoever reaches it would pass for the person of this "
+            "computer.",
+            do='Set consent.presence = "sign-in", and http.public_url to the address in their browser.',
+        )
+    return settings.http.public_url
 
 
 async def _over_http(loaner: Loaner, signals: Signals) -> None:

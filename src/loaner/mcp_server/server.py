@@ -24,7 +24,7 @@ from pydantic import ValidationError
 
 import loaner
 from loaner.audit import event
-from loaner.errors import LoanerError, UnknownTool
+from loaner.errors import ConsentNeeded, LoanerError, UnknownTool
 from loaner.journey import ToolCall
 from loaner.mcp_server import replies
 from loaner.mcp_server.brought import brought_task
@@ -69,6 +69,8 @@ def build(served: Served, caller_of: CallerOf, shares: Shares | None = None) -> 
         except UnknownTool as unknown:
             # The one refusal that the protocol wants as an error of its own (MCP, tools, "Error Handling").
             raise MCPError(INVALID_PARAMS, unknown.told(), {replies.ERROR_META: unknown.facts()}) from None
+        except ConsentNeeded as needed:
+            return replies.failure(needed.told_with(served.way_in))
         except LoanerError as error:
             return replies.failure(error)
         except MCPError:

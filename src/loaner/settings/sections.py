@@ -105,6 +105,9 @@ class HttpSettings(_Section):
     """Serve other machines over http: whoever is on the way reads access tokens and sessions, and uses them."""
     host: Annotated[str, AfterValidator(urls.bindable)] = "127.0.0.1"
     """What to listen on. Anything but loopback needs an https ``public_url``."""
+    stdio_host: Annotated[str, AfterValidator(urls.bindable)] = "127.0.0.1"
+    """What the pages beside a stdio server listen on; ``0.0.0.0`` in a container. Anything but loopback needs
+    ``consent.presence = "sign-in"`` and a ``public_url``."""
     port: int = Field(default=8787, ge=0, le=65535)
     public_url: Annotated[str, AfterValidator(urls.origin)] | None = Field(default=None, validate_default=True)
     """How people and agents reach it, when not ``http://host:port``: https, except on loopback."""

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
@@ -23,6 +23,7 @@ from sqlalchemy.pool import NullPool
 
 from loaner.errors import SettingsInvalid, StoreUnusable
 from loaner.store import in_use
+from loaner.store.filesystems import network_kind
 
 # Engines from 3.7.0 to 3.51.2 can corrupt a WAL file that several connections write and checkpoint
 # (sqlite.org/wal.html, "the WAL-reset bug"). Several stdio servers share one file, so older engines
@@ -79,7 +80,11 @@ def readers_never_wait(engine: Engine) -> bool:
     if engine.dialect.name != "sqlite":
         return False
     driver: Any = engine.dialect.dbapi
-    return bool(driver.sqlite_version_info >= SAFE_WAL)
+    return _journal_for(driver, Path(engine.url.database or "")) == "WAL"
+
+
+def _journal_for(driver: Any, file: Path) -> Literal["WAL", "DELETE"]:
+    return "WAL" if driver.sqlite_version_info >= SAFE_WAL and network_kind(file) is None else "DELETE"
 
 
 def _begin_postgresql(connection: Connection) -> None:
@@ -155,7 +160,7 @@ def of_file(file: Path) -> Engine:
     url = URL.create("sqlite", database=str(file))
     # Every write is done by the one writer thread; readers run in worker threads with connections of their own.
     engine = create_engine(url, module=driver, hide_parameters=True, connect_args={"check_same_thread": False})
-    journal = "WAL" if driver.sqlite_version_info >= SAFE_WAL else "DELETE"
+    journal = _journal_for(driver, file)
 
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _: object) -> None:
@@ -165,9 +170,9 @@ def of_file(file: Path) -> Engine:
         now = _journal(driver, cursor, journal)
         if journal == "DELETE" and now == "wal":
             raise StoreUnusable(
-                "another program holds the store in a mode in which this SQLite may damage it.",
-                do="Stop the other loaner, or start both from one installation.",
-                log=f"SQLite {driver.sqlite_version}",
+                "another program holds the store in a mode in which it may be damaged from here.",
+                do="Stop the other loaner, or start both on one computer and from one installation.",
+                log=f"SQLite {driver.sqlite_version}, {network_kind(file) or 'a local disk'}",
             )
         cursor.execute("PRAGMA synchronous = FULL")
         cursor.execute("PRAGMA secure_delete = ON")

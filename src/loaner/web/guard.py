@@ -18,6 +18,7 @@ from starlette.routing import Route
 
 from loaner.caller import Subject
 from loaner.errors import LoanerError
+from loaner.settings.urls import is_loopback
 from loaner.web import pages
 from loaner.web.sessions import Session, Sessions, set_cookie
 from loaner.web.site import Identity, Site
@@ -100,7 +101,7 @@ class Guard:
 
         async def endpoint(request: Request) -> Response:
             try:
-                check_host(request, self.site.hosts())
+                check_host(request, self.site.hosts(), self.site.base_url())
                 check_peer(request, self.site.identity)
                 response = await answer(request)
             except Refused as refused:
@@ -118,11 +119,14 @@ class Guard:
         return Route(path, endpoint, methods=[method], name=f"{method} {path}")
 
 
-def check_host(request: Request, hosts: frozenset[str]) -> None:
+def check_host(request: Request, hosts: frozenset[str], base_url: str) -> None:
     """Exact: another name that leads here is DNS rebinding, or a mistake that would break the cookie."""
     if (host := request.headers.get("host", "")).lower() not in hosts:
         log.warning("page refused: unknown host", host=ascii(host[:80]), settings="http.public_url, http.allowed_hosts")
-        raise Refused(HTTPStatus.MISDIRECTED_REQUEST, "This address is not one that loaner answers to.")
+        words = "This address is not one that loaner answers to."
+        if is_loopback(urlsplit(base_url).hostname):
+            words += f" Its pages are at {base_url}: where that port is forwarded, it has to keep its number."
+        raise Refused(HTTPStatus.MISDIRECTED_REQUEST, words)
 
 
 def check_peer(request: Request, identity: Identity) -> None:
