@@ -39,10 +39,10 @@ from loaner.consent.reading import Choice, Offer
 from loaner.scope import derive
 from loaner.store.tables import approvals as table
 
-Regime = Literal["scope", "ask", "hour", "tools", "resources", "told", "arguments", "reads", "kinds", "day", "ended"]
+Regime = Literal["scope", "ask", "hour", "tools", "resources", "told", "arguments", "reads", "places", "day", "ended"]
 REGIMES: tuple[Regime, ...] = get_args(Regime)
 TASKS = frozenset({"tools", "resources", "told", "arguments", "ended"})
-ASKED_READS = frozenset({"reads", "kinds", "day", "ended"})
+ASKED_READS = frozenset({"reads", "places", "day", "ended"})
 """Where nothing was agreed to be read beforehand: the person is asked, and leaves what the page has chosen."""
 ANYTHING_GOES = '@id("anything-goes")\npermit (principal, action, resource);\n'
 """The policy of the regime ``scope``: every call gets its least scope, and nobody is asked."""
@@ -121,8 +121,8 @@ class Person:
         self._consents = town.loaner.consents
         self._store = town.loaner.store
         self._refused: list[str] = []
-        self.kinds = False
-        """Do they choose one kind of thing there, rather than leave what the page has chosen?"""
+        self.places = False
+        """Do they choose anything in that place, rather than leave what the page has chosen?"""
         self._subject = Subject(f"{town.sandbox_url}/idp", "user-alice")
 
     async def answer(self, answer: CallToolResult, *, approve: bool, remember: Remember = "once") -> None:
@@ -152,7 +152,7 @@ class Person:
     async def begin(self, regime: Regime) -> None:
         """Another request. Where the agent is the same one all day, no earlier no holds it back."""
         self._refused.clear()
-        self.kinds = regime == "kinds"
+        self.places = regime == "places"
         if regime == "day":
             for pause in (await self._consents.standing(self._subject)).paused:
                 await self._consents.lift_pause(pause.id, self._subject)
@@ -164,8 +164,7 @@ class Person:
             assert not asked.wants_grant, "everything was connected beforehand"
             remember = remember if asked.shown["may_remember"] else "once"
             offer = Offer.read(asked.shown["reads"]) if "reads" in asked.shown else None
-            reach = {"reads": "kind"} if offer and self.kinds and "kind" in offer.reaches else {}
-            reading = Choice.of(reach, offer) if offer else None
+            reading = Choice.of({"reads": "here"} if self.places else {}, offer) if offer else None
             await self._consents.approve(asked, remember=remember, proven_by="replay", session="", reading=reading)
 
 

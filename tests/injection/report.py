@@ -32,7 +32,7 @@ WORDS = {
     "told": "task bound to what the request tells",
     "arguments": "task bound to arguments",
     "reads": "no task, reads asked",
-    "kinds": "no task, reads asked, one kind each",
+    "places": "no task, reads asked, anything in each place",
     "day": "no task, reads asked, one agent all day",
     "ended": "task bound to tools and resources, ended first",
 }
