@@ -19,7 +19,7 @@ from loaner.audit import Audit, agreement, closing, event, signing
 from loaner.audit.drift import Drifts
 from loaner.caller import LOCAL
 from loaner.catalog import Catalog, Likeness
-from loaner.clock import Now, utc_now
+from loaner.clock import Now, Steady, utc_now
 from loaner.connectors import Connectors
 from loaner.consent import Consents, Proposal, grant_seals
 from loaner.consent.ending import end_covered
@@ -51,7 +51,7 @@ from loaner.settings import Settings
 from loaner.settings.home import made
 from loaner.settings.paths import refuse_written_by_others
 from loaner.shutdown import Shutdown
-from loaner.store import Store, open_store
+from loaner.store import Store, clock_seen, open_store
 from loaner.task_tokens import TaskTokens
 
 log = structlog.get_logger(__name__)
@@ -130,6 +130,7 @@ async def open_loaner(
 
     Raises :class:`loaner.errors.LoanerError` when a setting, a connector file or the store cannot be used.
     """
+    now = Steady(now)
     everything = whole_catalog(settings)
     catalog = _shown(everything, settings)
     # Read before the store is opened: a policy that cannot be ruled by leaves nothing running.
@@ -143,7 +144,7 @@ async def open_loaner(
     network = Network.of(settings.network) if not store else Network()  # who only looks sends nothing
     connectors = connectors or registered.from_settings(settings.connectors, catalog.providers)
     async with (
-        nullcontext(store) if store else _store(settings, now) as opened,
+        nullcontext(store) if store else _store(settings, now, serving=serving) as opened,
         ProviderTransport(Connections(network)) as transport,
         TaskTokens(
             settings.task_issuers,
@@ -185,9 +186,11 @@ def _agreed_under(policy: Policy, settings: Settings) -> str:
 
 
 @asynccontextmanager
-async def _store(settings: Settings, now: Now) -> AsyncIterator[Store]:
+async def _store(settings: Settings, now: Now, *, serving: bool) -> AsyncIterator[Store]:
     made(settings.home)
     async with open_store(settings.store_url, key_holder(settings)) as store:
+        if serving:
+            await store.read(lambda connection: clock_seen.refuse_behind(connection, now()))
         await grant_seals.reseal(store, event.note, now())
         yield store
 

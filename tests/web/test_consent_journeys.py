@@ -152,21 +152,6 @@ async def test_a_page_that_renews_itself_can_be_told_not_to(local: House) -> Non
     assert "does not renew itself" in browser.text
 
 
-async def test_a_call_that_waits_moves_the_device_flow_on_by_itself(local: House) -> None:
-    needed = await local.asked(GITHUB)
-    await connect_github(local, browser := local.browser(github="alice"), needed.invitation.url)
-    local.pass_time(seconds=6)
-
-    async def press_when_asked() -> None:
-        while [row["state"] for row in await local.rows(consents)] != ["account"]:  # noqa: ASYNC110 - it has no event
-            await anyio.sleep(0.01)
-        await browser.approve_account(needed.invitation.url)
-
-    async with anyio.create_task_group() as group:
-        group.start_soon(press_when_asked)
-        assert await local.consents.wait_for_decision(needed.invitation.handle, 30) == "approved"
-
-
 async def test_a_device_code_is_redeemed_once_by_sixty_four_pollers(local: House) -> None:
     """MUST 20: of as many processes that find the same flow due, one asks, and one grant is kept."""
     needed = await local.asked(GITHUB)

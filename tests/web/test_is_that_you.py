@@ -5,6 +5,7 @@ from __future__ import annotations
 from html import unescape
 from typing import Any
 
+import anyio
 import pytest
 from sqlalchemy import update
 
@@ -29,15 +30,20 @@ async def named(house: House, call: Any, *, who: Caller | None = None, account: 
         await browser.sign_in(who.subject.sub.removeprefix("user-"))
     await browser.open(needed.invitation.url)
     await browser.press("approve")
-    if code := browser.page.provider_code:
-        await browser.open(browser.link())
-        await browser.press("Continue", user_code=code)
-        await browser.press("authorize")
-        house.pass_time(seconds=6)
+    if browser.page.provider_code:
+        await types_code(house, browser)
     else:
         await browser.press("allow")
     await browser.open(needed.invitation.url)
     return browser
+
+
+async def types_code(house: House, browser: Browser) -> None:
+    code = browser.page.provider_code
+    await browser.open(browser.link())
+    await browser.press("Continue", user_code=code)
+    await browser.press("authorize")
+    house.pass_time(seconds=6)
 
 
 def alive(house: House) -> list[Entry]:
@@ -73,7 +79,7 @@ async def test_a_no_ends_the_tokens_at_the_provider(local: House, title: str, ca
     assert alive(local)
     await browser.press("No, that is not me")
     assert browser.state == "failed"
-    assert f"the account at {title} is not yours" in browser.text
+    assert "this account is not yours" in browser.text
     assert alive(local) == []
     assert "not yours" in (await local.refused(call)).told()
     assert (await local.asked(call)).fresh, "it was no denial of what the agent asks for"
@@ -150,3 +156,20 @@ async def test_a_link_that_a_bot_opens_confirms_nothing(local: House) -> None:
     browser = await named(local, GITHUB)
     await browser.open(f"{browser.page.url}?decision=approve")
     assert [row["state"] for row in await local.rows(consents)] == ["account"]
+
+
+async def test_a_call_that_waits_moves_the_device_flow_on_by_itself(local: House) -> None:
+    needed = await local.asked(GITHUB)
+    browser = local.browser(github="alice")
+    await browser.open(needed.invitation.url)
+    await browser.press("approve")
+    await types_code(local, browser)
+
+    async def press_when_asked() -> None:
+        while [row["state"] for row in await local.rows(consents)] != ["account"]:  # noqa: ASYNC110 - it has no event
+            await anyio.sleep(0.01)
+        await browser.approve_account(needed.invitation.url)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(press_when_asked)
+        assert await local.consents.wait_for_decision(needed.invitation.handle, 30) == "approved"

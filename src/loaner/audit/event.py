@@ -33,6 +33,7 @@ KINDS = frozenset(
         "prune",
         "calls_refused",
         "look_up",
+        "clock_accepted",
     }
 )
 

@@ -13,6 +13,7 @@ import typer
 from loaner import __version__
 from loaner.cli import (
     _config,
+    accept_clock,
     audit,
     backup,
     connector,
@@ -55,6 +56,7 @@ app.command("trust")(trust.trust)
 app.command("loans")(loans.loans)
 app.command("revoke")(revoke.revoke)
 app.command("resume")(resume.resume)
+app.command("accept-clock")(accept_clock.accept_clock)
 app.command("backup")(backup.backup)
 app.command("restore")(restore.restore)
 app.command("prune")(prune.prune)

@@ -225,10 +225,6 @@ class Consents:
         at = self.now()
         await self.store.write(lambda c: texts.note_opened(c, asked.handle, place, at))
 
-    async def by_code(self, code: str, subject: Subject) -> Pending | None:
-        at = self.now()
-        return await self.store.read(lambda c: pending.by_code(c, code, subject.key, at))
-
     def code_of(self, asked: Pending) -> str:
         """The code to compare, as the agent shows it."""
         return codes.shown_code(self.store.sealed, asked.code_shown, asked.handle)
@@ -242,20 +238,13 @@ class Consents:
 
     async def is_used(self, asked: Pending) -> bool:
         """Is nothing left of what this answer approved?"""
-        if not asked.wants_approval:
+        if not asked.wants_approval or "task" in asked.shown:  # a task's page says what is left of it
             return False
-        if "task" in asked.shown:
-            return False  # its page says what is left of it
         at, call = self.now(), call_of(asked, asked.remember or "once")
         return await self.store.read(lambda c: approvals.matching(c, call, at)) is None
 
     async def deny(self, asked: Pending, *, proven_by: str) -> None:
-        """A no. To "is that you?" it is one to the account, and not to what the agent asks for."""
-        if asked.state == "account":
-            title = self._linking.providers[asked.provider].title
-            await self._settling.disown(asked, f"You said that the account at {title} is not yours; it was let go.")
-        else:
-            await self._settling.deny(asked, proven_by=proven_by)
+        await self._settling.deny(asked, proven_by=proven_by)
 
     async def account_of(self, asked: Pending) -> Grant:
         """What waits for the person to say whether its account is theirs. Raises :class:`GrantBroken` where its end
@@ -294,12 +283,11 @@ class Consents:
         if asked.state == "account":
             await self._linking.confirm(asked)
             return None
-        at = self.now()
         style = self._linking.providers[asked.provider].consent.style
         if not asked.wants_grant or await self._linking.granted_meanwhile(asked):
             await self._settling.approve(asked, remember=remember, proven_by=proven_by, reading=reading)
             return None
-        chosen = reading.stored() if reading else None
+        chosen, at = reading.stored() if reading else None, self.now()
         won = await self.store.write(
             lambda c: pending.claim_linking(
                 c, asked.handle, at=at, again=style == "code", remember=remember, reading=chosen, proven_by=proven_by

@@ -19,7 +19,7 @@ from loaner.consent.linking import Linking
 from loaner.consent.pending import State
 from loaner.consent.waiting import LOOK_AGAIN
 from loaner.errors import LoanerError
-from loaner.store import Store
+from loaner.store import Store, clock_seen
 
 log = structlog.get_logger(__name__)
 
@@ -57,6 +57,7 @@ class Polling:
 
         def work(connection: Connection) -> int:
             at = self.now()
+            clock_seen.see(connection, at)
             pauses.sweep(connection, at)
             return pending.sweep(connection, at)
 

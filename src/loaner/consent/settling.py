@@ -116,12 +116,15 @@ class Settling:
         except GrantBroken as failure:
             await self.disown(asked, f"{failure.cause[0].upper()}{failure.cause[1:]}")
 
-    async def disown(self, asked: Pending, words: str) -> None:
-        """Nothing is connected, and what was granted is ended at the provider."""
+    async def disown(self, asked: Pending, words: str) -> bool:
+        """Nothing is connected, and what was granted is ended at the provider; whether the question was open."""
         at = self.now()
-        await self._rung(lambda c: pending.move(c, asked.handle, to="failed", of="account", at=at, failure=words))
+        gone = await self._rung(
+            lambda c: pending.move(c, asked.handle, to="failed", of="account", at=at, failure=words)
+        )
         if unwanted := await self.store.write(lambda c: unconfirmed.disown(c, asked.handle)):
             await self.end_unused(unwanted)
+        return gone
 
     async def _refused_account(self, asked: Pending, failure: DifferentAccount) -> str:
         """In words for the page."""
@@ -238,7 +241,12 @@ class Settling:
         )
 
     async def deny(self, asked: Pending, *, proven_by: str | None = None, words: str | None = None) -> bool:
-        """A no, which is recorded with how long it took, and pauses what was asked; whether the question was open."""
+        """A no, which is recorded with how long it took, and pauses what was asked; whether the question was open.
+
+        To "is that you?" it is one to the account, and not to what the agent asks for.
+        """
+        if asked.state == "account":
+            return await self.disown(asked, "You said that this account is not yours. Nothing was connected.")
 
         def work(connection: Connection) -> bool:
             at = self.now()
