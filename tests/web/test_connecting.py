@@ -65,6 +65,25 @@ async def test_github_is_connected_by_its_device_flow(local: House) -> None:
     assert "Connect GitHub" not in browser.text
 
 
+async def test_an_account_that_was_connected_for_posting_is_shown_as_that(local: House) -> None:
+    browser = local.browser(slack="alice")
+    asked = await local.asked(POST)
+    await browser.open(asked.invitation.url)
+    await browser.press("approve")
+    await browser.press("allow")
+    await browser.is_me()
+    await browser.open("/connect")
+    assert "connected as alice for chat:write only" in " ".join(browser.text.split())
+    assert "would ask for channels:history" in browser.text
+    assert "can read anything" not in browser.text
+    await browser.press("Connect Slack for reading")
+    await browser.press("approve", reads="everything")
+    await browser.press("allow")
+    await browser.is_me()
+    await browser.open("/connect")
+    assert "Connect Slack" not in browser.text
+
+
 async def test_connecting_alone_lets_nothing_be_read(local: House) -> None:
     browser = local.browser(slack="alice")
     await browser.open("/connect")

@@ -38,6 +38,8 @@ class Account:
     """What the reading tools shown here usually need; empty where the app's registration fixes it."""
     grant: Grant | None
     """A grant that already covers that."""
+    others: tuple[Grant, ...] = ()
+    """Grants of less, or of something else: a message that was posted connects an account for posting."""
 
 
 @dataclass(frozen=True)
@@ -107,9 +109,9 @@ class Connecting:
             one.scope.usual for one in self.catalog.operations if one.provider is provider and one.effect == "read"
         )
         needed = frozenset[str]().union(*reads) if held else frozenset()
-        of_it = (grant for grant in mine if grant.connector == connector.name)
+        of_it = [grant for grant in mine if grant.connector == connector.name]
         enough = next((grant for grant in of_it if not held or provider.covers(grant.permissions, needed)), None)
-        return Account(connector, provider, needed, enough)
+        return Account(connector, provider, needed, enough, tuple(one for one in of_it if one is not enough))
 
 
 def _shown(wanted: Account, *, asks_reading: bool) -> dict[str, Any]:
