@@ -195,6 +195,14 @@ async def reading(store: Store, **columns: Any) -> None:
     await store.write(lambda c: approvals.add(c, **row))
 
 
+ONE_TOOL = {
+    "effect": None,
+    "agent": CALL.agent,
+    "operations": ["slack_read_channel"],
+    "resources": ["channel:#releases"],
+}
+
+
 async def test_a_reading_approval_covers_reads_and_nothing_else(store: Store) -> None:
     await reading(store)
     for _ in range(3):
@@ -220,6 +228,8 @@ async def test_a_reading_approval_covers_reads_and_nothing_else(store: Store) ->
         ({"permissions": [["channels:read"]]}, False),
         ({"effect": None}, False),  # a star is one of reading approvals only
         ({"effect": "write"}, False),
+        (ONE_TOOL | {"permissions": [["channels:history"]]}, True),
+        (ONE_TOOL, False),  # any other approval that names no permissions was shown none
     ],
     ids=str,
 )
