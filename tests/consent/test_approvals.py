@@ -226,7 +226,7 @@ async def test_a_reading_approval_covers_reads_and_nothing_else(store: Store) ->
         ({"resources": ["channel:#general"]}, False),
         ({"permissions": [["channels:history"]]}, True),
         ({"permissions": [["channels:read"]]}, False),
-        ({"effect": None}, False),  # a star is one of reading approvals only
+        (ONE_TOOL | {"agent": "*", "permissions": [["channels:history"]]}, False),  # a star is one of these alone
         ({"effect": "write"}, False),
         (ONE_TOOL | {"permissions": [["channels:history"]]}, True),
         (ONE_TOOL, False),  # any other approval that names no permissions was shown none

@@ -119,6 +119,51 @@ async def test_under_nohup_a_closed_terminal_ends_nothing(running: RunningSandbo
         assert await server.wait() == 0
 
 
+ASKS_AGAIN = {
+    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+    "io.modelcontextprotocol/clientInfo": {"name": "raw", "version": "1"},
+    "io.modelcontextprotocol/clientCapabilities": {"elicitation": {"url": {}}},
+}
+
+
+@pytest.mark.parametrize("end", ["hang up", "SIGTERM"])
+async def test_whoever_is_held_for_a_persons_answer_is_told_not_yet_at_the_end(
+    running: RunningSandbox, tmp_path: Path, end: str
+) -> None:
+    command = [sys.executable, "-m", "loaner", "serve", f"--sandbox={running.base_url}"]
+    environment = {
+        **os.environ,
+        "LOANER_HOME": str(tmp_path),
+        "LOANER_CONSENT__HOLD_SECONDS": "50",
+    }  # longer than any end takes
+    async with await anyio.open_process(command, env=environment, stderr=None) as server:
+        assert server.stdin
+        assert server.stdout
+        heard = BufferedByteReceiveStream(server.stdout)
+        call = {**WRITE, "_meta": ASKS_AGAIN}
+        with anyio.fail_after(2 * PROMPTLY):
+            await say(server, id=1, method="tools/call", params=call)
+            asked = json.loads(await heard.receive_until(b"\n", 1_000_000))["result"]
+            again = {"requestState": asked["requestState"], "inputResponses": {"consent": {"action": "accept"}}}
+            await say(server, id=2, method="tools/call", params=call | again)
+            while not turns_spent(tmp_path):  # noqa: ASYNC110 - by another process, just before it holds the call
+                await anyio.sleep(0.02)
+            if end == "hang up":
+                await server.stdin.aclose()
+            else:
+                server.send_signal(signal.SIGTERM)
+            told = json.loads(await heard.receive_until(b"\n", 1_000_000))
+            assert await server.wait() == 0
+    assert told["id"] == 2
+    assert "requestState" in told["result"]
+    assert "inputRequests" not in told["result"]
+
+
+def turns_spent(home: Path) -> int:
+    with sqlite3.connect(home / "loaner.db") as store:
+        return int(store.execute("select count(*) from throttles where key like 'turn %'").fetchone()[0])
+
+
 @pytest.mark.parametrize(
     ("call", "path", "code"),
     [(READ, "/repos/acme/web", "provider_unavailable"), (WRITE, "/repos/acme/web/issues", "outcome_unknown")],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64decode
 from urllib.parse import parse_qs, urlsplit
 
 import anyio
@@ -50,6 +51,16 @@ async def test_of_two_answers_at_the_same_moment_one_counts(shared_house: House)
         group.start_soon(come_back)
     assert sorted(statuses) == [303, 404]
     assert [row["state"] for row in await shared_house.rows(consents)] == ["account"]
+
+
+async def test_a_sign_in_cannot_be_guessed(shared_house: House) -> None:
+    """MUST 30: at least 128 bits, and others each time."""
+    alice = shared_house.browser()
+    alice.http.follow_redirects = False
+    away = [parse_qs(urlsplit((await alice.http.get("/signin")).headers["location"]).query) for _ in range(2)]
+    bits = [one["state"][0].partition(".")[0] for one in away]
+    assert bits[0] != bits[1]
+    assert all(len(urlsafe_b64decode(one + "=" * (-len(one) % 4))) * 8 >= 128 for one in bits)
 
 
 async def test_a_sign_in_that_failed_has_used_up_its_state(shared_house: House) -> None:

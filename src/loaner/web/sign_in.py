@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -14,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from loaner.consent import codes
 from loaner.peers import PerPeer
 from loaner.web import pages
 from loaner.web.guard import Guard, Visit
@@ -49,7 +49,7 @@ class SignInPages:
             return refusal
         to = request.query_params.get("to", "/")
         back_to = urlsafe_b64encode((to if _OURS.fullmatch(to) else "/").encode()).decode()
-        state = f"{secrets.token_urlsafe(32)}.{back_to}"
+        state = f"{codes.new_state()}.{back_to}"
         session = await self._session(request)
         if session is None or session.subject is None:
             session = await self.sessions.start(None, state=state, instead=session)
