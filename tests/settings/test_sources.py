@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from loaner.cli._app import run
+from loaner.cli._sandboxed import on_sandbox
 from loaner.errors import SettingsInvalid
-from loaner.settings import load
+from loaner.settings import IdentitySettings, Settings, load
 from settings.place import Place
 
 EVERYTHING = """
@@ -188,3 +189,48 @@ def test_a_wrong_value_is_told_with_its_cure_and_no_secret(written: str, told: s
     refused = place.refusal(written)
     assert told in refused
     assert "abcdef" not in refused
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "read"),
+    [
+        ("SCOPE_CLAIM", "scp", ("scp",)),
+        ("SCOPE_CLAIM", '["scp", "roles"]', ("scp", "roles")),
+        ("SUBJECT_CLAIM", "oid", ("oid",)),
+        ("TOKEN_TYPES", "jwt", ("JWT",)),
+        ("TOKEN_TYPES", '["at+jwt", "none"]', ("at+jwt", "none")),
+    ],
+)
+def test_one_word_of_a_list_is_written_as_it_is_in_a_variable_too(
+    place: Place, name: str, value: str, read: tuple[str, ...]
+) -> None:
+    place.patch.setenv("LOANER_IDENTITY__ISSUER", "https://issuer.example")
+    place.patch.setenv(f"LOANER_IDENTITY__{name}", value)
+    identity = place.read().identity
+    assert identity
+    assert getattr(identity, name.lower()) == read
+
+
+def test_on_the_sandbox_tokens_are_read_as_they_were_set() -> None:
+    """Its issuer stands in for the other one, whose clients it does not know."""
+    chosen = IdentitySettings.model_validate(
+        {
+            "issuer": "https://issuer.example",
+            "client_id": "theirs",
+            "audience": "api://theirs",
+            "client_secret": "env:THEIRS",
+            "token_types": "JWT",
+            "scope_claim": "scp",
+            "agent_claim": "azp",
+            "subject_claim": "oid",
+            "page_subject_claim": "oid",
+        }
+    )
+    there = on_sandbox(Settings(identity=chosen), "http://127.0.0.1:1").identity
+    assert there
+    assert there.issuer == "http://127.0.0.1:1/idp"
+    shape = ("token_types", "scope_claim", "agent_claim", "subject_claim", "page_subject_claim")
+    assert [getattr(there, name) for name in shape] == [getattr(chosen, name) for name in shape]
+    assert (there.client_id, there.audience, there.client_secret) == ("loaner-web", None, None)
+    own = chosen.model_copy(update={"issuer": "http://127.0.0.1:1/idp"})
+    assert on_sandbox(Settings(identity=own), "http://127.0.0.1:1").identity == own

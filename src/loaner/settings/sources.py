@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import platformdirs
+from pydantic import BeforeValidator
+from pydantic.fields import FieldInfo
 from pydantic_settings import EnvSettingsSource
 from pydantic_settings.exceptions import SettingsError
 
@@ -59,13 +61,24 @@ def in_file(file: Path) -> Source:
 def in_environment() -> Source:
     """What ``LOANER_*`` variables say. They outlive the folder in which they were set, so no path is relative to it."""
     try:
-        values = EnvSettingsSource(Settings)()
+        values = _Variables(Settings)()
     except SettingsError as failure:
         raise SettingsInvalid(
             f"{_no_json(str(failure))} cannot be read as JSON.",
             do='Write a list as ["one", "two"] and a table as JSON, or use the settings file.',
         ) from None
     return Source(values, base=None, named=_variable)
+
+
+class _Variables(EnvSettingsSource):
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
+        """JSON, or one plain word where a setting takes a word for a list of it."""
+        try:
+            return super().decode_complex_value(field_name, field, value)
+        except ValueError:
+            if any(isinstance(mark, BeforeValidator) for mark in field.metadata):
+                return value
+            raise
 
 
 def in_flags(flags: Mapping[str, Any]) -> Source:
