@@ -84,7 +84,8 @@ def algorithm_of(header: dict[str, Any], *, algorithms: Collection[str], types: 
     if algorithm not in algorithms:
         raise Rejected("alg", shown(algorithm), cure="algorithms" if algorithm in ALGORITHMS else "")
     if kind not in types:
-        raise Rejected("typ", shown(header.get("typ")), cure="token_types" if kind in {"jwt", None} else "")
+        cure = {"jwt": 'token_types: add "JWT"', None: 'token_types: add "none"'}.get(kind, "")
+        raise Rejected("typ", shown(header["typ"]) if kind else "missing", cure=cure)
     if "crit" in header or "b64" in header:
         raise Rejected("crit")
     return algorithm

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import structlog
 
-from house import ISSUER, POST, Browser, House, caller, house, subject
+from house import ISSUER, OURS, POST, Browser, House, caller, house, subject
 from loaner.caller import Subject
 from loaner.sandbox.idp.registered import SECRET
 from loaner.store.tables import web_sessions
@@ -94,6 +94,21 @@ async def test_the_person_of_the_pages_is_the_person_of_the_agents_token(
         await browser.sign_in("alice")
         await browser.open(needed.invitation.url)
         assert browser.state == "confirm"
+
+
+async def test_where_the_two_tokens_name_a_person_differently_the_log_says_so(tmp_path: Path) -> None:
+    """MUST 22: the page tells nothing, as for anybody else; the operator is told which settings to look at."""
+    async with house(tmp_path, signs_in=True) as built:
+        needed = await built.asked(POST, caller(Subject(ISSUER, "object-alice")))
+        browser = await signed_in(built)
+        with structlog.testing.capture_logs() as logged:
+            await browser.open(needed.invitation.url)
+        assert browser.state == "wrong_person"
+        assert "object-alice" not in browser.text
+        (line,) = [line for line in logged if "identity.page_subject_claim" in line["event"]]
+        assert (line["asked"], line["opened_by"]) == (f"{ISSUER} object-alice", subject("alice").key)
+        await browser.open(f"{OURS}/consent/{'x' * 32}")
+        assert browser.state == "wrong_person"
 
 
 @pytest.mark.parametrize("oid", [None, "", "  ", 7, "x" * 300], ids=str)

@@ -211,8 +211,7 @@ class Consents:
 
     async def question(self, handle: str, subject: Subject) -> Pending | None:
         """One question of this person, in whatever state; a device flow that is due is moved on first."""
-        asked = await self.store.read(lambda c: pending.get(c, handle))
-        if asked is None or asked.subject != subject.key:
+        if await self.store.read(lambda c: pending.of(c, handle, subject)) is None:
             return None
         await self._polling.advanced(handle)
         return await self.store.read(lambda c: pending.get(c, handle))

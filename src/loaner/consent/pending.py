@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
+import structlog
 from sqlalchemy import ColumnElement, Connection, Row, and_, delete, or_, select
 
 from loaner import fences
@@ -27,6 +28,7 @@ from loaner.fences import Party
 from loaner.store import Sealed, tags
 from loaner.store.tables import consents, openings
 
+log = structlog.get_logger(__name__)
 State = Literal["pending", "linking", "account", "approved", "denied", "expired", "failed"]
 Remember = Literal["once", "hour"]
 OPEN: tuple[State, ...] = ("pending", "linking", "account")
@@ -125,6 +127,20 @@ def add(
 
 def get(connection: Connection, handle: str) -> Pending | None:
     return _first(connection, consents.c.handle == handle)
+
+
+def of(connection: Connection, handle: str, subject: Subject) -> Pending | None:
+    """One that this person was asked. Another's is as unknown as none; the operator alone is told of it."""
+    found = get(connection, handle)
+    if found is None or found.subject == subject.key:
+        return found
+    log.warning(
+        "a question was opened by another person than was asked; if they are one, their two tokens name them "
+        "differently: see identity.subject_claim and identity.page_subject_claim",
+        asked=found.subject,
+        opened_by=subject.key,
+    )
+    return None
 
 
 def newest(connection: Connection, caller: str, need: str) -> Pending | None:
