@@ -9,7 +9,7 @@ from typing import Any
 
 import cedarpy
 import pytest
-from ruled import DELETE, NOON, POST, READ, WRITE, ask, built_in, policy, tools
+from ruled import DELETE, EVERY, NOON, POST, READ, REPO, WRITE, ask, built_in, policy, tools
 
 from loaner.caller import Agent, Caller, Subject
 from loaner.catalog import Catalog
@@ -213,3 +213,17 @@ def test_the_schema_knows_tools_that_are_not_shown() -> None:
     assert isinstance(
         ask(policy('@id("one") forbid (principal, action == Action::"slack_send_message", resource);'), READ), Refused
     )
+
+
+def test_a_rule_can_go_by_an_entry_of_a_map_and_by_what_is_cleared() -> None:
+    rules = policy(
+        EVERY + '@id("no") forbid (principal, action == Action::"github_run_workflow", resource) when '
+        '{ context.arguments has inputs && context.arguments.inputs.contains("environment=production") };\n'
+        '@id("keep") forbid (principal, action == Action::"linear_update_issue", resource) when '
+        '{ context.arguments has assigneeId && context.arguments.assigneeId == "" };'
+    )
+    start = REPO | {"workflow_id": "ci.yml", "ref": "main"}
+    assert isinstance(ask(rules, ("github_run_workflow", start | {"inputs": {"environment": "staging"}})), Allowed)
+    assert isinstance(ask(rules, ("github_run_workflow", start | {"inputs": {"environment": "production"}})), Refused)
+    assert isinstance(ask(rules, ("linear_update_issue", {"id": "ENG-1", "estimate": None})), Allowed)
+    assert isinstance(ask(rules, ("linear_update_issue", {"id": "ENG-1", "assigneeId": None})), Refused)

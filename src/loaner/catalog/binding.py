@@ -102,6 +102,9 @@ def _parsed(param: Param, text: str) -> Any:
             return int(text) if text.removeprefix("-").isascii() and text.removeprefix("-").isdecimal() else text
         case "boolean":
             return {"true": True, "false": False}.get(text.lower(), text)
+        case "map":
+            pairs = [part.partition("=") for part in text.split(",") if part.strip()]
+            return {name.strip(): value for name, _, value in pairs}
         case "list":
             return [part.strip() for part in text.split(",") if part.strip()]
         case "string":

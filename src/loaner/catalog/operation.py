@@ -262,6 +262,9 @@ class BoundCall:
             if param.clear and value == param.cleared:
                 shown.append((f"clears the {plain_name(name)}", ""))
                 continue
+            if isinstance(value, dict):
+                shown += [(f"{name} {key}", text) for key, text in value.items()]
+                continue
             if isinstance(value, bool):
                 value = "true" if value else "false"
             shown.append((name, ", ".join(value) if isinstance(value, tuple) else str(value)))

@@ -29,6 +29,8 @@ _LONG = 65_536
 _SHORT = 256
 _SHOWN = 24
 """Longest refused value that is repeated in an error; a token or key is longer."""
+_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,99}")
+"""A name in a map stands on the page beside its value, so it must not be able to say anything."""
 _UNWRITABLE = re.compile(r"[\x00\ud800-\udfff]")
 
 
@@ -37,7 +39,8 @@ class Param(Described):
 
     about: str = Field(min_length=3)
     role: Role
-    type: Literal["string", "integer", "boolean", "list"] = "string"
+    type: Literal["string", "integer", "boolean", "list", "map"] = "string"
+    """A ``map`` is of names to texts, and flat."""
     required: bool = True
     default: str | int | bool | tuple[str, ...] | None = None
     choices: tuple[str, ...] = ()
@@ -65,6 +68,8 @@ class Param(Described):
     def _is_consistent(self) -> Param:
         if self.default is not None and not self.required:
             raise ValueError("a parameter with a default needs no required = false")
+        if self.type == "map" and (self.role != "content" or self.clear):
+            raise ValueError("a map is content, and cannot be cleared")
         if (self.choices or self.form or self.segments) and self.type not in {"string", "list"}:
             raise ValueError("choices, form and segments are for strings")
         if self.type == "integer" and (self.min is None or self.max is None):
@@ -88,7 +93,7 @@ class Param(Described):
             value = ROOT if value in (ROOT, ".") else value.removesuffix("/")
         if value is None or (self.clear and value == ""):
             return self.cleared if self.clear else None
-        left_out = not self.must_be_given and not self.clear and self.min_length and value in ("", [], ())
+        left_out = not self.must_be_given and not self.clear and self.min_length and value in ("", [], (), {})
         return None if left_out else value
 
     @property
@@ -109,10 +114,14 @@ class Param(Described):
                 return next(self._string_problems(value, forms), None)
             case "list":
                 return self._list_problem(value, forms)
+            case "map":
+                return self._map_problem(value, forms)
 
     def canonical(self, value: Any, forms: Mapping[str, Form]) -> Any:
         """A checked value with each name in its one spelling, and a list of names in one order."""
         form = forms[self.form] if self.form else None
+        if isinstance(value, Mapping):
+            return dict(value)
         if isinstance(value, list | tuple):
             return tuple(sorted({form.canonical(item) for item in value}) if form else value)
         return form.canonical(value) if form else value
@@ -131,6 +140,16 @@ class Param(Described):
             return f"must have 1–{self.max_items} items (got {len(value)})"
         problems = (problem for item in value for problem in self._string_problems(item, forms))
         return next((f"holds an item that {problem}" for problem in problems), None)
+
+    def _map_problem(self, value: Any, forms: dict[str, Form]) -> str | None:
+        if not isinstance(value, Mapping):
+            return "must be an object of names and texts"
+        if not 1 <= len(value) <= self.max_items:
+            return f"must have 1–{self.max_items} entries (got {len(value)})"
+        if not all(isinstance(name, str) and _KEY.fullmatch(name) for name in value):
+            return "must have names of letters, digits, “_” and “-” only"
+        problems = (f"{name} {problem}" for name, one in value.items() for problem in self._string_problems(one, forms))
+        return next((f"holds an entry: {problem}" for problem in problems), None)
 
     def _string_problems(self, value: Any, forms: dict[str, Form]) -> Iterator[str]:
         """The first is the one to tell: later checks take for granted what earlier ones made sure of."""

@@ -43,6 +43,9 @@ def _param(param: Param, forms: Mapping[str, Form]) -> dict[str, Any]:
                 "minItems": 0 if param.clear else 1,
                 "maxItems": param.max_items,
             }
+        case "map":
+            texts = {"type": "string", "maxLength": param.longest}
+            schema |= {"type": "object", "additionalProperties": texts, "maxProperties": param.max_items}
     if param.default is not None:
         schema["default"] = list(param.default) if isinstance(param.default, tuple) else param.default
     return schema

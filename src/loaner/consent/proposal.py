@@ -32,7 +32,7 @@ class _Checked(BaseModel):
 class Wanted(_Checked):
     tool: _Line
     count: int = Field(default=10, ge=1, le=MAX_COUNT)
-    arguments: dict[str, str | int | bool | list[str]] = Field(default_factory=dict)
+    arguments: dict[str, str | int | bool | list[str] | dict[str, str]] = Field(default_factory=dict)
     open: list[_Line] | None = Field(default=None, max_length=20)
     """Arguments that are yet to be filled in. ``None``: all of them, where ``arguments`` names none."""
     resources: list[_Line] = Field(default_factory=list, max_length=20)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -66,7 +67,14 @@ def _fixed(task: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for place, item in enumerate(task["items"]):
         for name, value in item["fixed"].items():
             if value not in (None, "", []):
-                yield f"{place} {name}", ", ".join(value) if isinstance(value, list) else str(value)
+                yield f"{place} {name}", _told(value)
+
+
+def _told(value: Any) -> str:
+    """A map with each entry on a line of its own, and what stands in quotes cannot pass for another entry."""
+    if isinstance(value, dict):
+        return "\n".join(f"{name}: {json.dumps(text, ensure_ascii=False)}" for name, text in value.items())
+    return ", ".join(value) if isinstance(value, list) else str(value)
 
 
 def opened(connection: Connection, handle: str) -> set[int]:

@@ -157,11 +157,13 @@ def _json(bound: BoundCall) -> dict[str, Any]:
     """The arguments as the catalogue checked and bounded them. Whole: a shortened one could hide what is forbidden.
     A number that is to be cleared is none."""
     numbers = {name for name, param in bound.operation.params.items() if param.type == "integer"}
-    return {
-        name: list(value) if isinstance(value, tuple) else value
-        for name, value in bound.arguments.items()
-        if not (name in numbers and value == "")
-    }
+    return {name: _plain(value) for name, value in bound.arguments.items() if not (name in numbers and value == "")}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return [f"{name}={text}" for name, text in value.items()]
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _cedar_time(at: datetime) -> str:

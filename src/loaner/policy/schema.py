@@ -14,7 +14,8 @@ from loaner.catalog.operation import Operation
 from loaner.catalog.params import Param
 
 EFFECTS = ("read", "write", "destructive")
-_TYPES = {"string": "String", "integer": "Long", "boolean": "Bool", "list": "Set<String>"}
+_TYPES = {"string": "String", "integer": "Long", "boolean": "Bool", "list": "Set<String>", "map": "Set<String>"}
+"""A map is a set of ``name=text``."""
 _HEAD = """\
 entity Person = { "issuer": String, "sub": String };
 entity Resource in [Resource] = { "provider": String, "kind": String, "name": String, "id"?: String };

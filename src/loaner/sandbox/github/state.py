@@ -132,6 +132,8 @@ class Workflow:
     name: str
     path: str
     dispatchable: bool = True
+    inputs: dict[str, bool] = field(default_factory=dict)
+    """The inputs that its file declares, and whether each is required."""
 
 
 @dataclass
@@ -154,6 +156,7 @@ class Run:
     status: str = "completed"
     conclusion: str | None = "success"
     jobs: list[Job] = field(default_factory=list)
+    inputs: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -75,6 +75,10 @@ def dispatch(call: Call) -> Answer:
         raise ApiError(422, f"No ref found for: {branch}")
     if not workflow.dispatchable:
         raise ApiError(422, "Workflow does not have 'workflow_dispatch' trigger")
+    if unknown := sorted(set(inputs) - set(workflow.inputs)):
+        raise ApiError(422, f"Unexpected inputs provided: {unknown}")
+    if missing := [name for name, required in workflow.inputs.items() if required and name not in inputs]:
+        raise ApiError(422, f"Required input '{missing[0]}' not provided")
     run = Run(
         call.hub.world.next_id(),
         len(call.repo.runs) + 1,
@@ -87,6 +91,7 @@ def dispatch(call: Call) -> Answer:
         status="queued",
         conclusion=None,
         jobs=[Job(call.hub.world.next_id(), "test", "waiting for a runner\n")],
+        inputs=dict(inputs),
     )
     call.repo.runs.append(run)
     if not call.flag("return_run_details"):
