@@ -8,7 +8,7 @@ from typing import Any
 import httpx2
 
 from loaner import catalog
-from loaner.provider_call import ProviderTransport, Reply, send
+from loaner.provider_call import ProviderTransport, Reply, Terms, send
 from loaner.secret import Secret
 from stand_in import Over
 
@@ -30,7 +30,7 @@ Answering = Callable[[httpx2.Request], httpx2.Response]
 async def carried(call: tuple[str, dict[str, Any]], answering: Answering, **options: Any) -> Reply:
     tool, arguments = call
     async with ProviderTransport(Over(httpx2.MockTransport(answering))) as transport:
-        return await send(CATALOG[tool].bind(arguments), TOKEN, transport, **options)
+        return await send(CATALOG[tool].bind(arguments), TOKEN, transport, Terms(**options))
 
 
 def always(status: int, body: Any = None, headers: dict[str, str] | None = None) -> Answering:

@@ -14,7 +14,7 @@ import pytest
 from loaner import catalog
 from loaner.errors import LoanerError, OutcomeUnknown, ProviderUnavailable
 from loaner.lending.loan import Loan
-from loaner.provider_call import Answer, ProviderTransport, Reply, send
+from loaner.provider_call import Answer, ProviderTransport, Reply, Terms, send
 from loaner.provider_call.echoes import REMOVED
 from loaner.secret import Secret
 from stand_in import Over
@@ -45,7 +45,7 @@ async def read(body: Any, tool: str = "github_get_repository", **more: Any) -> R
     arguments = {"owner": "acme", "repo": "web"} if tool.startswith("github") else {"channel": "C0000001"}
     known = (Secret(GRANT), Secret(APP), None)
     async with answering(body, **more) as transport:
-        return await send(CATALOG[tool].bind(arguments), Secret(LENT), transport, known=known)
+        return await send(CATALOG[tool].bind(arguments), Secret(LENT), transport, Terms(known=known))
 
 
 @pytest.mark.parametrize("secret", [LENT, GRANT, APP])

@@ -30,7 +30,7 @@ from loaner.lending.loan import Loan
 from loaner.looks import Looks
 from loaner.meant import Meant, with_permissions
 from loaner.policy import Policy, Ruling
-from loaner.provider_call import Answer, ProviderTransport, Reply, Young, send_patiently
+from loaner.provider_call import Answer, ProviderTransport, Reply, Terms, Young, send_patiently
 from loaner.scope import Scope, derive
 from loaner.settings import Connector
 from loaner.task_tokens import TaskTokens
@@ -122,21 +122,20 @@ class Journey:
                     self.budgets.obeying(account, bound),  # who asks us to wait is not asked again before
                     self.lender.lend(need, bound, consent.within(scope), record) as loan,  # one key, journalled first
                 ):
-                    reply = await send_patiently(  # a write once; one key whatever happens, returned on leaving
-                        bound,
-                        loan.credential,
-                        self.transport,
+                    terms = Terms(
                         within=loan.within,
                         known=loan.known,
                         admits=self._admitting(bound, scope, caller, ruling, task),
-                        on_attempt=(attempting := partial(self._attempting, bound, account, record)),
-                        young=self._young(loan, bound, attempting),
+                        young=self._young(loan, bound, attempting := partial(self._attempting, bound, account, record)),
                         meeting=meant.meeting(  # ruled on once more
                             named=scope.provider in self.policy.protected, by_id=scope.provider in self.policy.by_id
                         ),
-                        on_answer=self._listening(bound, scope, account, record),
                         workspace=self.looks.workspace(bound, connector, consent.grant),
+                        on_attempt=attempting,
+                        on_answer=self._listening(bound, scope, account, record),
                     )
+                    # A write once; one key whatever happens, returned on leaving.
+                    reply = await send_patiently(bound, loan.credential, self.transport, terms)
                     record.answered(reply)
                     await meant.reached(reply.reached)
                     reply = reply.of_agreed(consent.agreed)

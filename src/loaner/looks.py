@@ -22,7 +22,7 @@ from loaner.errors import LoanerError
 from loaner.lending import Lender, Need
 from loaner.lending.account import Account
 from loaner.lending.budget import Budgets
-from loaner.provider_call import ProviderTransport, Young, look_up
+from loaner.provider_call import ProviderTransport, Terms, Young, look_up
 from loaner.provider_call.workspace import FoundNames, Workspace
 from loaner.scope import Scope
 from loaner.settings import Connector
@@ -84,14 +84,12 @@ class Looks:
             ):
                 (sent := partial(record.sent, operation.request))()
                 held = loan.style == "held"
-                found = await look_up(
-                    look,
-                    loan.credential,
-                    self.transport,
+                terms = Terms(
                     known=loan.known,
-                    on_answer=partial(self.budgets.heard, account),
-                    workspace=self.workspace(look.bound, connector, grant),
                     young=None if held else Young(operation.provider, loan.permissions, loan.minted_at, self.now, sent),
+                    workspace=self.workspace(look.bound, connector, grant),
+                    on_answer=partial(self.budgets.heard, account),
                 )
+                found = await look_up(look, loan.credential, self.transport, terms)
                 record.answered(_Found())
                 return found

@@ -16,7 +16,7 @@ from journeys.town import Town, error_of
 from loaner.audit.drift import Drift, compare
 from loaner.catalog import BoundCall
 from loaner.cli import _app
-from loaner.provider_call import Answer, send
+from loaner.provider_call import Answer, Terms, send
 from loaner.provider_call.named import named
 from loaner.sandbox.github.permissions import Need
 from loaner.scope import derive
@@ -49,7 +49,7 @@ async def test_no_operation_drifts_from_what_the_published_documents_say(emulate
         held = scope.permissions | bound.operation.provider.always
         credential = emulated.credential(scope.provider, held, repositories=repositories)
         answers: list[Answer] = []
-        await send(bound, credential, emulated.transport, on_answer=answers.append)
+        await send(bound, credential, emulated.transport, Terms(on_answer=answers.append))
         for answer in answers:
             if said := named(answer, bound.operation.provider):
                 asked += 1

@@ -25,7 +25,7 @@ from journeys.town import EVERYTHING, Town, error_of, text_of, town
 from loaner import catalog
 from loaner.catalog import BoundCall
 from loaner.errors import LoanerError, NotFound, ProviderForbidden, ScopeNotGrantable
-from loaner.provider_call import Answer, send
+from loaner.provider_call import Answer, Terms, send
 from loaner.sandbox.person import Person
 from loaner.scope import derive
 from loaner.secret import Secret
@@ -178,7 +178,7 @@ async def is_refused(inside: Inside, bound: BoundCall, less: frozenset[str]) -> 
         assert (await send(bound, credential, inside.transport)).payload["items"] == []
         return
     with pytest.raises(LoanerError) as refused:
-        await send(bound, credential, inside.transport, on_answer=answers.append)
+        await send(bound, credential, inside.transport, Terms(on_answer=answers.append))
     assert isinstance(refused.value, ProviderForbidden | ScopeNotGrantable | NotFound), refused.value
     assert is_about_permissions(provider, answers[-1]), (less, answers[-1])
 

@@ -5,18 +5,14 @@ A write is sent once, whatever happens to it. Everything happens inside the one 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
 import stamina
 
 from loaner.catalog import BoundCall
-from loaner.catalog.result import Admits
 from loaner.errors import ProviderUnavailable, RateLimited
-from loaner.provider_call.meeting import Meeting
-from loaner.provider_call.replication import Young
-from loaner.provider_call.sending import Reply, send
-from loaner.provider_call.transport import Answer, ProviderTransport
-from loaner.provider_call.workspace import Workspace
+from loaner.provider_call.reply import Reply
+from loaner.provider_call.sending import send
+from loaner.provider_call.terms import Terms
+from loaner.provider_call.transport import ProviderTransport
 from loaner.secret import Secret
 
 ATTEMPTS = 3
@@ -26,20 +22,7 @@ SHORT = 2
 """Seconds that a provider may ask to wait for it to be worth holding the call."""
 
 
-async def send_patiently(
-    bound: BoundCall,
-    credential: Secret,
-    transport: ProviderTransport,
-    *,
-    within: tuple[str, ...] = (),
-    known: Sequence[Secret | None] = (),
-    admits: Admits | None = None,
-    on_answer: Callable[[Answer], None] | None = None,
-    on_attempt: Callable[[], object] | None = None,
-    young: Young | None = None,
-    meeting: Meeting | None = None,
-    workspace: Workspace | None = None,
-) -> Reply:
+async def send_patiently(bound: BoundCall, credential: Secret, transport: ProviderTransport, terms: Terms) -> Reply:
     """:func:`send`, and once or twice more where nothing can have changed. Raises what the last attempt raised."""
     reads = bound.operation.effect == "read" and bound.operation.idempotent
     attempts = stamina.retry_context(
@@ -47,20 +30,9 @@ async def send_patiently(
     )
     async for attempt in attempts:
         with attempt:
-            if on_attempt:
-                on_attempt()
-            return await send(
-                bound,
-                credential,
-                transport,
-                within=within,
-                known=known,
-                admits=admits,
-                on_answer=on_answer,
-                young=young,
-                meeting=meeting,
-                workspace=workspace,
-            )
+            if terms.on_attempt:
+                terms.on_attempt()
+            return await send(bound, credential, transport, terms)
     raise AssertionError("the last attempt either answers or raises")
 
 

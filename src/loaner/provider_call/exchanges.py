@@ -1,0 +1,98 @@
+"""The requests of one call under its credential, one after another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from urllib.parse import urlsplit
+
+from loaner.catalog import BoundCall
+from loaner.catalog.request import Outgoing
+from loaner.catalog.step import Step
+from loaner.provider_call.echoes import Echoes
+from loaner.provider_call.failures import unanswered, unavailable
+from loaner.provider_call.terms import Terms
+from loaner.provider_call.transport import LOOPBACK, Answer, ProviderTransport, Unanswered
+from loaner.secret import Secret
+
+
+@dataclass(frozen=True)
+class Exchanges:
+    bound: BoundCall
+    credential: Secret
+    transport: ProviderTransport
+    terms: Terms
+    echoes: Echoes
+
+    async def one(
+        self,
+        outgoing: Outgoing,
+        *,
+        changing: bool = False,
+        cut: bool = False,
+        to: Step | None = None,
+        heard: bool = True,
+    ) -> Answer:
+        """``heard``: what the answer says of permissions and limits is about this operation."""
+        once = partial(self._once, outgoing, changing=changing, cut=cut, to=to, heard=heard)
+        answer = await once()
+        while self.terms.young and outgoing.credential and await self.terms.young.to_repeat(answer):
+            answer = await once()
+        return answer
+
+    async def _once(self, outgoing: Outgoing, *, changing: bool, cut: bool, to: Step | None, heard: bool) -> Answer:
+        provider = self.bound.operation.provider
+        try:
+            if outgoing.credential:
+                answer = await self.transport.exchange(
+                    outgoing.method,
+                    outgoing.url,
+                    headers=provider.headers | ({"Accept": to.accept} if to and to.accept else {}),
+                    query=outgoing.query,
+                    form=outgoing.form,
+                    json=outgoing.json,
+                    bearer=self.credential,
+                    cut=cut,
+                    echoes=self.echoes,
+                )
+            else:
+                self._allow(to, outgoing.url)
+                answer = await self.transport.elsewhere(
+                    outgoing.method, outgoing.url, content=outgoing.content, echoes=self.echoes
+                )
+        except Unanswered as lost:
+            raise unanswered(self.bound, lost, changing=changing) from None
+        if self.terms.on_answer and heard:
+            self.terms.on_answer(answer)
+        self.refuse_echo(changing=changing)
+        return answer
+
+    def refuse_echo(self, *, changing: bool) -> None:
+        """Where the credential is the grant's own, an answer that repeats it is not worked with at all: wherever it
+        went on the way here, it is good for hours."""
+        if self.echoes.found and self.bound.operation.provider.lending.style == "held":
+            raise unavailable(self.bound, "the answer repeated the credential", changing=changing)
+
+    async def redirected(self, step: Step, answer: Answer) -> Answer:
+        """Follow one redirect to another host. The credential stays behind."""
+        target = str(answer.headers.get("location", ""))
+        self._allow(step, target)
+        try:
+            return await self.transport.elsewhere("GET", target, cut=True, echoes=self.echoes)
+        except Unanswered as lost:
+            raise unanswered(self.bound, lost, changing=False) from None
+
+    def _allow(self, step: Step | None, url: str) -> None:
+        """Only hosts that the operation's file names; loopback only where the provider itself is there."""
+        try:
+            parts = urlsplit(url)
+            host = parts.hostname or ""
+        except ValueError:
+            host, parts = "", urlsplit("")
+        base = urlsplit(next(iter(self.bound.operation.provider.hosts.values()))).hostname
+        named = parts.scheme == "https" and any(
+            host == suffix.removeprefix(".") or (suffix.startswith(".") and host.endswith(suffix))
+            for suffix in (step.redirect_to if step else ())
+        )
+        if not (named or (base in LOOPBACK and host in LOOPBACK)):
+            raise unavailable(self.bound, f"an answer names the host {ascii(host)[:80]}", changing=False)
