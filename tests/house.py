@@ -201,14 +201,16 @@ class Browser:
         return urljoin(OURS, self.page.provider_link)
 
 
-def _consents(store: Store, transport: ProviderTransport, everything: Catalog, now: Now) -> Consents:
+def _consents(
+    store: Store, transport: ProviderTransport, everything: Catalog, now: Now, identity: IdentitySettings | None = None
+) -> Consents:
     return Consents(
         store=store,
         grants=Grants(store, now, everything.providers),
         transport=transport,
         catalog=everything,
         connectors=Connectors(CONNECTORS),
-        settings=Settings(),
+        settings=Settings(identity=identity),
         now=now,
         base_url=lambda: OURS,
         policy_version=policy().version,
@@ -262,8 +264,8 @@ async def house(
         ProviderTransport(Over(wire)) as transport,
         IssuerKeys(ISSUER, now=now, transport=wire) as keys,
     ):
-        consents = _consents(store, transport, everything, now)
         settings = IdentitySettings(issuer=ISSUER, **(identity or {}))
+        consents = _consents(store, transport, everything, now, settings if signs_in else None)
         oidc = web.OidcIdentity(settings, keys, transport, lambda: OURS, now, Secret(secret) if secret else None)
         made: list[House] = []
 

@@ -98,6 +98,8 @@ class AccountRequest(Described):
     at: Where
     id: str
     name: str
+    claimed: Literal["id", "name"] = "id"
+    """What an issuer's claim names an account by: its name only where no other account can take it."""
     team: str | None = None
     one_team: str = ""
     """Pattern of a ``team`` that is one workspace; another is a whole organisation with several."""

@@ -70,7 +70,8 @@ class Consents:
             store, catalog, connectors, settings.consent, now, base_url, policy_version, self._settling, host_task
         )
         self.connecting = Connecting(store, grants, catalog, connectors, settings, now, base_url, policy_version)
-        self._linking = Linking(store, transport, catalog.providers, connectors, now, base_url, self._settling)
+        claims = settings.identity.account_claims if settings.identity else {}
+        self._linking = Linking(store, transport, catalog.providers, connectors, now, base_url, self._settling, claims)
         self._polling = Polling(store, self._linking, connectors, settings.environment, now)
 
     # What a call asks.
@@ -190,8 +191,7 @@ class Consents:
 
     async def spend_turn(self, turn: str) -> bool:
         """Whether what a client brought back is used for the first time, whichever process it comes to."""
-        at = self.now()
-        return await self.store.write(lambda c: turns.spend(c, turn, at))
+        return await self.store.write(lambda c: turns.spend(c, turn, self.now()))
 
     async def state(self, handle: str) -> State | None:
         return await self._polling.state(handle)
@@ -221,8 +221,7 @@ class Consents:
         return await self.store.read(lambda c: texts.opened(c, asked.handle))
 
     async def note_opened(self, asked: Pending, place: int) -> None:
-        at = self.now()
-        await self.store.write(lambda c: texts.note_opened(c, asked.handle, place, at))
+        await self.store.write(lambda c: texts.note_opened(c, asked.handle, place, self.now()))
 
     def code_of(self, asked: Pending) -> str:
         """The code to compare, as the agent shows it."""
@@ -248,18 +247,15 @@ class Consents:
     async def account_of(self, asked: Pending) -> Grant:
         """What waits for the person to say whether its account is theirs. Raises :class:`GrantBroken` where its end
         has begun."""
-        at = self.now()
-        return await self.store.read(lambda c: unconfirmed.of(c, self.grants, asked.handle, at))
+        return await self.store.read(lambda c: unconfirmed.of(c, self.grants, asked.handle, self.now()))
 
     async def ask_again(self, asked: Pending) -> bool:
         """The person takes a "no" back, and will answer anew. Raises :class:`PolicyDenied` behind a fence."""
-        at = self.now()
-        return await self.store.write(lambda c: again.ask_again(c, asked, at))
+        return await self.store.write(lambda c: again.ask_again(c, asked, self.now()))
 
     async def lift_pause(self, pause_id: str, subject: Subject) -> bool:
         """The person wants to be asked again about what they refused; whether that was paused."""
-        at = self.now()
-        return await self.store.write(lambda c: again.lift_pause(c, pause_id, subject, at))
+        return await self.store.write(lambda c: again.lift_pause(c, pause_id, subject, self.now()))
 
     async def reaches_person(self, caller: Caller) -> bool:
         """Did this person ever answer this agent on a page? Else nothing says that its dialogs are seen by anybody.
@@ -271,13 +267,20 @@ class Consents:
         return await self.store.read(lambda c: pending.was_answered(c, caller.key) or approvals.any_of(c, *who))
 
     async def approve(
-        self, asked: Pending, *, remember: Remember, proven_by: str, session: str, reading: Choice | None = None
+        self,
+        asked: Pending,
+        *,
+        remember: Remember,
+        proven_by: str,
+        session: str,
+        reading: Choice | None = None,
+        accounts: Mapping[str, str] | None = None,
     ) -> str | None:
-        """A yes. Returns the provider's page to go on to, where there is one.
+        """A yes. Returns the provider's page to go on to, where there is one. Submitting twice is harmless.
 
         ``session`` is the hash of the browser's session. ``reading`` is what was chosen of what a read offers; without
-        it nothing is agreed to but the connection. Submitting twice is harmless. Raises
-        :class:`~loaner.errors.ProviderUnavailable`; then the question is still open.
+        it nothing is agreed to but the connection. ``accounts`` are what the sign-in says. Raises
+        :class:`ProviderUnavailable` and :class:`PolicyDenied`; then the question is still open.
         """
         if asked.state == "account":
             await self._linking.confirm(asked)
@@ -286,13 +289,10 @@ class Consents:
         if not asked.wants_grant or await self._linking.granted_meanwhile(asked):
             await self._settling.approve(asked, remember=remember, proven_by=proven_by, reading=reading)
             return None
-        chosen, at = reading.stored() if reading else None, self.now()
-        won = await self.store.write(
-            lambda c: pending.claim_linking(
-                c, asked.handle, at=at, again=style == "code", remember=remember, reading=chosen, proven_by=proven_by
-            )
-        )
-        if not won:
+        said = {"remember": remember, "reading": reading.stored() if reading else None, "proven_by": proven_by}
+        said["shown"] = self._linking.expecting(asked, accounts or {})
+        at, again = self.now(), style == "code"
+        if not await self.store.write(lambda c: pending.claim_linking(c, asked.handle, at=at, again=again, **said)):
             return None
         if style == "code":
             return await self._linking.start_redirect(asked, session)

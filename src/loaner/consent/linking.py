@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlencode
 
 import structlog
@@ -24,7 +24,7 @@ from loaner.consent.device import FlowEnded, Send, Wait
 from loaner.consent.exchange import ExchangeFailed, ExchangeUnknown
 from loaner.consent.pending import Pending
 from loaner.consent.settling import Settling
-from loaner.errors import ProviderUnavailable, SettingsInvalid
+from loaner.errors import PolicyDenied, ProviderUnavailable, SettingsInvalid
 from loaner.provider_call import ProviderTransport, Unanswered
 from loaner.provider_call.failures import out_of_reach
 from loaner.secret import Secret
@@ -46,6 +46,7 @@ class Linking:
     now: Now
     base_url: Callable[[], str]
     settling: Settling
+    account_claims: Mapping[str, str]
 
     async def start_device(self, asked: Pending) -> None:
         """Get a device code and show the person where to type the user code (RFC 8628 §3.1–§3.3).
@@ -203,6 +204,22 @@ class Linking:
             else:
                 await self.settling.tokens(asked, provider, connector, tokens)
         return asked.handle
+
+    def expecting(self, asked: Pending, accounts: Mapping[str, str]) -> dict[str, Any]:
+        """What the question says, with the account that the person's sign-in names, where the settings want one.
+
+        Raises :class:`PolicyDenied` where it names none.
+        """
+        claim, title = self.account_claims.get(asked.provider), self.providers[asked.provider].title
+        if claim is None:
+            return asked.shown
+        if asked.provider not in accounts:
+            raise PolicyDenied(
+                f"your sign-in does not say which account at {title} is yours: it has no claim {claim!r}.",
+                rule="account-claim",
+                do=f"Sign in again once the issuer says it (identity.account_claims.{asked.provider}).",
+            )
+        return asked.shown | {"account": accounts[asked.provider]}
 
     async def confirm(self, asked: Pending) -> None:
         """The person says that the account which the provider told is theirs."""

@@ -3,13 +3,32 @@
 from __future__ import annotations
 
 from loaner.catalog.provider import Provider
-from loaner.consent.grants import Grants
+from loaner.consent.grants import Granted, Grants
 from loaner.consent.pending import Pending
 from loaner.provider_call.token_endpoint import TokenSet
 
 
-async def misfit(grants: Grants, asked: Pending, provider: Provider, granted: TokenSet) -> str | None:
-    """Compare what was granted with what was asked (RFC 6749 §5.1); words when it does not fit."""
+async def misfit(grants: Grants, asked: Pending, granted: Granted) -> str | None:
+    """Compare what was granted with what was asked (RFC 6749 §5.1), and for whom; words when it does not fit."""
+    return _another_account(asked, granted) or await _another_width(grants, asked, granted.provider, granted.tokens)
+
+
+def _another_account(asked: Pending, granted: Granted) -> str | None:
+    """Where the person's sign-in names their account, it is the only one."""
+    expected, provider = asked.shown.get("account"), granted.provider
+    if expected is None:
+        return None
+    account_id, name = granted.account or ("", "")
+    by_name = provider.grant.account.claimed == "name" and name.casefold() == expected.casefold()
+    if by_name or (provider.grant.account.claimed == "id" and account_id == expected):
+        return None
+    return (
+        f"{provider.title} says that you are {name} ({account_id}), and your sign-in here that your account there is "
+        f"{expected}. Nothing was connected."
+    )
+
+
+async def _another_width(grants: Grants, asked: Pending, provider: Provider, granted: TokenSet) -> str | None:
     if provider.lending.style != "held":
         return None  # the app's registration fixes the width, and every loan is narrowed from it
     needed = asked.permissions

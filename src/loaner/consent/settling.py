@@ -81,7 +81,7 @@ class Settling:
         granted = Granted(asked.subject, connector, provider, asked.environment, tokens, None)
         try:
             granted = replace(granted, account=await exchange.account(self.transport, provider, tokens.access))
-            problem = await misfit(self.grants, asked, provider, tokens)
+            problem = await misfit(self.grants, asked, granted)
             if problem is None:
                 await self._keep(asked, granted)
         except ExchangeFailed:

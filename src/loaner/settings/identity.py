@@ -81,6 +81,9 @@ class IdentitySettings(_Section):
     """The claim that says who the person is, in an agent's access token."""
     page_subject_claim: Annotated[tuple[SubjectClaim, ...], *OneOrMore] = ("sub",)
     """The same in the ID token of the pages' sign-in. Both must give one value for one person."""
+    account_claims: dict[str, str] = Field(default_factory=dict)
+    """By provider, the claim of the pages' ID token that names the person's account there: a GitHub login, a Slack
+    ``TEAM/USER``, a Linear user id. Another account is refused, and so is anybody whose token lacks the claim."""
     introspection: IntrospectionSettings | None = None
     """Without it, a token that is no JWT is refused."""
 

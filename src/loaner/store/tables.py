@@ -190,6 +190,7 @@ web_sessions = Table(
     Column("subject", Text),  # null until signed in
     Column("display", Text, nullable=False, default=""),
     Column("proven_by", Text, nullable=False, default="none"),
+    Column("accounts", JSON),  # what the issuer says of the person's accounts at providers
     Column("sealed", LargeBinary),  # a sign-in under way: PKCE verifier, nonce, where to return
     Column("state_hash", String(64)),
     Column("wrong_codes", Integer, nullable=False, default=0),

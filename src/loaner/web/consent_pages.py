@@ -100,13 +100,18 @@ class ConsentPages:
         if asked.state == "pending" and asked.wants_approval and not _is_typed(asked, proof.form.get("target", "")):
             return await self._page(visit, asked, problem="That is not what would be destroyed. Nothing was approved.")
         remember: Remember = "hour" if proof.form.get("remember") == "hour" and asked.shown["may_remember"] else "once"
-        leads_to = await self.site.consents.approve(
-            asked,
-            remember=remember,
-            proven_by=proof.by,
-            session=visit.session.id,
-            reading=reading.chosen(asked, proof.form),
-        )
+        chosen = reading.chosen(asked, proof.form)
+        try:
+            leads_to = await self.site.consents.approve(
+                asked,
+                remember=remember,
+                proven_by=proof.by,
+                session=visit.session.id,
+                reading=chosen,
+                accounts=visit.session.accounts,
+            )
+        except PolicyDenied as refused:  # what is in the way is in the settings, or at the issuer
+            raise Refused(HTTPStatus.FORBIDDEN, refused.told()) from None
         return pages.see_other(leads_to or here)
 
     async def back(self, visit: Visit) -> Response:

@@ -123,7 +123,11 @@ class OidcIdentity:
             raise SignInFailed("ID token: auth_time")
         display = claims.get("preferred_username") or claims.get("name")
         shown = display if isinstance(display, str) and not hides(display) else ""
-        return SignedIn(Subject(self.settings.issuer, self._person(claims)), shown, _ISSUER)
+        named = {at: claims.get(claim) for at, claim in self.settings.account_claims.items()}
+        accounts = {
+            at: name for at, name in named.items() if isinstance(name, str) and name.strip() and not hides(name)
+        }
+        return SignedIn(Subject(self.settings.issuer, self._person(claims)), shown, _ISSUER, accounts)
 
     async def _redeemed(self, form: dict[str, str]) -> str:
         """The ID token that a code is good for."""
@@ -219,7 +223,7 @@ class SignedInHere:
         who = await self.issuer.signed_in(answer, browser, state)
         if who.subject.sub != self.sub:
             raise SignInFailed("somebody else than the person of this computer")
-        return SignedIn(self.person, who.display, who.proven_by)
+        return SignedIn(self.person, who.display, who.proven_by, who.accounts)
 
 
 def _is_here(request: Request) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
@@ -34,6 +35,8 @@ class SignedIn:
     subject: Subject
     display: str
     proven_by: str
+    accounts: Mapping[str, str] = field(default_factory=dict)
+    """What the issuer says of their accounts, by provider."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,7 @@ class Session:
     wrong_codes: int
     state_hash: str | None
     since: datetime
+    accounts: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
@@ -82,7 +86,16 @@ class Sessions:
         row = rows[0]
         issuer, _, sub = (row.subject or "").partition(" ")
         subject = Subject(issuer, sub) if row.subject else None
-        return Session(browser, subject, row.display, row.proven_by, row.wrong_codes, row.state_hash, row.created_at)
+        return Session(
+            browser,
+            subject,
+            row.display,
+            row.proven_by,
+            row.wrong_codes,
+            row.state_hash,
+            row.created_at,
+            row.accounts or {},
+        )
 
     async def start(self, who: SignedIn | None, *, state: str | None = None, instead: Session | None = None) -> Session:
         """A new session under a new id, in place of an earlier one: an id from before signing in must not be worth
@@ -96,12 +109,14 @@ class Sessions:
             0,
             _hash(state) if state else None,
             at,
+            who.accounts if who else {},
         )
         values = {
             "id_hash": session.id,
             "subject": session.subject.key if session.subject else None,
             "display": session.display,
             "proven_by": session.proven_by,
+            "accounts": dict(session.accounts),
             "state_hash": session.state_hash,
             "created_at": at,
             "expires_at": at + (LIFETIME if who else SIGNING_IN),
