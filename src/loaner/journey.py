@@ -103,7 +103,7 @@ class Journey:
             account = Account.of(operation.provider, consent.grant)
             meant = Meant(
                 self.consents,
-                lambda one: self.policy.rule(caller, bound, one, self.now(), task=task),
+                lambda call, one: self.policy.rule(caller, call, one, self.now(), task=task),
                 caller,
                 bound,
                 scope,

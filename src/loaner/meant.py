@@ -23,7 +23,7 @@ from loaner.provider_call.meeting import Meeting
 from loaner.scope import Scope
 from loaner.settings import Connector
 
-Rule = Callable[[Scope], Ruling]
+Rule = Callable[[BoundCall, Scope], Ruling]
 _OUT_OF_REACH = (NotFound, ProviderForbidden, ScopeNotGrantable)
 
 
@@ -116,7 +116,7 @@ class Meant:
         scope = replace(self.scope, resource=one.resource, wider=wider, around=one.around, ids=ids)
         contained = not self.consent.is_by_container(self.scope) or self.consent.is_about(scope)
         self.record.needed(scope)
-        ruling = self.rule(scope)
+        ruling = self.rule(self.bound.called(self.scope.resource_name, scope.resource_name), scope)
         asks = isinstance(ruling, Ask) and not isinstance(self.ruling, Ask)
         agreed = contained and not asks and not isinstance(ruling, Refused)
         if agreed and await self._stands_for({self.scope.resource: one.id}):

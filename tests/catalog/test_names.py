@@ -208,3 +208,20 @@ def test_a_form_without_a_fold_takes_letters_as_they_are() -> None:
     plain = Form(pattern="[A-Za-z]+", means="letters")
     assert plain.canonical("Ab") == "Ab"
     assert not re.search("[a-z]", Form(pattern="[A-Za-z]+", means="letters", fold=({"case": "upper"},)).canonical("Ab"))
+
+
+def test_what_a_task_fixes_is_folded_only_where_its_provider_folds() -> None:
+    """A login is one person in any case; a label that is not there yet is made in the letters that are sent."""
+    issue = REPO | {"issue_number": 1}
+    one = tools()["github_issue_update"].bind(issue | {"labels": ["Needs Triage", "bug"], "assignees": ["Alice"]})
+    other = tools()["github_issue_update"].bind(issue | {"labels": ["bug", "needs triage"], "assignees": ["alice"]})
+    again = tools()["github_issue_update"].bind(issue | {"labels": ["bug", "Needs Triage"], "assignees": ["ALICE"]})
+    assert one.agreed["assignees"] == other.agreed["assignees"] == ("alice",)
+    assert one.agreed["labels"] != other.agreed["labels"]
+    assert one.agreed == again.agreed
+
+
+def test_once_the_canonical_name_is_known_rules_see_it_in_the_arguments_too() -> None:
+    one = tools()["linear_list_issues"].bind({"teamId": "Operations", "assignee": "me"})
+    assert one.called("OPERATIONS", "OPS").arguments == {**one.arguments, "teamId": "OPS"}
+    assert one.called("Sales", "OPS") is one

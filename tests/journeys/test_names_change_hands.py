@@ -106,6 +106,25 @@ async def test_a_task_stays_with_what_its_names_meant_at_its_first_call(acme: To
         assert writes(acme) == before
 
 
+async def test_what_a_name_meant_to_one_tool_of_a_task_it_means_to_all(acme: Town) -> None:
+    """MUST 28: a task was agreed to as a whole."""
+    topic = ("slack_set_topic", {"channel": "#releases", "topic": "v1.4.0"})
+    async with acme.agent() as agent:
+        await may_ask_for_names(acme, agent)
+        assert not (await acme.call(agent, *topic)).is_error
+        task = {
+            "purpose": "announce the release",
+            "operations": [{"tool": SEND[0], "count": 5}, {"tool": topic[0], "count": 5}],
+            "resources": ["#releases"],
+        }
+        assert (await acme.decide(await agent.call_tool("loaner_propose_task", task))).state == "approved"
+        assert not (await agent.call_tool(*SEND)).is_error
+        old, new = swapped(acme)
+        answer = await agent.call_tool("slack_set_topic", topic[1] | {"topic": "another"})
+        assert error_of(answer)["code"] == "consent_required", text_of(answer)
+        assert "another" not in {old.topic, new.topic}
+
+
 async def test_an_hours_yes_does_not_follow_the_name_to_another_repository(acme: Town) -> None:
     """MUST 28."""
     github: Any = acme.running.sandbox.inside["github"]

@@ -47,6 +47,8 @@ class Form(Described):
     never: str | None = None
     """Spellings of the pattern that are another name of the same thing: refused. Kept apart from ``pattern``, which
     stands in tool schemas, where hosts cannot look around."""
+    creates: bool = False
+    """A name that is not there yet is made in the letters that are sent: what is agreed to is one spelling."""
     fold: tuple[Fold, ...] = ()
     """The first that is for a name gives its canonical spelling; without one, letters count as they are."""
 

@@ -7,7 +7,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Literal
@@ -240,6 +240,14 @@ class BoundCall:
     written: Mapping[str, Any] = field(default_factory=dict)
     """What is content, as its author wrote it: a new label has its capitals."""
 
+    def called(self, name: str, canonical: str) -> BoundCall:
+        """The same call with its resource by its canonical name."""
+        params = self.operation.params.items()
+        names = [one for one, param in params if param.role == "resource" and self.arguments.get(one) == name]
+        if name == canonical or not names:
+            return self
+        return replace(self, arguments=MappingProxyType({**self.arguments, **dict.fromkeys(names, canonical)}))
+
     @cached_property
     def digest(self) -> str:
         """Hex SHA-256 over the canonical JSON of tool and arguments, content letter by letter as it was shown."""
@@ -250,6 +258,13 @@ class BoundCall:
             ensure_ascii=False,
         )
         return hashlib.sha256(canonical.encode()).hexdigest()
+
+    @cached_property
+    def agreed(self) -> Mapping[str, Any]:
+        """The arguments as a task compares them with those that it fixes."""
+        params, forms = self.operation.params, self.operation.provider.forms
+        written = {name: params[name].agreed(value, forms) for name, value in self.written.items() if value}
+        return dict(self.arguments) | written
 
     @cached_property
     def payload(self) -> list[tuple[str, str]]:

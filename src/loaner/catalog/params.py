@@ -126,6 +126,12 @@ class Param(Described):
             return tuple(sorted({form.canonical(item) for item in value}) if form else value)
         return form.canonical(value) if form else value
 
+    def agreed(self, value: Any, forms: Mapping[str, Form]) -> Any:
+        """A checked value as a task compares it: folded only where the provider itself reads it so."""
+        if self.role == "content" and self.form and forms[self.form].creates:
+            return tuple(sorted(set(value))) if isinstance(value, list | tuple) else value
+        return self.canonical(value, forms)
+
     def _integer_problem(self, value: Any) -> str | None:
         if not isinstance(value, int) or isinstance(value, bool):
             return "must be a whole number"

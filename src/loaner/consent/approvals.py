@@ -165,15 +165,22 @@ def consume(connection: Connection, call: Call, at: datetime) -> Approval | None
 
 
 def pin(connection: Connection, approval_id: str, ids: Mapping[str, str]) -> bool:
-    """Tie an approval to the things that its names mean today; ``False`` where one means another than before."""
+    """Tie an approval to the things that its names mean today; ``False`` where one means another than before.
+
+    A task was agreed to as a whole: what a name means to one of its tools, it means to all.
+    """
     found = rows_of(connection, approvals.c.id == approval_id)
     if found and ANYTHING in found[0].resources:
         return True
-    if not found or any(found[0].ids.get(name, known) != known for name, known in ids.items()):
+    if found and found[0].task:
+        found = rows_of(connection, approvals.c.task == found[0].task, approvals.c.connector == found[0].connector)
+    if not found or any(one.ids.get(name, known) != known for one in found for name, known in ids.items()):
         return False
-    if all(name in found[0].ids for name in ids):
-        return True
-    return tags.change(connection, approvals, approvals.c.id == approval_id, ids={**found[0].ids, **ids}) == 1
+    return all(
+        tags.change(connection, approvals, approvals.c.id == one.id, ids={**one.ids, **ids}) == 1
+        for one in found
+        if not set(ids) <= set(one.ids)
+    )
 
 
 def give_back_use(connection: Connection, approval_id: str) -> None:

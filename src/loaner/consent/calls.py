@@ -36,7 +36,7 @@ def call_for(
         ids=scope.ids,
         effect=bound.operation.effect,
         names=scope.names,
-        arguments=bound.arguments,
+        arguments=bound.agreed,
         task=task,
         in_task=in_task,
     )

@@ -109,7 +109,7 @@ def _fixed(operation: Operation, wanted: Wanted) -> dict[str, Any]:
         if says and param.role != "resource" and not param.must_be_given and name not in named
     }
     given = {
-        name: plain_value(operation.params[name].canonical(value, operation.provider.forms))
+        name: plain_value(operation.params[name].agreed(value, operation.provider.forms))
         for name, value in wanted.arguments.items()
     }
     return {**given, **unsaid}
