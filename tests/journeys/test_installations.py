@@ -195,3 +195,13 @@ async def test_every_page_of_the_list_is_read(acme: Town) -> None:
     assert (held["account"], len(held["accounts_left_out"])) == ("acme", 120)
     for number in range(120):
         del hub.world.repositories[5000 + number]
+
+
+async def test_what_is_left_out_until_the_user_signs_in_is_said(acme: Town) -> None:
+    acme.running.sandbox.switches.github_sso_left_out = True
+    installed(acme, "acme,bigcorp")
+    held = await told(acme, LIST)
+    acme.running.sandbox.switches.github_sso_left_out = False
+    assert held["partial"] is True
+    assert "signs in there with their own identity provider" in held["advice"]
+    assert "name it as account" in held["advice"]

@@ -38,6 +38,7 @@ WAYS: dict[str, tuple[Any, ...]] = {
     "github_installations": ("acme", "alice,bigcorp,acme"),
     "github_suspended": ("", "bigcorp"),
     "github_not_accepted": ("", "acme:checks,bigcorp:issues"),
+    "github_sso_left_out": (False, True),
     "github_inline_bytes": (1_000_000, 100),
     "github_largest_blob": (100_000_000, 10_000_000),
     "github_incomplete_search": (False, True),

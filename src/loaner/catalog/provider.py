@@ -193,6 +193,8 @@ class ProviderAnswers(Described):
     """Header that names the permissions this request accepts."""
     granted: str | None = None
     """Header that names the permissions the credential has."""
+    partial: str | None = None
+    """Header that begins with ``partial-results`` where organisations that want a sign-in first are left out."""
     documentation: str | None = None
     """Pattern of the ``documentation_url`` of a refusal; its one group goes to the log and the record."""
     scope_message: str | None = None

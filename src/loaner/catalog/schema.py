@@ -87,6 +87,7 @@ def output_schema(
     if accounts:
         why = {"account": {"type": "string"}, "why": {"type": "string"}}
         properties["account"] = {"type": "string"}
+        properties["partial"] = {"type": "boolean"}
         properties["accounts_left_out"] = {"type": "array", "items": {"type": "object", "properties": why}}
         properties["advice"] = {"type": "string"}
     if any(kept.of for kept in result.keep.values()):

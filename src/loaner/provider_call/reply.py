@@ -12,6 +12,7 @@ from loaner.catalog.result import Shaper, look
 from loaner.catalog.step import Step
 from loaner.provider_call.transport import Answer
 
+_SIGN_IN = "Some organisations are left out until the user signs in there with their own identity provider (SAML)."
 _NEXT = re.compile(r'<([^<>]+)>\s*;[^,<]*\brel="?next"?')
 
 
@@ -31,8 +32,9 @@ class Reply:
         accounts = [{"account": name, "why": why} for name, why in left_out]
         said: dict[str, Any] = {"account": within[0].partition("/")[0]}
         if accounts:
-            said |= {"accounts_left_out": accounts, "advice": "To read on another account, name it as account."}
-        return replace(self, payload=said | self.payload)
+            advice = f"{self.payload.get('advice', '')} To read on another account, name it as account.".strip()
+            said |= {"accounts_left_out": accounts, "advice": advice}
+        return replace(self, payload=self.payload | said)
 
     def of_agreed(self, agreed: int) -> Reply:
         """With how many of the repositories that the person agreed to a limited search was not about."""
@@ -54,6 +56,8 @@ class Received:
     already: bool = False
     """What was asked for was so before."""
     note: str = ""
+    partial: bool = False
+    """It leaves out what the user has to sign in for first."""
     """Why there is nothing, where that is no failure."""
 
     def keep(self, step: Step, body: Any) -> None:
@@ -86,6 +90,8 @@ class Received:
         payload = shaper.fields(self.whole, result.keep) | dict(result.say)
         if self.note:
             payload["note"] = self.note
+        if self.partial and operation.rule.account:
+            payload |= {"partial": True, "advice": _SIGN_IN}
         if self.already:
             payload["already"] = True
         if isinstance(self.mark, str | int) and self.mark:

@@ -154,6 +154,9 @@ class _Sending:
         if answer.status >= HTTPStatus.MULTIPLE_CHOICES or step.answer != "text":
             await self._judge(step, answer, changing=changing)
         self.changed = self.changed or changing
+        header = self.bound.operation.provider.answers.partial
+        if header and answer.headers.get(header, "").startswith("partial-results"):
+            self.received.partial = True
         if self.received.note:
             return answer
         if step.answer == "text":

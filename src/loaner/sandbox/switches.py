@@ -45,6 +45,9 @@ class Switches:
     github_incomplete_search: bool = False
     """A search that takes too long answers what it has, with ``incomplete_results: true``; perhaps no items."""
 
+    github_sso_left_out: bool = False
+    """Lists leave out organisations that want a single sign-on first, and say so in a header (``partial-results``)."""
+
     github_inline_bytes: int = 1_000_000
     """Bytes of a file that its JSON holds at most; beyond, ``encoding`` is ``none`` and ``content`` is empty."""
 

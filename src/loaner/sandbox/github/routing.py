@@ -45,6 +45,8 @@ class Operation:
     auth: Auth
     bucket: str
     need: Need
+    array: str = ""
+    """The field of the body that may come as a bare array, in place of the object."""
 
     @property
     def method(self) -> str:
@@ -63,12 +65,19 @@ OPERATIONS: dict[str, Operation] = {}
 
 
 def operation(
-    name: str, *, status: int = 200, auth: Auth = "token", bucket: str = CORE, installation: bool = True
+    name: str,
+    *,
+    status: int = 200,
+    auth: Auth = "token",
+    bucket: str = CORE,
+    installation: bool = True,
+    array: str = "",
 ) -> Callable[[Handler], Handler]:
     """Register a handler. ``installation=False``: GitHub's map has no row, and only a person's token may call it."""
 
     def register(handler: Handler) -> Handler:
-        OPERATIONS[name] = Operation(name, handler, status, auth, bucket, need(name, installation=installation))
+        least = need(name, installation=installation)
+        OPERATIONS[name] = Operation(name, handler, status, auth, bucket, least, array)
         return handler
 
     return register
@@ -119,7 +128,7 @@ class _Endpoint:
                 raise refused(fault.kind.partition(":")[2])
             headers |= self.hub.limits.spend(self._subject(call), self.operation.bucket)
             self._admit(call)
-            call.body = _body(await request.body())
+            call.body = _body(await request.body(), self.operation.array)
             response = self._respond(call, self.operation.handler(call))
         except ApiError as refusal:
             response = refusal.response()
@@ -213,13 +222,15 @@ def _bearer(request: Request) -> str | None:
     return token.strip() if scheme.lower() in ("bearer", "token") else None
 
 
-def _body(raw: bytes) -> dict[str, object]:
+def _body(raw: bytes, array: str) -> dict[str, object]:
     if not raw:
         return {}
     try:
         body = json.loads(raw)
     except ValueError:
         raise ApiError(400, "Problems parsing JSON") from None
+    if array and isinstance(body, list):
+        return {array: body}
     if not isinstance(body, dict):
         raise ApiError(400, "Body should be a JSON object")
     return body

@@ -85,7 +85,7 @@ def create_comment(call: Call) -> Answer:
     return Answer(shown, status=201, headers={"location": str(shown["url"])})
 
 
-@operation("POST /repos/{owner}/{repo}/issues/{issue_number}/labels")
+@operation("POST /repos/{owner}/{repo}/issues/{issue_number}/labels", array="labels")
 def add_labels(call: Call) -> list[Json]:
     issue, added = call.issue, _labels(call)
     if added is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loaner.sandbox.github.call import Call
+from loaner.sandbox.github.call import Answer, Call
 from loaner.sandbox.github.routing import operation
 from loaner.sandbox.github.shapes.basics import Json, public_user
 from loaner.sandbox.github.shapes.repositories import repository
@@ -14,7 +14,9 @@ def get_authenticated(call: Call) -> Json:
 
 
 @operation("GET /user/repos")
-def list_repositories(call: Call) -> list[Json]:
+def list_repositories(call: Call) -> Answer:
     """What person, app and token all reach."""
     found = sorted(call.reached(), key=lambda each: each.full_name)
-    return [repository(call.urls, each, call.role_on(each)) for each in call.page(found)]
+    shown = [repository(call.urls, each, call.role_on(each)) for each in call.page(found)]
+    left_out = {"X-GitHub-SSO": "partial-results; organizations=1002"}
+    return Answer(shown, headers=left_out if call.hub.sandbox.switches.github_sso_left_out else {})
