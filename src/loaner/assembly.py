@@ -21,7 +21,7 @@ from loaner.caller import LOCAL
 from loaner.catalog import Catalog, Likeness
 from loaner.clock import Now, Steady, utc_now
 from loaner.connectors import Connectors
-from loaner.consent import Consents, Proposal, grant_seals
+from loaner.consent import Consents, Proposal, altered, grant_seals
 from loaner.consent.ending import end_covered
 from loaner.consent.grants import Grants
 from loaner.cursors import Cursors
@@ -164,6 +164,7 @@ async def open_loaner(
             background.start_soon(loaner.lender.refresher.unwritten.run)
             background.start_soon(loaner.consents.unwritten.run)
             background.start_soon(loaner.idle.run)
+            background.start_soon(altered.keep, loaner.grants)
             background.start_soon(loaner.drifts.run)
             # Servers over one store sign with one key; where it is not known that they share it, an operator signs.
             if signing.is_shared(settings):

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, delete, select, update
 from journeys.town import Town, error_of, town
 from loaner.audit import event
 from loaner.cli import _app
-from loaner.consent import grant_seals
+from loaner.consent import altered, grant_ends, grant_seals
 from loaner.consent.grants import GrantUnreadable
 from loaner.store.tables import facts, grants
 
@@ -82,6 +82,22 @@ async def test_a_grant_whose_row_was_changed_is_not_lent_on_and_is_listed(
     listed = [json.loads(line) for line in (await verb("loans", "--json")).splitlines()]
     assert [(row["kind"], row["reason"]) for row in listed] == [("grant", "altered, or of another row")]
     assert "altered, or of another row" in await verb("status")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"permissions": []}, {"account_id": "U0SOMEBODY"}, {"environment": "staging"}, {"subject": "local eve"}],
+    ids=str,
+)
+async def test_a_server_looks_for_changed_rows_by_itself(acme: Town, values: dict[str, Any]) -> None:
+    """MUST 52: at its start and once an hour, also for those that nobody would lend on."""
+    assert await altered.retire(acme.loaner.grants) == []
+    (grant,) = await acme.loaner.grants.everybodys()
+    await changed(acme, **values)
+    assert await altered.retire(acme.loaner.grants) == [grant.id]
+    assert await altered.retire(acme.loaner.grants) == []
+    (ending,) = await acme.loaner.store.read(grant_ends.listed)
+    assert (ending.grant.id, ending.reason) == (grant.id, "altered, or of another row")
 
 
 @pytest.mark.parametrize("column", ["environment", "provider", "subject", "connector"])
