@@ -16,7 +16,7 @@ async def test_a_result_holds_only_what_was_promised_and_no_nulls() -> None:
 
     reply = await carried(WRITE, always(201, body))
 
-    assert reply == Reply({"number": 7}, 201)
+    assert reply == Reply({"number": 7, "labels": [], "assignees": []}, 201)
 
 
 async def test_a_long_text_is_cut_and_can_be_had_whole() -> None:

@@ -12,7 +12,8 @@ import pytest
 
 from loaner import catalog
 from loaner.catalog import Operation
-from loaner.catalog.result import BUDGET, Fields, Kept
+from loaner.catalog.result import Fields, Kept
+from loaner.catalog.shaping import BUDGET
 from loaner.errors import ConnectorInvalid
 from loaner.provider_call import ProviderTransport, send
 from loaner.secret import Secret

@@ -9,7 +9,8 @@ import pytest
 
 from journeys.town import Town, text_of, town
 from loaner.catalog.pieces import Pieces
-from loaner.catalog.result import Fields, Kept, Shaper
+from loaner.catalog.result import Fields, Kept
+from loaner.catalog.shaping import Shaper
 
 PLACEHOLDER = "This content can't be displayed."
 PIECES = Pieces(

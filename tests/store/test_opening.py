@@ -87,8 +87,8 @@ async def test_an_engine_that_may_damage_a_write_ahead_log_gets_none(
 
 MOUNTS = """\
 22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
-40 22 0:40 / /home rw,relatime - nfs4 files:/home rw,vers=4.2
-41 40 8:2 / /home/local\\040disk rw - xfs /dev/sdb rw
+40 22 0:40 / /export rw,relatime - nfs4 files:/export rw,vers=4.2
+41 40 8:2 / /export/local\\040disk rw - xfs /dev/sdb rw
 50 22 0:50 / /mnt/over rw - nfs files:/x rw
 51 22 8:3 / /mnt/over rw - ext4 /dev/sdc rw
 60 22 0:60 / /srv rw - cifs //files/srv rw
@@ -100,8 +100,8 @@ MOUNTS = """\
     ("file", "kind"),
     [
         ("/var/lib/loaner.db", None),
-        ("/home/me/loaner.db", "nfs4"),
-        ("/home/local disk/loaner.db", None),
+        ("/export/me/loaner.db", "nfs4"),
+        ("/export/local disk/loaner.db", None),
         ("/homeless/loaner.db", None),
         ("/mnt/over/loaner.db", None),
         ("/srv/loaner/loaner.db", "cifs"),

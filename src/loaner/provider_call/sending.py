@@ -11,7 +11,8 @@ from loaner.catalog import BoundCall
 from loaner.catalog.identify import Identified
 from loaner.catalog.looking import Looking
 from loaner.catalog.lookup import Lookup
-from loaner.catalog.result import Shaper, look
+from loaner.catalog.result import look
+from loaner.catalog.shaping import Shaper
 from loaner.catalog.step import TEAM, WITHIN, Step
 from loaner.errors import GrantBroken, NotFound, ProviderError, ProviderRejected, RateLimited
 from loaner.provider_call.aside import Aside

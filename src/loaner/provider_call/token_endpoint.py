@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Literal
 
-from loaner.catalog.provider import Provider, Refusal
+from loaner.catalog.provider import Provider
+from loaner.catalog.provider_parts import Refusal
 from loaner.provider_call.transport import Answer, ProviderTransport, Unanswered
 from loaner.secret import Secret
 from loaner.settings import Connector
