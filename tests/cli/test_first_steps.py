@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 
 from cli.terminal import Terminal
+from loaner.cli import serve
+from loaner.settings import Settings
+from loaner.store import filesystems
 
 SECRETS = """
 store = "env:NOBODY_SET_THE_STORE"
@@ -97,3 +101,28 @@ async def test_without_a_connector_only_the_status_is_shown_and_the_start_says_w
     assert "no connector is configured for the environment development" in lines
     assert f"Add [connectors.github] to {settings}, which does not exist" in lines
     assert "loaner serve --sandbox" in lines
+
+
+@pytest.mark.parametrize(
+    ("store", "http", "more", "told"),
+    [
+        ("postgresql://db/loaner", True, {}, "set http.stateless = true"),
+        ("postgresql://db/loaner", True, {"http": {"stateless": True}}, ""),
+        ("postgresql://db/loaner", False, {}, ""),
+        ("sqlite:////home/me/loaner.db", True, {}, "on a network file system (nfs4)"),
+        ("sqlite:////var/lib/loaner.db", True, {}, ""),
+    ],
+)
+def test_the_start_says_what_a_store_that_is_shared_needs(
+    store: str,
+    http: bool,
+    more: dict[str, Any],
+    told: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(filesystems, "network_kind", lambda file: "nfs4" if file.parts[1] == "home" else None)
+    serve._say_of_the_store(Settings(store=store, **more), http=http)
+    lines = capsys.readouterr().err
+    assert told in lines
+    assert bool(told) is bool(lines)

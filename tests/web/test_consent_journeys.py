@@ -140,6 +140,29 @@ async def test_an_app_without_device_flow_ends_the_question_and_names_the_cure(l
     assert list(local.sandbox.ledger) == []
 
 
+@pytest.mark.parametrize(("provider", "call"), [("github", GITHUB), ("slack", POST)])
+async def test_what_was_begun_at_one_host_is_not_finished_at_another(
+    local: House, provider: str, call: tuple[str, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MUST 44: neither a device code nor an authorization code goes to a host that did not give it out."""
+    here = local.catalog.providers[provider]
+    elsewhere = here.at({key: f"{base}/elsewhere" for key, base in here.hosts.items()})
+    needed, browser = await local.asked(call), local.browser(**{provider: "alice"})
+    if provider == "github":
+        await connect_github(local, browser, needed.invitation.url)
+        monkeypatch.setitem(local.catalog.providers, provider, elsewhere)
+        local.pass_time(seconds=6)
+    else:
+        await browser.open(needed.invitation.url)
+        await browser.press("approve")
+        monkeypatch.setitem(local.catalog.providers, provider, elsewhere)
+        await browser.press("allow")
+    await browser.open(needed.invitation.url)
+    assert browser.state == "failed"
+    assert "cannot be finished any more" in browser.text
+    assert list(local.sandbox.ledger) == []
+
+
 async def test_a_page_that_renews_itself_can_be_told_not_to(local: House) -> None:
     """WCAG 2.2 §2.2.1."""
     needed = await local.asked(GITHUB)

@@ -33,6 +33,7 @@ from loaner.store import Store, Unsealable, pairs
 
 log = structlog.get_logger(__name__)
 _POLL_LEASE = timedelta(seconds=60)
+_CANNOT_GO_ON = "The connection that was begun cannot be finished any more."
 _CURES = {"device_flow_disabled": "tick “Enable Device Flow” in the app's settings there."}
 """What an operator has to do, by the provider's error code."""
 
@@ -73,7 +74,7 @@ class Linking:
                 log=f"device authorization: {ended.word}",
             ) from None
         at = self.now()
-        sealed = self.store.sealed.seal(started.device_code, *_identity(asked, "device"))
+        sealed = self.store.sealed.seal(started.device_code, *_identity(asked, "device", provider))
         shown = {
             # Whoever types it at the provider decides there, so it is no more readable at rest than a key.
             "user_code": codes.seal_code(self.store.sealed, started.user_code, asked.handle, "provider code").hex(),
@@ -98,10 +99,11 @@ class Linking:
             return
         try:
             provider, connector = self._of(asked)
-            code = self.store.sealed.open(asked.sealed, *_identity(asked, "device"))
+            code = self.store.sealed.open(asked.sealed, *_identity(asked, "device", provider))
         except (SettingsInvalid, Unsealable):
-            # The connector is gone from the settings, or the row is not as it was written: never to be polled again.
-            await self.settling.fail(handle, "The connection that was begun cannot be finished any more.")
+            # The connector is gone from the settings, its provider is elsewhere, or the row is not as it was written:
+            # never to be polled again.
+            await self.settling.fail(handle, _CANNOT_GO_ON)
             return
         steps = device.poll(connector.client_id, code, asked.flow["interval"])
         next(steps)  # the wait that the lease has just found to be over
@@ -134,7 +136,7 @@ class Linking:
         provider, connector = self._of(asked)
         verifier, challenge = codes.new_pkce()
         state = codes.new_state()
-        sealed = self.store.sealed.seal(verifier, *_identity(asked, "redirect"))
+        sealed = self.store.sealed.seal(verifier, *_identity(asked, "redirect", provider))
         await self.store.write(
             lambda c: pending.set_flow(
                 c, asked.handle, sealed=sealed, flow={"session": session}, state_hash=codes.hashed(state)
@@ -184,7 +186,12 @@ class Linking:
         elif "error" in answer or not answer.get("code"):
             await self.settling.fail(asked.handle, f"{provider.title} did not connect the account.")
         else:
-            verifier = self.store.sealed.open(asked.sealed, *_identity(asked, "redirect"))
+            try:
+                verifier = self.store.sealed.open(asked.sealed, *_identity(asked, "redirect", provider))
+            except Unsealable:
+                await self.settling.no_pair(asked.handle)
+                await self.settling.fail(asked.handle, _CANNOT_GO_ON)
+                return asked.handle
             try:
                 tokens = await exchange.redeem(
                     self.transport,
@@ -317,8 +324,9 @@ class Linking:
         return f"{self.base_url()}/callback/{provider.name}"
 
 
-def _identity(asked: Pending, what: str) -> tuple[str, ...]:
-    return ("consents", asked.handle, asked.subject, asked.connector, what)
+def _identity(asked: Pending, what: str, provider: Provider) -> tuple[str, ...]:
+    """With the place, since what one host gave out is sent to no other."""
+    return ("consents", asked.handle, asked.subject, asked.connector, what, provider.place)
 
 
 def _form(step: Send | Wait) -> Mapping[str, str | Secret]:
