@@ -16,6 +16,7 @@ async def grants(town: Town) -> dict[str, Grant]:
 
 
 async def test_nothing_of_one_host_is_sent_to_another(tmp_path: Path) -> None:
+    """MUST 44."""
     async with providers(tmp_path / "one") as one, providers(tmp_path / "other") as other:
         async with standing(tmp_path, one) as town, town.agent() as agent:
             for call in (READ, ISSUE):
@@ -37,6 +38,7 @@ async def test_nothing_of_one_host_is_sent_to_another(tmp_path: Path) -> None:
 
 
 async def test_a_revoke_before_another_host_waits_for_its_own(tmp_path: Path) -> None:
+    """MUST 44."""
     async with providers(tmp_path / "one") as one, providers(tmp_path / "other") as other:
         async with standing(tmp_path, one) as town, town.agent() as agent:
             assert not (await town.call(agent, *ISSUE)).is_error
