@@ -93,6 +93,12 @@ async def provider_waiting(place: Place, who: Visitor) -> None:
     await who.open(url)
 
 
+async def is_that_you(place: Place, who: Visitor) -> None:
+    await who.open((await place.asked(SLACK)).invitation.url)
+    await who.press("approve")
+    await who.press("allow")
+
+
 async def approved(place: Place, who: Visitor) -> None:
     await who.approve((await place.asked(SLACK)).invitation.url)
 
@@ -208,6 +214,7 @@ WAYS: dict[str, tuple[Way, dict[str, Any], str]] = {
     "task-nothing-left": (task_too_wide, {}, "confirm"),
     "provider-code": (provider, {}, "provider"),
     "provider-waiting": (provider_waiting, {}, "provider"),
+    "is-that-you": (is_that_you, {}, "account"),
     "approved": (approved, {}, "approved"),
     "used": (used, {}, "used"),
     "denied": (denied, {}, "denied"),
