@@ -230,6 +230,7 @@ async def test_a_canvas_is_made(sandbox: RunningSandbox) -> None:
         ({"text": "x"}, "invalid_arguments"),
         ({"channel": "general", "text": "x", "thread_ts": "1.000001"}, "cannot_reply_to_message"),
         ({"channel": "general", "text": "x" * 40_001}, "msg_too_long"),
+        ({"channel": "general", "markdown_text": "x" * 12_001}, "msg_too_long"),
         ({"channel": "general", "blocks": "{}"}, "invalid_blocks_format"),
         ({"channel": "general", "blocks": "["}, "invalid_arguments"),
     ],

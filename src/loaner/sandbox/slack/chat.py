@@ -13,6 +13,8 @@ from loaner.sandbox.slack.shapes import Json
 from loaner.sandbox.slack.state import Conversation, Message, Scheduled
 
 _MOST_TEXT = 40_000
+_MOST_MARKDOWN = 12_000
+"""\"Limit this field to 12,000 characters\" (docs.slack.dev/reference/methods/chat.postMessage)."""
 _FARTHEST = timedelta(days=120)
 
 
@@ -125,7 +127,7 @@ def _content(call: Call) -> tuple[str, object | None]:
         raise SlackError("invalid_blocks_format")
     if not (text or markdown or blocks or call.args.structure("attachments")):
         raise SlackError("no_text")
-    if len(text or markdown) > _MOST_TEXT:
+    if len(text) > _MOST_TEXT or len(markdown) > _MOST_MARKDOWN:
         raise SlackError("msg_too_long")
     return text or markdown, blocks
 
