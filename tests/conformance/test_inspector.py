@@ -17,6 +17,8 @@ import node
 import pytest
 import served
 
+from cli.terminal import end_sandbox
+
 pytestmark = [
     pytest.mark.foreign,
     pytest.mark.skipif(not node.installed(), reason="the Inspector is not installed: ./run conformance --install-only"),
@@ -58,6 +60,12 @@ def approve(what: str, person: str, server: served.Served) -> None:
 @pytest.fixture(scope="module")
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def _no_sandbox_is_left(tmp_path: Path) -> Iterator[None]:
+    yield
+    end_sandbox(tmp_path)
 
 
 @pytest.fixture(scope="module")

@@ -9,20 +9,30 @@ import shlex
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from mcp import Client, StdioServerParameters
 
+from cli.terminal import end_sandbox
 from promises import WATCH, token_shaped
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
 
 
+@pytest.fixture(autouse=True)
+def _no_sandbox_is_left(tmp_path: Path) -> Iterator[None]:
+    yield
+    end_sandbox(tmp_path)
+
+
 def ran(example: str) -> str:
     """What the command at the head of its README prints."""
-    command = re.search(r"^python (.+?)(?: +#.*)?$", (EXAMPLES / example / "README.md").read_text(), re.MULTILINE)
+    command = re.search(
+        r"^\.venv/bin/python (.+?)(?: +#.*)?$", (EXAMPLES / example / "README.md").read_text(), re.MULTILINE
+    )
     assert command
     environment = {name: value for name, value in os.environ.items() if not name.startswith("LOANER_")}
     done = subprocess.run(
