@@ -183,6 +183,17 @@ async def test_another_id_behind_the_same_name_asks_again(store: Store) -> None:
     assert await consume(store, replace(known, ids={}))  # nobody knows it yet
 
 
+async def test_a_yes_to_a_name_stays_with_the_first_thing_that_it_was_found_to_be(store: Store) -> None:
+    """MUST 28: also where two calls under one yes find two."""
+    approval = await approve(store, uses=2)
+
+    async def pinned(known: str) -> bool:
+        return await store.write(lambda c: approvals.pin(c, approval, {"channel:#releases": known}))
+
+    assert [await pinned(one) for one in ("C02", "C03", "C02")] == [True, False, True]
+    assert await store.write(lambda c: approvals.pin(c, "no such", {})) is False
+
+
 READING = replace(LOOSE, operation="slack_read_channel", effect="read", permissions=frozenset({"channels:history"}))
 
 
@@ -206,7 +217,8 @@ ONE_TOOL = {
 async def test_a_reading_approval_covers_reads_and_nothing_else(store: Store) -> None:
     await reading(store)
     for _ in range(3):
-        assert await consume(store, READING)  # not counted
+        assert await consume(store, READING)  # not counted, and so not given back
+        await store.write(lambda c: approvals.give_back_use(c, "r" * 32))
     assert await consume(store, replace(READING, operation="slack_get_channel", resource="channel:#other"))
     assert await consume(store, replace(READING, agent="reported another"))
     assert await consume(store, replace(READING, effect="write")) is None

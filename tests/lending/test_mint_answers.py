@@ -229,6 +229,7 @@ OTHER = {
     "every repository": {"repository_selection": "all"},
     "a selection that cannot be read": {"repository_selection": 7},
     "more than was asked": {"permissions": {"issues": "read", "metadata": "read", "contents": "write"}},
+    "less than was asked": {"permissions": {"metadata": "read"}},
     "a higher level than was asked": {"permissions": {"issues": "write", "metadata": "read"}},
     "another account": {"account": {"login": "other-org"}},
     "an account that cannot be read": {"account": ["acme"]},
