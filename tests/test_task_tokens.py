@@ -55,6 +55,15 @@ async def test_a_right_task_binds_the_request_and_says_all_that_was_signed() -> 
     assert (bound.task.ends, bound.task.agreed) == (NOW + timedelta(hours=1), False)
 
 
+async def test_times_may_have_fractions() -> None:
+    """NumericDate, RFC 7519 §2; a task lasts no less than was signed."""
+    at = NOW.timestamp()
+    bound = await tokens().bound(UnverifiedToken(task(iat=at - 0.5, exp=at + 90.25)), ALICE)
+    assert bound.task
+    assert bound.task.wanted["minutes"] == 2
+    assert type(bound.task.wanted["minutes"]) is int
+
+
 async def test_no_task_is_none() -> None:
     assert (await tokens().bound(None, ALICE)).task is None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from loaner.jwks import IssuerKeys, IssuerUnreachable
-from loaner.settings import IdentitySettings
+from loaner.settings import IdentitySettings, Settings
 
 
 @dataclass(frozen=True)
@@ -15,12 +15,31 @@ class Fault:
     """The setting to look at."""
 
 
-async def issuer_faults(keys: IssuerKeys, identity: IdentitySettings) -> list[Fault]:
-    """What stands against this issuer; nothing where all is well. It asks the issuer, and raises nothing."""
+def other_issuers(settings: Settings) -> dict[str, str]:
+    """The issuers of jobs and of tasks whose keys are fetched too, each with the setting that names it."""
+    tasks = {one.issuer: "task_issuers" for one in settings.task_issuers if one.public_key is None}
+    found = tasks | {one.issuer: "workloads" for one in settings.workloads}
+    return {issuer: setting for issuer, setting in found.items() if not _is_of_people(issuer, settings.identity)}
+
+
+def _is_of_people(issuer: str, identity: IdentitySettings | None) -> bool:
+    return identity is not None and identity.issuer == issuer
+
+
+async def keys_missing(keys: IssuerKeys, setting: str) -> list[Fault]:
+    """What keeps tokens of this issuer from being checked, if anything does. It asks the issuer, and raises nothing."""
     try:
-        metadata = await keys.metadata()
+        await keys.settle()
     except IssuerUnreachable as away:
-        return [Fault(str(away), "identity.issuer")]
+        return [Fault(str(away), setting)]
+    return []
+
+
+async def issuer_faults(keys: IssuerKeys, identity: IdentitySettings) -> list[Fault]:
+    """What stands against the issuer of people and agents; nothing where all is well."""
+    if missing := await keys_missing(keys, "identity.issuer"):
+        return missing
+    metadata = await keys.metadata()
     found = []
     for endpoint, what in _NEEDED.items():
         if not isinstance(metadata.get(endpoint), str):

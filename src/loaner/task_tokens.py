@@ -8,6 +8,7 @@ and OAuth transaction tokens (draft-ietf-oauth-transaction-tokens); the checks f
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -131,7 +132,7 @@ class TaskTokens:
         return SuppliedTask(
             id=hashlib.sha256(f"{issuer.issuer}\x1f{name}".encode()).hexdigest(),
             issuer=issuer.issuer,
-            wanted=_wanted(claims, here, minutes=-(-(expires - issued) // 60)),
+            wanted=_wanted(claims, here, minutes=math.ceil((expires - issued) / 60)),
             issued=datetime.fromtimestamp(issued, UTC),
             ends=datetime.fromtimestamp(expires, UTC),
             agreed=issuer.agrees,

@@ -234,6 +234,17 @@ async def test_what_cannot_be_reached_is_named_with_its_cause(ward: Ward) -> Non
     assert "ECONNREFUSED" in done.out
 
 
+async def test_the_issuers_of_jobs_and_tasks_are_looked_at_too(ward: Ward) -> None:
+    other = 'agent = "ci"\nenvironments = ["x"]\naudience = "jobs"\nclaims = {sub = "job"}'
+    known, away = ward.running.urls["idp"], "http://127.0.0.1:1/jobs"
+    hosts = f'[[workloads]]\nissuer = "{away}"\n{other}\n[[task_issuers]]\nissuer = "http://127.0.0.1:1/tasks"'
+    ward.write(identity=f'[[workloads]]\nissuer = "{known}"\n{other}\n{hosts}')
+    told = json.loads((await ward.doctor("--json")).out)
+    failed = [one for one in told["checks"] if one["state"] == "failed"]
+    assert [(one["name"], one["cure"]) for one in failed] == [("issuer", "task_issuers"), ("issuer", "workloads")]
+    assert away in failed[1]["what"]
+
+
 NEARLY, NOWHERE, AWAY = "{idp}/", "{at}/nowhere", "http://127.0.0.1:1/idp"
 
 

@@ -135,6 +135,7 @@ async def _outside(settings: Settings, *, sandboxed: bool) -> AsyncIterator[list
     """The issuer, and the hosts of the providers that are configured. Nothing is proven to them, nor sent."""
     from loaner.assembly import whole_catalog
     from loaner.clock import utc_now
+    from loaner.issuer_faults import other_issuers
     from loaner.jwks import IssuerKeys
     from loaner.network import Network
     from loaner.provider_call import ProviderTransport
@@ -154,6 +155,9 @@ async def _outside(settings: Settings, *, sandboxed: bool) -> AsyncIterator[list
             keys = IssuerKeys(settings.identity.issuer, now=utc_now, network=network)
             await stack.enter_async_context(keys)
             looks.insert(0, ("issuer", "answers, and fits the settings", _of_issuer(keys, settings.identity)))
+        for issuer, setting in other_issuers(settings).items():
+            others = await stack.enter_async_context(IssuerKeys(issuer, now=utc_now, network=network))
+            looks.append(("issuer", f"{issuer} answers, and publishes its keys", _of_keys(others, setting)))
         yield looks
 
 
@@ -164,6 +168,17 @@ def _of_issuer(keys: IssuerKeys, identity: IdentitySettings) -> Look:
         if faults := await issuer_faults(keys, identity):
             raise _Fault("; ".join(one.told for one in faults), faults[0].cure)
         return identity.issuer
+
+    return look
+
+
+def _of_keys(keys: IssuerKeys, setting: str) -> Look:
+    from loaner.issuer_faults import keys_missing
+
+    async def look() -> str:
+        for one in await keys_missing(keys, setting):
+            raise _Fault(one.told, one.cure)
+        return ""
 
     return look
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from loaner.assembly import Loaner
     from loaner.cli._signals import Signals
     from loaner.jwks import IssuerKeys
-    from loaner.settings import IdentitySettings, Settings
+    from loaner.settings import Settings
 
 
 def serve(
@@ -164,7 +164,7 @@ async def _over_stdio(loaner: Loaner, signals: Signals) -> None:
         if keys:
             await stack.enter_async_context(keys)
         if keys and settings.identity and settings.consent.presence == "sign-in":
-            await stack.enter_async_context(_looked_at(keys, settings.identity))
+            await stack.enter_async_context(_looked_at(keys, settings))
         pages = web.create_app(web.local_site(loaner, keys))
         stack.enter_context(_announced(loaner, mcp_url=None))
         await stack.enter_async_context(_listening.served(pages, listener, limits=settings.limits))
@@ -218,7 +218,7 @@ async def _over_http(loaner: Loaner, signals: Signals) -> None:
                 shutdown=loaner.shutdown,
                 finish_seconds=settings.stopping.finish_seconds,
             ),
-            _looked_at(keys, settings.identity),
+            _looked_at(keys, settings),
         ):
             await signals.told.wait()
             loaner.shutdown.begin()
@@ -228,19 +228,32 @@ async def _over_http(loaner: Loaner, signals: Signals) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _looked_at(keys: IssuerKeys, identity: IdentitySettings) -> AsyncIterator[None]:
-    """Beside the serving, one look at the issuer: what is wrong there would otherwise show at the first sign-in."""
+async def _looked_at(keys: IssuerKeys, settings: Settings) -> AsyncIterator[None]:
+    """Beside the serving, one look at each issuer: what is wrong there would otherwise show at the first sign-in."""
     import anyio
 
-    from loaner.issuer_faults import issuer_faults
+    from loaner.clock import utc_now
+    from loaner.issuer_faults import Fault, issuer_faults, keys_missing, other_issuers
+    from loaner.jwks import IssuerKeys
+    from loaner.network import Network
     from loaner.settings.notes import note
 
+    def tell(issuer: str, faults: list[Fault]) -> None:
+        for fault in faults:
+            note(f"the issuer {issuer}: {fault.told}" + (f" (see {fault.cure})" if fault.cure else ""))
+
+    async def look_at_other(issuer: str, setting: str) -> None:
+        async with IssuerKeys(issuer, now=utc_now, network=Network.of(settings.network)) as others:
+            tell(issuer, await keys_missing(others, setting))
+
     async def look() -> None:
-        for fault in await issuer_faults(keys, identity):
-            note(f"the issuer {identity.issuer}: {fault.told}" + (f" (see {fault.cure})" if fault.cure else ""))
+        if settings.identity:
+            tell(settings.identity.issuer, await issuer_faults(keys, settings.identity))
 
     async with anyio.create_task_group() as group:
         group.start_soon(look)
+        for issuer, setting in other_issuers(settings).items():
+            group.start_soon(look_at_other, issuer, setting)
         yield
         group.cancel_scope.cancel()
 
