@@ -4,6 +4,7 @@ said, what was left out is said, and who has to do what."""
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -205,3 +206,16 @@ async def test_what_is_left_out_until_the_user_signs_in_is_said(acme: Town) -> N
     assert held["partial"] is True
     assert "signs in there with their own identity provider" in held["advice"]
     assert "name it as account" in held["advice"]
+
+
+async def test_a_search_that_names_an_account_is_not_answered_from_what_was_agreed_of_another(tmp_path: Path) -> None:
+    """MUST 28."""
+    async with town(tmp_path / "home", tools={"toolsets": ("all",)}) as built, built.agent() as agent:
+        installed(built, "acme,bigcorp")
+        issue = {"owner": "acme", "repo": "web", "issue_number": 1}
+        await built.decide(await agent.call_tool("github_issue_read", issue), reads="here", agents="this")
+        assert not (await agent.call_tool("github_issue_read", issue)).is_error
+        answer = await agent.call_tool(SEARCH, {"q": "Safari", "account": "acme"})
+        assert answer.structured_content["limited_to"] == ["acme/web"]
+        answer = await agent.call_tool(SEARCH, {"q": "Safari", "account": "bigcorp"})
+        assert error_of(answer)["code"] == "consent_required"

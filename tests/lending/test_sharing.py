@@ -156,6 +156,26 @@ async def test_nothing_is_shared_across_resources_or_tools(short: Town, other: d
         assert len(minted(short)) == before + 1
 
 
+SEARCHING: dict[str, Any] = {
+    "purpose": "find an outage",
+    "operations": [{"tool": "github_search_issues", "count": 20}],
+    "resources": ["repositories"],
+}
+
+
+async def test_nothing_is_shared_across_the_accounts_that_calls_name(short: Town) -> None:
+    """MUST 33: a key is of one account, and a call about another gets another."""
+    short.running.sandbox.switches.github_installations = "acme,bigcorp"
+    async with short.agent(name="accounts") as agent:
+        await agreed(short, agent, SEARCHING)
+        for account in ("acme", "bigcorp", "acme"):
+            given = {"q": "outage", "account": account}
+            answer = await agent.call_tool("github_search_issues", given)
+            assert not answer.is_error, text_of(answer)
+            assert (answer.structured_content or {})["account"] == account
+    short.running.sandbox.switches.github_installations = "acme"
+
+
 async def test_a_write_has_a_key_of_its_own(short: Town) -> None:
     async with short.agent(name="writer") as agent:
         await agreed(short, agent)
