@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from journeys.town import Town, text_of
+from journeys.town import Town, error_of, text_of
 from loaner import catalog
 
 CATALOG = catalog.load()
@@ -37,3 +37,44 @@ async def test_markdown_arrives_as_it_was_approved(acme: Town) -> None:
     assert not answer.is_error, text_of(answer)
     slack: Any = acme.running.sandbox.inside["slack"]
     assert slack.state.channel_named("general").messages[-1].text == MARKDOWN["text"]
+
+
+@pytest.mark.parametrize(
+    ("text", "notified"),
+    [
+        ("hello", []),
+        ("mail me@channel.example", []),
+        ("<!channel> and <!everyone>", [("everybody in the channel", 2)]),
+        ("<!here|here>", [("everybody who is there now", 1)]),
+        ("@channel, look", [("everybody in the channel", 1)]),
+        ("<!subteam^S0001|@ops>", [("a group", 1)]),
+        ("<@U00BOB0002> <@U00BOB0002|bob>", [("a person", 2)]),
+    ],
+)
+def test_whom_a_text_notifies_is_counted(text: str, notified: list[tuple[str, int]]) -> None:
+    bound = CATALOG["slack_send_message"].bind({"channel": "#general", "text": text})
+    assert [(one.mention.who, len(one.found)) for one in bound.mentions] == notified
+
+
+RINGING = {"channel": "#general", "text": "<!channel> look, <@U00BOB0002>"}
+TASK: dict[str, Any] = {
+    "purpose": "tell the team how it goes",
+    "operations": [{"tool": "slack_send_message", "count": 5}],
+    "resources": ["#general"],
+}
+
+
+async def test_a_task_for_any_text_lets_no_text_through_that_notifies_many(acme: Town) -> None:
+    """MUST 28: an injected one is put before the person, with its exact words."""
+    async with acme.agent() as agent:
+        asked = await agent.call_tool("loaner_propose_task", TASK)
+        assert (await acme.decide(asked)).state == "approved"
+        quiet = await acme.call(agent, "slack_send_message", RINGING | {"text": "hi <@U00BOB0002>"})
+        assert not quiet.is_error, text_of(quiet)
+        ringing = await agent.call_tool("slack_send_message", RINGING)
+        assert error_of(ringing)["code"] == "consent_required"
+        assert "notifies many people" in text_of(ringing)
+        assert (await acme.decide(ringing)).state == "approved"
+        assert not (await agent.call_tool("slack_send_message", RINGING)).is_error
+        again = await agent.call_tool("slack_send_message", RINGING)
+        assert error_of(again)["code"] == "consent_required"

@@ -17,6 +17,7 @@ from loaner.catalog.described import Described
 from loaner.catalog.form import Form
 from loaner.catalog.identify import Identify
 from loaner.catalog.lookup import Lookup
+from loaner.catalog.mention import Mention
 from loaner.catalog.provider_parts import (
     WHERE,
     Instance,
@@ -74,6 +75,8 @@ class Provider(Described):
     ids: dict[str, str] = Field(default_factory=dict)
     """By kind of resource: the pattern of the provider's own ids. A kind that is not here has none."""
     wider: tuple[Wider, ...] = ()
+    mentions: tuple[Mention, ...] = ()
+    """How a text that is posted notifies people."""
     unfurls: tuple[str, ...] = ()
     """Fields that, when false, keep it from fetching links of a text that is posted."""
     api: str = "api"

@@ -36,6 +36,8 @@ from loaner.scope import Scope
 from loaner.settings import Connector, ConsentSettings
 from loaner.store import Sealed
 
+_MOST_MENTIONS = 10
+"""Of one kind, that the page of a question names; it counts them all."""
 TASK_TOOL = "loaner_propose_task"
 
 
@@ -49,13 +51,16 @@ def shown(bound: BoundCall, scope: Scope, *, exact: bool) -> dict[str, Any]:
         "effect": operation.effect,
         "at": operation.provider.title,
         "payload": [list(pair) for pair in bound.payload],
+        "mentions": [[one.mention.who, list(one.found[:_MOST_MENTIONS]), len(one.found)] for one in bound.mentions],
         "permissions": sorted(scope.permissions),
         "alternatives": [sorted(one) for one in scope.alternatives],
         "resource": scope.resource,
         "ids": dict(scope.ids),
         "limits": [{"what": one.what, "value": one.value, "by": one.enforced_by} for one in scope.limits],
-        # A wider approval of something destructive would be a blank cheque.
-        "may_remember": operation.effect == "write" and not exact,
+        # A wider approval of something destructive, or of notifying many, would be a blank cheque.
+        "may_remember": operation.effect == "write"
+        and not exact
+        and not any(one.mention.broad for one in bound.mentions),
         # What is destroyed is typed by the person, so that no habit presses the button.
         "target": scope.resource_name if operation.effect == "destructive" else "",
     }

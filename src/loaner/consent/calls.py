@@ -38,6 +38,7 @@ def call_for(
         names=scope.names,
         arguments=bound.agreed,
         task=task,
+        rings=frozenset(one.param for one in bound.mentions if one.mention.broad),
         in_task=in_task,
     )
 

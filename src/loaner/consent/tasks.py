@@ -7,7 +7,7 @@ scope like any other, and only what was agreed beforehand tells it apart.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -177,7 +177,9 @@ def outside(connection: Connection, running: list[Task], call: Call) -> str:
         return f"{call.names[0].partition(':')[2] or call.names[0]} is none of its resources"
     fitting = [part for part in mine if part.fits(call)]
     if not fitting:
-        return f"it fixes other arguments for {call.operation}"
+        rings = call.rings and any(part.fits(replace(call, rings=frozenset())) for part in mine)
+        many = "it notifies many people, which a task allows only where it says these very words"
+        return many if rings else f"it fixes other arguments for {call.operation}"
     if all(part.uses_left == 0 for part in fitting):
         return f"its calls of {call.operation} are used up"
     return f"it does not cover this call of {call.operation}"

@@ -1,0 +1,34 @@
+"""Whom a text notifies, beside those who come to read it."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from pydantic import field_validator
+
+from loaner.catalog.described import Described
+
+
+class Mention(Described):
+    """One way to notify somebody by a text."""
+
+    who: str
+    """``everybody in the channel``."""
+    pattern: str
+    broad: bool = False
+    """It notifies many: what allows any text does not allow this, which is asked for with its exact words."""
+
+    @field_validator("pattern")
+    @classmethod
+    def _compiles(cls, pattern: str) -> str:
+        re.compile(pattern)
+        return pattern
+
+
+class Mentioned(NamedTuple):
+    """Of one way, what of it stands in a parameter's text, in the order in which it is there."""
+
+    param: str
+    mention: Mention
+    found: tuple[str, ...]
