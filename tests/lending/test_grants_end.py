@@ -79,7 +79,6 @@ async def test_a_grant_that_is_given_up_is_listed_by_every_verb_until_its_provid
 ) -> None:
     """The provider says that the token is dead; that is not so, and nobody throws the tokens away."""
     await connected(acme, GITHUB)
-    acme.loaner.lender.styles["token_scoped"]._targets.clear()  # type: ignore[attr-defined]
     acme.fault("github", "status:503", path="/applications/")
     (grant,) = await acme.loaner.grants.everybodys()
     await acme.loaner.lender.refresher.retire(grant, "GitHub says that its token is dead")

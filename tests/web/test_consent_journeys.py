@@ -64,6 +64,25 @@ async def test_once_is_ten_minutes_and_an_hour_is_a_hundred_times(local: House) 
     assert [one["uses_left"] for one in await local.rows(approvals) if one["expires_at"] > local.now()] == [100]
 
 
+@pytest.mark.parametrize("typed", ["", "releases", "#general"])
+async def test_what_is_destroyed_is_typed_and_allowed_once_whatever_the_form_says(local: House, typed: str) -> None:
+    """MUST 28: a form that somebody wrote by hand is no way to an hour of deleting."""
+    delete = ("slack_delete_message", {"channel": "#releases", "ts": "1763800000.000100"})
+    needed = await local.asked(delete)
+    browser = local.browser(slack="alice")
+    await browser.open(needed.invitation.url)
+    await browser.press("approve", remember="hour", target=typed)
+    assert "That is not what would be destroyed. Nothing was approved." in browser.text
+    assert browser.state == "confirm"
+    assert not (await local.asked(delete)).fresh
+    await browser.press("approve", remember="hour", target="#releases")
+    await browser.press("allow")  # Slack connects the account
+    await browser.is_me()
+    assert browser.state == "approved"
+    given = [one for one in await local.rows(approvals) if one["operations"] == [delete[0]]]
+    assert [(one["uses_left"], one["digest"] is None) for one in given] == [(1, False)]
+
+
 async def test_where_a_rule_demands_a_yes_to_the_very_call_an_hours_yes_is_not_enough(
     local: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,7 +10,8 @@ import pytest
 
 from house import LOCAL, POST, House, caller, subject
 from loaner.audit import Audit
-from loaner.consent import Proposal
+from loaner.consent import Proposal, texts
+from loaner.consent.texts import all_opened, texts_of
 from loaner.errors import ConsentNeeded
 
 BAD = "rm -rf / # the harmful line"
@@ -88,6 +89,25 @@ async def test_the_record_of_a_yes_says_whether_the_whole_was_opened(local: Hous
     await browser.approve(needed.invitation.url)
     (given,) = await approvals(local)
     assert given["whole_text_opened"] is opens
+
+
+async def test_of_two_long_texts_both_have_to_be_opened(local: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MUST 58."""
+    monkeypatch.setattr(texts, "LONGEST", 1000)
+    name, arguments = call(LONG)
+    needed = await local.asked((name, arguments | {"message": "y" * 2000}))
+    asked = await local.consents.question(needed.invitation.handle, LOCAL)
+    assert asked
+    first, second = [text.place for text in texts_of(asked) if text.is_cut]
+
+    def said() -> bool | None:
+        return local.store.read_now(lambda c: all_opened(c, asked))
+
+    assert said() is False
+    await local.consents.note_opened(asked, first)
+    assert said() is False
+    await local.consents.note_opened(asked, second)
+    assert said() is True
 
 
 async def test_where_nothing_is_cut_there_is_nothing_to_say(local: House) -> None:
