@@ -119,7 +119,7 @@ class Meant:
         ruling = self.rule(self.bound.called(self.scope.resource_name, scope.resource_name), scope)
         asks = isinstance(ruling, Ask) and not isinstance(self.ruling, Ask)
         agreed = contained and not asks and not isinstance(ruling, Refused)
-        if agreed and await self._stands_for({self.scope.resource: one.id}):
+        if agreed and await self._stands_for(ids):
             return
         await self._again(scope, ruling)
 

@@ -254,3 +254,60 @@ async def test_an_identifier_that_is_another_issues_by_the_time_of_the_yes_is_as
         asked = await agent.call_tool(*LINEAR)
         assert error_of(asked)["code"] == "consent_required", text_of(asked)
         assert (await question(acme, asked)).shown["ids"]["issue:ENG-1"] == two.id
+
+
+def identified(acme: Town, name: str) -> tuple[str, str]:
+    """The same channel or issue, by its name and by its id."""
+    linear: Any = acme.running.sandbox.inside["linear"]
+    return {"#releases": channels(acme)["releases"].id, "ENG-1": linear.world.issue("ENG-1").id}[name], name
+
+
+@pytest.mark.parametrize("first", ["name", "id"])
+@pytest.mark.parametrize(("call", "of", "resource"), [(SEND, "channel", "#releases"), (LINEAR, "issueId", "ENG-1")])
+async def test_an_hours_yes_for_a_thing_is_one_by_each_of_its_names(
+    acme: Town, call: tuple[str, dict[str, Any]], of: str, resource: str, first: str
+) -> None:
+    tool, arguments = call
+    names = identified(acme, resource)
+    one, other = names if first == "id" else reversed(names)
+    async with acme.agent() as agent:
+        await may_ask_for_names(acme, agent)
+        assert not (await acme.call(agent, *LINEAR)).is_error
+        asked = await agent.call_tool(tool, arguments | {of: one})
+        assert (await acme.decide(asked, remember="hour")).state == "approved"
+        assert not (await agent.call_tool(tool, arguments | {of: one})).is_error
+        answer = await agent.call_tool(tool, arguments | {of: other})
+        assert not answer.is_error, text_of(answer)
+
+
+async def test_two_names_of_one_thing_meet_one_question(acme: Town) -> None:
+    """MUST 28: and its page says the name that people know."""
+    by_id, by_name = identified(acme, "#releases")
+    async with acme.agent() as agent:
+        await may_ask_for_names(acme, agent)
+        asked = await agent.call_tool(SEND[0], SEND[1] | {"channel": by_id})
+        again = await agent.call_tool(SEND[0], SEND[1] | {"channel": by_name})
+        assert handle_of(asked) == handle_of(again)
+        assert "#releases" in (await question(acme, asked)).shown["phrase"]
+        assert (await acme.decide(asked)).state == "approved"
+        assert not (await agent.call_tool(SEND[0], SEND[1] | {"channel": by_id})).is_error
+        assert error_of(await agent.call_tool(*SEND))["code"] == "consent_required", "that was for once"
+
+
+@pytest.mark.parametrize("agreed", ["name", "id"])
+async def test_a_task_on_a_thing_is_one_by_each_of_its_names(acme: Town, agreed: str) -> None:
+    by_id, by_name = identified(acme, "#releases")
+    other = channels(acme)["random"].id
+    async with acme.agent() as agent:
+        await may_ask_for_names(acme, agent)
+        task = {
+            "purpose": "announce the release",
+            "operations": [{"tool": SEND[0], "count": 3}],
+            "resources": [by_name if agreed == "name" else by_id],
+        }
+        assert (await acme.decide(await agent.call_tool("loaner_propose_task", task))).state == "approved"
+        for channel in (by_name, by_id):
+            answer = await agent.call_tool(SEND[0], {"channel": channel, "text": "out"})
+            assert not answer.is_error, text_of(answer)
+        asked = await agent.call_tool(SEND[0], {"channel": other, "text": "out"})
+        assert "outside the task" in text_of(asked)

@@ -132,7 +132,7 @@ def make(
         environment=call.environment,
         connector=call.connector,
         operations=[call.operation],
-        resources=[call.resource],
+        resources=list(dict.fromkeys((call.resource, *call.ids))),  # the ids are those of its other names
         digest=call.digest if call.exact else None,
         permissions=[sorted(one) for one in (call.permissions, *call.alternatives)],
         ids=dict(call.ids),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import partial
 
 from anyio import TASK_STATUS_IGNORED
@@ -13,12 +12,25 @@ from loaner.caller import Caller, Subject
 from loaner.catalog import BoundCall, Catalog
 from loaner.clock import Now
 from loaner.connectors import Connectors
-from loaner.consent import again, approvals, asking, codes, limiting, pauses, pending, tasks, texts, turns, unconfirmed
+from loaner.consent import (
+    again,
+    approvals,
+    asking,
+    codes,
+    limiting,
+    pauses,
+    pending,
+    tasks,
+    texts,
+    turns,
+    unconfirmed,
+)
+from loaner.consent.alias import Named
 from loaner.consent.approvals import Call
 from loaner.consent.calls import call_for, call_of
 from loaner.consent.connecting import Connecting
 from loaner.consent.grants import Grant, Grants
-from loaner.consent.known import Look
+from loaner.consent.known import Look, once
 from loaner.consent.linking import Linking
 from loaner.consent.pending import Pending, Remember, State
 from loaner.consent.polling import Polling
@@ -131,8 +143,9 @@ class Consents:
             approved = await self.store.write(lambda c: approvals.consume(c, call, self.now()))
         if grant and approved:
             return Consent.by(approved, grant, ruling.rule)
-        if grant and reads and (limited := await limiting.limited(self.store, bound, call, at)):
-            return Consent.by(limited.approval, grant, ruling.rule, only=limited.only, agreed=limited.agreed)
+        named, look = Named(bound, scope, call), look and once(look)
+        if grant and (other := await self._otherwise(named, grant, ruling, running, look)):
+            return other
         outside = await self._outside(running, call) if asks and (grant or not approved) else ""
         if outside and self._refuses(running):
             raise PolicyDenied(
@@ -156,19 +169,21 @@ class Consents:
             outside=outside,
             policy_version=self.policy_version,
         )
-        return await self._asked(put, call, grant if asks and not scope.ids else None, ruling, look)
+        return await self._asked(
+            put, Named(bound, scope, call), grant if asks and not scope.ids else None, ruling, look
+        )
 
-    async def _asked(self, put: Put, call: Call, grant: Grant | None, ruling: Ruling, look: Look | None) -> Consent:
+    async def _asked(self, put: Put, named: Named, grant: Grant | None, ruling: Ruling, look: Look | None) -> Consent:
         """Before a new question is put: what does the name mean now? A yes by another name of the same counts."""
-        known = None
-        if look and grant and call.effect != "read":
+        if look and grant and named.call.effect != "read":
             if waiting := await self.store.write(partial(put, new=False)):
                 raise waiting
             if known := await look(grant):
-                call = replace(call, ids=known.ids)
-                if approved := await self.store.write(lambda c: approvals.consume(c, call, self.now())):
+                named = named.canonical(known)
+                if approved := await self.store.write(lambda c: approvals.consume(c, named.call, self.now())):
                     return Consent.by(approved, grant, ruling.rule, ids=known.ids)
-        answer = await self.store.write(partial(put, known=known))
+                put = partial(put, bound=named.bound, scope=named.scope, known=known)
+        answer = await self.store.write(put)
         assert answer is not None  # noqa: S101 - only where no new question is wanted is there no answer
         raise answer
 
@@ -340,6 +355,26 @@ class Consents:
         if self.settings.outside_task:
             return self.settings.outside_task == "refuse"
         return any(task.source != "agent" for task in running)
+
+    async def _otherwise(
+        self, named: Named, grant: Grant, ruling: Ruling, running: list[Task], look: Look | None
+    ) -> Consent | None:
+        """By what was agreed to of other places, for a search; in a task, by another name of one of its resources."""
+        at, call = self.now(), named.call
+        if isinstance(ruling, Allowed) and not running:
+            limited = await limiting.limited(self.store, named.bound, call, at)
+            if limited is None:
+                return None
+            return Consent.by(limited.approval, grant, ruling.rule, only=limited.only, agreed=limited.agreed)
+        if look is None or call.effect == "read" or not named.may_have_another:
+            return None  # a read that is outside of the task sends nothing before its person agrees
+        parts = await self.store.read(lambda c: [part for one in running for part in tasks.items(c, one.id, at)])
+        known = await look(grant) if any(call.operation in part.operations for part in parts) else None
+        if known is None:
+            return None
+        call = named.canonical(known).call
+        inside = await self.store.write(lambda c: approvals.consume(c, call, self.now()))
+        return Consent.by(inside, grant, ruling.rule, ids=known.ids) if inside else None
 
     async def _outside(self, running: list[Task], call: Call) -> str:
         """For the person and the agent: what about this call the running task does not cover."""

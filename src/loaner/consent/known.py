@@ -31,3 +31,15 @@ class Known:
 
 Look = Callable[[Grant], Awaitable[Known | None]]
 """Asks the provider, under a grant; ``None`` where it cannot be known."""
+
+
+def once(look: Look) -> Look:
+    """The same look, which asks the provider at most once."""
+    found: list[Known | None] = []
+
+    async def looked(grant: Grant) -> Known | None:
+        if not found:
+            found.append(await look(grant))
+        return found[0]
+
+    return looked

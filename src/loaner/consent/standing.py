@@ -61,7 +61,7 @@ class Consent:
         return bool(self.resources) and not is_about(self.resources, [n for n in scope.names if n != scope.wider])
 
     def is_about(self, scope: Scope) -> bool:
-        return is_about(self.resources, scope.names)
+        return is_about(self.resources, (*scope.names, f"{scope.resource_kind}:{scope.resource_id}"))
 
     def within(self, scope: Scope) -> Scope:
         """The scope without the alternatives that were not shown: no credential is made for one of those. A search of
