@@ -99,7 +99,7 @@ async def test_a_search_of_everything_leaves_out_what_is_forbidden_and_counts_no
 
 async def test_what_is_left_out_is_told_by_its_number_alone(acme: Town) -> None:
     found = await said(acme, "github_search_issues", q="deploy token")
-    assert found == {"total_count": 0, "items": [], "left_out": 1, "partial": False}
+    assert (found["total_count"], found["items"], found["left_out"]) == (0, [], 1)
 
 
 async def test_a_count_that_goes_on_beyond_the_page_is_not_told(acme: Town) -> None:
