@@ -52,10 +52,10 @@ _UNCHECKED = dict.fromkeys((*(one.tool for one in CATALOG.operations), "loaner_p
 _MEETS = 40
 """So many characters of a planted text are looked for in an answer."""
 _LOOK = re.compile(
-    r"GET /repos/[^/]+/[^/]+|GET /api/(?:conversations\.(?:info|list)|users\.conversations)"
-    r"|POST /graphql query (?:issue|team|teams|project)"
+    r"GET /repos/[^/]+/[^/]+|GET /repositories/[0-9]+|GET /api/(?:conversations\.(?:info|list)|users\.conversations)"
+    r"|POST /graphql query (?:issue|teams?|projects?)"
 )
-"""What a provider sees of a look: one thing by its name or id, or the list of names. Nothing else is taken for one."""
+"""What a provider sees of a look: one thing by its name or id, or a list of names. Nothing else is taken for one."""
 
 
 @dataclass
