@@ -8,6 +8,7 @@ import pytest
 
 from journeys.town import Town, error_of, text_of
 from loaner import catalog
+from loaner.catalog.mentioned import mentioned
 
 CATALOG = catalog.load()
 MARKDOWN = {"channel": "#general", "text": "a < b && **bold**"}
@@ -53,7 +54,7 @@ async def test_markdown_arrives_as_it_was_approved(acme: Town) -> None:
 )
 def test_whom_a_text_notifies_is_counted(text: str, notified: list[tuple[str, int]]) -> None:
     bound = CATALOG["slack_send_message"].bind({"channel": "#general", "text": text})
-    assert [(one.mention.who, len(one.found)) for one in bound.mentions] == notified
+    assert [(one.mention.who, len(one.found)) for one in mentioned(bound)] == notified
 
 
 RINGING = {"channel": "#general", "text": "<!channel> look, <@U00BOB0002>"}

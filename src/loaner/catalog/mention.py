@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
 from pydantic import field_validator
 
@@ -24,11 +23,3 @@ class Mention(Described):
     def _compiles(cls, pattern: str) -> str:
         re.compile(pattern)
         return pattern
-
-
-class Mentioned(NamedTuple):
-    """Of one way, what of it stands in a parameter's text, in the order in which it is there."""
-
-    param: str
-    mention: Mention
-    found: tuple[str, ...]

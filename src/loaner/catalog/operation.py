@@ -14,7 +14,6 @@ from typing import Any, Literal
 
 from loaner.catalog import binding, cursor, schema
 from loaner.catalog.lookup import Lookup
-from loaner.catalog.mention import Mentioned
 from loaner.catalog.params import Param
 from loaner.catalog.provider import Provider
 from loaner.catalog.request import Outgoing, build
@@ -285,21 +284,6 @@ class BoundCall:
                 value = "true" if value else "false"
             shown.append((name, ", ".join(value) if isinstance(value, tuple) else str(value)))
         return shown
-
-    @cached_property
-    def mentions(self) -> list[Mentioned]:
-        """Whom the texts of this call notify."""
-        texts = [
-            (name, str(self.written.get(name, self.arguments[name])))
-            for name, param in self.operation.params.items()
-            if param.role == "content" and name in self.arguments
-        ]
-        every = (
-            Mentioned(name, one, tuple(found[0] for found in re.finditer(one.pattern, text)))
-            for name, text in texts
-            for one in self.operation.provider.mentions
-        )
-        return [one for one in every if one.found]
 
     @cached_property
     def sent(self) -> Mapping[str, Any]:

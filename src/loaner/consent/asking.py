@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 
 from loaner.caller import Caller, SuppliedTask
 from loaner.catalog import BoundCall
+from loaner.catalog.mentioned import mentioned
 from loaner.clock import iso
 from loaner.consent import codes, pauses, pending
 from loaner.consent.envelope import Envelope
@@ -51,7 +52,7 @@ def shown(bound: BoundCall, scope: Scope, *, exact: bool) -> dict[str, Any]:
         "effect": operation.effect,
         "at": operation.provider.title,
         "payload": [list(pair) for pair in bound.payload],
-        "mentions": [[one.mention.who, list(one.found[:_MOST_MENTIONS]), len(one.found)] for one in bound.mentions],
+        "mentions": [[one.mention.who, list(one.found[:_MOST_MENTIONS]), len(one.found)] for one in mentioned(bound)],
         "permissions": sorted(scope.permissions),
         "alternatives": [sorted(one) for one in scope.alternatives],
         "resource": scope.resource,
@@ -60,7 +61,7 @@ def shown(bound: BoundCall, scope: Scope, *, exact: bool) -> dict[str, Any]:
         # A wider approval of something destructive, or of notifying many, would be a blank cheque.
         "may_remember": operation.effect == "write"
         and not exact
-        and not any(one.mention.broad for one in bound.mentions),
+        and not any(one.mention.broad for one in mentioned(bound)),
         # What is destroyed is typed by the person, so that no habit presses the button.
         "target": scope.resource_name if operation.effect == "destructive" else "",
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from loaner.caller import Caller
 from loaner.catalog import BoundCall
+from loaner.catalog.mentioned import mentioned
 from loaner.consent.approvals import Call
 from loaner.consent.pending import Pending, Remember
 from loaner.scope import Scope
@@ -38,7 +39,7 @@ def call_for(
         names=scope.names,
         arguments=bound.agreed,
         task=task,
-        rings=frozenset(one.param for one in bound.mentions if one.mention.broad),
+        rings=frozenset(one.param for one in mentioned(bound) if one.mention.broad),
         in_task=in_task,
     )
 
