@@ -230,6 +230,20 @@ async def test_a_reading_approval_covers_reads_and_nothing_else(store: Store) ->
 
 
 @pytest.mark.parametrize(
+    "other", [{"connector": "slack-prod"}, {"environment": "production"}, {"subject": "local eve"}]
+)
+async def test_what_was_agreed_to_be_read_ends_with_its_own_account_alone(store: Store, other: dict[str, str]) -> None:
+    await reading(store)
+    await reading(store, id="o" * 32, **other)
+    await approve(store)
+    account = {"subject": CALL.subject, "connector": CALL.connector, "environment": CALL.environment}
+    assert await store.write(lambda c: approvals.end_reading(c, NOW, **account)) == 1
+    assert await consume(store, READING) is None
+    assert await consume(store, replace(READING, **other))  # type: ignore[arg-type]
+    assert await consume(store, CALL), "what is written is another matter"
+
+
+@pytest.mark.parametrize(
     ("columns", "fits"),
     [
         ({"operations": ["slack_read_channel"]}, True),
