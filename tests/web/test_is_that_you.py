@@ -73,6 +73,34 @@ async def test_nothing_is_connected_before_the_second_press(local: House, title:
 
 
 @BOTH
+async def test_a_button_of_an_earlier_page_confirms_no_account(local: House, title: str, call: Any) -> None:
+    """MUST 22: "continue" on a page that was left open is no answer to whose account it is."""
+    browser = await named(local, call)
+    earlier = {"form_token": browser.page.forms[0].fields["form_token"], "decision": "approve", "remember": "once"}
+    headers = {"Origin": "null", "Sec-Fetch-Site": "same-origin"}
+    browser.answer = await browser.http.post(str(browser.page.url), data=earlier, headers=headers)
+    assert browser.state == "account"
+    assert f"{title} says you are alice" in browser.text
+    assert "active" not in [row["state"] for row in await local.rows(grants)]
+    await browser.is_me()
+    assert browser.state == "approved"
+
+
+async def test_the_page_leads_nowhere_but_to_the_provider(local: House) -> None:
+    """MUST 22: whatever address the provider, or the row, says that the code is typed at."""
+    browser = local.browser(github="alice")
+    await browser.open((await local.asked(GITHUB)).invitation.url)
+    await browser.press("approve")
+    (row,) = await local.rows(consents)
+    assert browser.link().startswith(local.catalog.providers["github"].hosts["web"])
+    flow = row["flow"] | {"verification_uri": "https://evil.example/login/device"}
+    await local.store.write(lambda c: c.execute(update(consents).values(flow=flow)) and None)
+    answer = await browser.open(str(browser.page.url))
+    assert browser.page.provider_code
+    assert "evil.example" not in answer.text
+
+
+@BOTH
 async def test_a_no_ends_the_tokens_at_the_provider(local: House, title: str, call: Any) -> None:
     """MUST 22."""
     browser = await named(local, call)

@@ -131,6 +131,10 @@ class Provider(Described):
         path = re.sub(r"\{([a-z_]+)\}", lambda m: quote(values[m[1]], safe=""), found["path"])
         return self.hosts[found["host"]] + path
 
+    def has(self, url: str) -> bool:
+        """Is this address at one of its hosts? Another is none that a person is led to."""
+        return url.startswith(tuple(f"{base}/" for base in self.hosts.values()))
+
     def told(self, reason: Reason, target: str) -> tuple[str, str]:
         """What happened and what to do about it, where ``target`` is the account that the call is about."""
         at = target or "the account"

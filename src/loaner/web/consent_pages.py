@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
@@ -97,8 +98,8 @@ class ConsentPages:
         proof = await self.site.presence.proven(visit, asked, form_action=self._form_action(asked))
         if isinstance(proof, Response):
             return proof  # nothing is approved yet
-        if asked.state == "pending" and asked.wants_approval and not _is_typed(asked, proof.form.get("target", "")):
-            return await self._page(visit, asked, problem="That is not what would be destroyed. Nothing was approved.")
+        if problem := _unsaid(asked, proof.form):
+            return await self._page(visit, asked, problem=problem)
         remember: Remember = "hour" if proof.form.get("remember") == "hour" and asked.shown["may_remember"] else "once"
         chosen = reading.chosen(asked, proof.form)
         try:
@@ -197,6 +198,15 @@ _OPEN = frozenset({"confirm", "pending", "provider"})
 def _text(asked: Pending | None, place: str) -> Text | None:
     """The text of a question that an address names."""
     return {str(text.place): text for text in texts_of(asked)}.get(place) if asked else None
+
+
+def _unsaid(asked: Pending, form: Mapping[str, str]) -> str:
+    """What a yes lacks, in words; empty if nothing. One to an account comes from the page that shows it."""
+    if asked.state == "account" and "account" not in form:
+        return "This is a new question. Nothing was connected yet."
+    if asked.state == "pending" and asked.wants_approval and not _is_typed(asked, form.get("target", "")):
+        return "That is not what would be destroyed. Nothing was approved."
+    return ""
 
 
 def _is_typed(asked: Pending, typed: str) -> bool:
