@@ -48,6 +48,8 @@ async def test_markdown_arrives_as_it_was_approved(acme: Town) -> None:
         ("<!channel> and <!everyone>", [("everybody in the channel", 2)]),
         ("<!here|here>", [("everybody who is there now", 1)]),
         ("@channel, look", [("everybody in the channel", 1)]),
+        ("_@channel_ and __@Everyone__", [("everybody in the channel", 2)]),
+        ("_@here_", [("everybody who is there now", 1)]),
         ("<!subteam^S0001|@ops>", [("a group", 1)]),
         ("<@U00BOB0002> <@U00BOB0002|bob>", [("a person", 2)]),
     ],
