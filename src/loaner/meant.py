@@ -98,12 +98,12 @@ class Meant:
             await self._again(replace(self.scope, ids=known.ids), self.ruling)
         except LoanerError as asks:
             return asks
-        if self.consent.approval_id:
-            await self.consents.give_back_use(self.consent.approval_id)
-        return ProviderUnavailable(
+        again = ProviderUnavailable(
             f"“{self.scope.resource_name}” is another {self.scope.resource_kind} now than before. Nothing was done.",
             do="Repeat the call now.",
         )
+        again.undone = True  # so the use is given back where the call ends, and once
+        return again
 
     async def _known(self, one: Identified) -> None:
         """Raises what :meth:`loaner.consent.Consents.obtain` raises; then nothing but look-ups was sent."""

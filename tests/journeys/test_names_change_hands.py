@@ -7,10 +7,13 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from journeys.town import Town, error_of, text_of, town
 from loaner.consent import pending
+from loaner.consent.allowed import HOUR_USES
 from loaner.consent.pending import Pending
+from loaner.store.tables import approvals
 from loaner.web import words
 
 COMMENT = ("github_add_issue_comment", {"owner": "acme", "repo": "web", "issue_number": 1, "body": "Looking into it."})
@@ -224,6 +227,26 @@ async def test_an_exact_yes_for_a_repository_is_held_to_it_by_github_itself(acme
         web.name = "web"
         again = await agent.call_tool(*COMMENT)
         assert error_of(again)["code"] == "consent_required", "gone, and the name is another's again"
+
+
+async def test_a_use_is_given_back_once_where_another_yes_covers_the_new_thing(acme: Town) -> None:
+    """MUST 28: as often as the person agreed to, and no more often."""
+    github: Any = acme.running.sandbox.inside["github"]
+    world = github.world
+    web = next(one for one in world.repositories.values() if one.name == "web")
+    other_text = (COMMENT[0], COMMENT[1] | {"body": "Found it."})
+    async with acme.agent() as agent:
+        assert not (await acme.call(agent, "github_get_me", {})).is_error
+        assert (await acme.decide(await agent.call_tool(*COMMENT))).state == "approved"
+        other = copy.deepcopy(web)
+        del world.repositories[web.id]
+        other.id = 7002
+        world.repositories[other.id] = other
+        assert (await acme.decide(await agent.call_tool(*other_text), remember="hour")).state == "approved"
+        refused = await agent.call_tool(*COMMENT)
+        assert error_of(refused)["code"] == "provider_unavailable", text_of(refused)
+        rows = await acme.loaner.store.read(lambda c: c.execute(select(approvals.c.ended_at, approvals.c.uses_left)))
+        assert [row.uses_left for row in rows if not row.ended_at and row.uses_left is not None] == [HOUR_USES]
 
 
 async def test_what_is_asked_with_a_known_id_takes_no_look_before_the_write(acme: Town) -> None:

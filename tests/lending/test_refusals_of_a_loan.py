@@ -209,12 +209,13 @@ async def test_an_account_that_is_out_of_reach_is_asked_once_and_for_nothing_els
     assert seen == [404]
 
 
+@pytest.mark.parametrize("unusable", [503, 520])
 async def test_a_404_that_the_check_does_not_explain_ends_no_grant(
-    linked: Town, monkeypatch: pytest.MonkeyPatch
+    linked: Town, monkeypatch: pytest.MonkeyPatch, unusable: int
 ) -> None:
     linked.running.sandbox.switches.github_unknown_target_status = 404
     before = await grant(linked)
-    answers(linked, monkeypatch, "/token", lambda one: replace(one, status=503) if one.status == 200 else one)
+    answers(linked, monkeypatch, "/token", lambda one: replace(one, status=unusable) if one.status == 200 else one)
     assert (await told(linked, ELSEWHERE) or {})["code"] == "provider_unavailable"
     assert await grant(linked) == before
 

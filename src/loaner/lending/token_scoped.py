@@ -94,7 +94,8 @@ class TokenScoped:
             )
         except NotReturned:
             return None
-        return {HTTPStatus.OK: True, HTTPStatus.NOT_FOUND: False}.get(HTTPStatus(answer.status))
+        known: dict[int, bool] = {HTTPStatus.OK: True, HTTPStatus.NOT_FOUND: False}
+        return known.get(answer.status)
 
     async def give_back(self, credential: Secret, provider: Provider, connector: Connector) -> str:
         answer = await self._about(credential, provider.lending.give_back, provider, connector, "the revocation")
