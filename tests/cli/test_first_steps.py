@@ -109,7 +109,7 @@ async def test_without_a_connector_only_the_status_is_shown_and_the_start_says_w
         ("postgresql://db/loaner", True, {}, "set http.stateless = true"),
         ("postgresql://db/loaner", True, {"http": {"stateless": True}}, ""),
         ("postgresql://db/loaner", False, {}, ""),
-        ("sqlite:////home/me/loaner.db", True, {}, "on a network file system (nfs4)"),
+        ("sqlite:////srv/files/loaner.db", True, {}, "on a network file system (nfs4)"),
         ("sqlite:////var/lib/loaner.db", True, {}, ""),
     ],
 )
@@ -121,7 +121,7 @@ def test_the_start_says_what_a_store_that_is_shared_needs(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(filesystems, "network_kind", lambda file: "nfs4" if file.parts[1] == "home" else None)
+    monkeypatch.setattr(filesystems, "network_kind", lambda file: "nfs4" if file.parts[1] == "srv" else None)
     serve._say_of_the_store(Settings(store=store, **more), http=http)
     lines = capsys.readouterr().err
     assert told in lines

@@ -17,21 +17,19 @@ from loaner.consent import (
     approvals,
     asking,
     codes,
-    limiting,
     pauses,
     pending,
-    tasks,
     texts,
     turns,
     unconfirmed,
 )
 from loaner.consent.alias import Named
-from loaner.consent.approvals import Call
 from loaner.consent.calls import call_for, call_of
 from loaner.consent.connecting import Connecting
 from loaner.consent.grants import Grant, Grants
 from loaner.consent.known import Look, once
 from loaner.consent.linking import Linking
+from loaner.consent.otherwise import Otherwise
 from loaner.consent.pending import Pending, Remember, State
 from loaner.consent.polling import Polling
 from loaner.consent.proposal import Proposal
@@ -39,7 +37,6 @@ from loaner.consent.reading import Choice, Offer
 from loaner.consent.settling import Note, Settling
 from loaner.consent.standing import Consent, Standing
 from loaner.consent.tasking import Tasks
-from loaner.consent.tasks import Task
 from loaner.consent.unwritten import EndUnused
 from loaner.consent.waiting import Bell
 from loaner.errors import LoanerError, PolicyDenied
@@ -76,6 +73,7 @@ class Consents:
         self.base_url = base_url
         self.policy_version = policy_version
         self._bell = Bell()
+        self._by_other = Otherwise(store, now)
         self._settling = Settling(store, grants, transport, now, self._bell, note, end_unused)
         self.unwritten = self._settling.unwritten
         self.tasks = Tasks(
@@ -144,10 +142,10 @@ class Consents:
         if grant and approved:
             return Consent.by(approved, grant, ruling.rule)
         named, look = Named(bound, scope, call), look and once(look)
-        if grant and (other := await self._otherwise(named, grant, ruling, running, look)):
+        if grant and (other := await self._by_other.consent(named, grant, ruling, running, look)):
             return other
-        outside = await self._outside(running, call) if asks and (grant or not approved) else ""
-        if outside and self._refuses(running):
+        outside = await self.tasks.outside(running, call) if asks and (grant or not approved) else ""
+        if outside and self.tasks.refuses_outside(running):
             raise PolicyDenied(
                 f"it is {outside}.", rule="outside-task", do="Tell the user; only another task allows it."
             )
@@ -350,35 +348,3 @@ class Consents:
             if grant := await self.grants.covering(caller, connector, bound.operation.provider, permissions):
                 return grant
         return None
-
-    def _refuses(self, running: list[Task]) -> bool:
-        if self.settings.outside_task:
-            return self.settings.outside_task == "refuse"
-        return any(task.source != "agent" for task in running)
-
-    async def _otherwise(
-        self, named: Named, grant: Grant, ruling: Ruling, running: list[Task], look: Look | None
-    ) -> Consent | None:
-        """By what was agreed to of other places, for a search; in a task, by another name of one of its resources."""
-        at, call = self.now(), named.call
-        if isinstance(ruling, Allowed) and not running:
-            limited = await limiting.limited(self.store, named.bound, call, at)
-            if limited is None:
-                return None
-            return Consent.by(limited.approval, grant, ruling.rule, only=limited.only, agreed=limited.agreed)
-        if look is None or call.effect == "read" or not named.may_have_another:
-            return None  # a read that is outside of the task sends nothing before its person agrees
-        parts = await self.store.read(lambda c: [part for one in running for part in tasks.items(c, one.id, at)])
-        known = await look(grant) if any(call.operation in part.operations for part in parts) else None
-        if known is None:
-            return None
-        call = named.canonical(known).call
-        inside = await self.store.write(lambda c: approvals.consume(c, call, self.now()))
-        return Consent.by(inside, grant, ruling.rule, ids=known.ids) if inside else None
-
-    async def _outside(self, running: list[Task], call: Call) -> str:
-        """For the person and the agent: what about this call the running task does not cover."""
-        if not running:
-            return ""
-        why = await self.store.read(lambda c: tasks.outside(c, running, call))
-        return f"outside the task “{running[0].purpose}”: {why}"

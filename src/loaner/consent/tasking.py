@@ -16,7 +16,7 @@ from loaner.catalog import BoundCall, Catalog
 from loaner.clock import Now
 from loaner.connectors import Connectors
 from loaner.consent import asking, tasks
-from loaner.consent.approvals import Approval
+from loaner.consent.approvals import Approval, Call
 from loaner.consent.calls import call_for
 from loaner.consent.envelope import Envelope
 from loaner.consent.pending import Pending
@@ -236,6 +236,19 @@ class Tasks:
             policy_version=self.policy_version,
             supplied=supplied,
         )
+
+    def refuses_outside(self, running: list[Task]) -> bool:
+        """Is a call outside of these tasks refused, and not put to the person?"""
+        if self.settings.outside_task:
+            return self.settings.outside_task == "refuse"
+        return any(task.source != "agent" for task in running)
+
+    async def outside(self, running: list[Task], call: Call) -> str:
+        """For the person and the agent: what about this call the running task does not cover."""
+        if not running:
+            return ""
+        why = await self.store.read(lambda c: tasks.outside(c, running, call))
+        return f"outside the task “{running[0].purpose}”: {why}"
 
     async def _running(self, task: Task) -> Running:
         at = self.now()
