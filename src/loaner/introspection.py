@@ -41,6 +41,8 @@ class Introspection:
         self._active: _Answers = OrderedDict()
         self._inactive: _Answers = OrderedDict()  # of their own, so that invented tokens push out no real one
         self._asking = anyio.Semaphore(_AT_ONCE)
+        self._asking_again = anyio.Semaphore(_AT_ONCE)  # of their own too: those wait behind no invented one
+        self._were_active: OrderedDict[str, None] = OrderedDict()
 
     async def claims(self, token: str) -> dict[str, Any]:
         """What the issuer says of an active token, with an end in any case.
@@ -52,7 +54,7 @@ class Introspection:
         if claims is None:
             try:
                 with anyio.fail_after(TIMEOUT):
-                    async with self._asking:
+                    async with self._asking_again if name in self._were_active else self._asking:
                         claims = await self._ask(token)
             except TimeoutError:
                 raise IssuerUnreachable(f"the introspection endpoint did not answer within {TIMEOUT:g} s") from None
@@ -85,6 +87,11 @@ class Introspection:
         ends = claims.get("exp")
         if active and is_instant(ends):
             until = min(until, datetime.fromtimestamp(ends, now.tzinfo))
+        if active:
+            self._were_active[name] = None
+            self._were_active.move_to_end(name)
+            if len(self._were_active) > _REMEMBERED:
+                self._were_active.popitem(last=False)
         answers[name] = until, claims
         if len(answers) > _REMEMBERED:
             answers.popitem(last=False)

@@ -248,6 +248,35 @@ async def test_a_flood_of_invented_tokens_is_no_flood_at_the_issuer(monkeypatch:
         assert most == _AT_ONCE
 
 
+async def test_a_token_that_was_active_waits_behind_no_invented_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """MUST 63: whoever has no token keeps nobody out who has one."""
+    answer, waiting, over, release = httpx2.ASGITransport.handle_async_request, 0, 0, anyio.Event()
+
+    async def slow(self: httpx2.ASGITransport, request: httpx2.Request) -> httpx2.Response:
+        nonlocal waiting, over
+        if b"invented" in request.content:
+            waiting += 1
+            try:
+                await release.wait()
+            finally:
+                over += 1
+        return await answer(self, request)
+
+    async with opaque(monkeypatch) as at:
+        token = await at.token()
+        assert await at.status(token) == 200
+        at.sandbox.clock.advance(KEPT.total_seconds())
+        monkeypatch.setattr(httpx2.ASGITransport, "handle_async_request", slow)
+        async with anyio.create_task_group() as group:
+            for number in range(2 * _AT_ONCE):
+                group.start_soon(at.status, f"invented-{number}")
+            while waiting < _AT_ONCE:
+                await anyio.lowlevel.checkpoint()
+            assert await at.status(token) == 200
+            assert over == 0, "none of them had to end first"
+            release.set()
+
+
 def test_a_secret_that_is_not_there_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("API_SECRET", raising=False)
     served = doors.fake_loaner()
