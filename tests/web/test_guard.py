@@ -251,11 +251,11 @@ async def test_new_sessions_give_no_endless_tries(local: House) -> None:
         answer = await browser.press("Continue", user_code=f"BCDF-{turn:04d}")
         refused += answer.status_code == 429
     assert refused == 20
-    local.pass_time(minutes=9)
+    local.pass_time(minutes=5)
     fresh = local.browser()
     await fresh.open("/device")
     assert (await fresh.press("Continue", user_code=needed.invitation.user_code)).status_code == 429
-    local.pass_time(minutes=2)
+    local.pass_time(minutes=6)
     again = await local.refused(POST)
     assert again.code == "consent_expired"
     again_needed = await local.asked(POST)
