@@ -25,7 +25,7 @@ from loaner.consent import Consents, Proposal, altered, grant_seals
 from loaner.consent.ending import end_covered
 from loaner.consent.grants import Grants
 from loaner.cursors import Cursors
-from loaner.errors import InvalidArguments, SettingsInvalid
+from loaner.errors import InvalidArguments, SettingsInvalid, StoreUnusable
 from loaner.journey import Journey
 from loaner.keys import key_holder
 from loaner.lending import Lender
@@ -191,9 +191,20 @@ async def _store(settings: Settings, now: Now, *, serving: bool) -> AsyncIterato
     made(settings.home)
     async with open_store(settings.store_url, key_holder(settings)) as store:
         if serving:
-            await store.read(lambda connection: clock_seen.refuse_behind(connection, now()))
+            await _refuse_set_back(store, now)
         await grant_seals.reseal(store, event.note, now())
         yield store
+
+
+async def _refuse_set_back(store: Store, now: Now) -> None:
+    """No witness may be later than our clock. One that cannot be read keeps no server from refusing calls itself."""
+    for witness in (clock_seen.noted, clock_seen.recorded):
+        try:
+            seen = await store.read(witness)
+        except StoreUnusable as failure:
+            log.warning("the clock was not compared with the store", reason=failure.log)
+        else:
+            clock_seen.refuse_behind(seen, now())
 
 
 def host_task(settings: Settings) -> Proposal | None:

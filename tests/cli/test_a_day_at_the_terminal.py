@@ -195,6 +195,7 @@ def test_a_state_file_that_points_elsewhere_is_not_followed(day: Day, tmp_path: 
         state = {"base_url": "https://github.com", "pid": day.sandbox.pid, "urls": {}}
         (tmp_path / "sandbox.json").write_text(json.dumps(state))
         done = other.type("sandbox", *verb)
+        (tmp_path / "sandbox.json").unlink()  # a terminal that closes ends the sandbox that it names
     assert done.code == 2
     assert "only ever on this machine" in done.err
 

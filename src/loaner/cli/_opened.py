@@ -10,7 +10,7 @@ from pathlib import Path
 from loaner import connectors as registered
 from loaner.assembly import Loaner, open_loaner
 from loaner.caller import Agent, Caller, local_subject
-from loaner.cli import _sandboxed, _servers
+from loaner.cli import _logging, _sandboxed, _servers
 from loaner.errors import SettingsInvalid
 from loaner.settings import Settings, load, with_project
 from loaner.store.looking import NoStore, looked_at, nothing_yet
@@ -18,6 +18,7 @@ from loaner.store.looking import NoStore, looked_at, nothing_yet
 
 def settings_for_a_verb() -> tuple[Settings, bool]:
     """The settings of the server that runs here, if one does: a verb speaks of the same providers as it."""
+    _logging.to_stderr()  # standard output is for the answer
     settings = load()
     sandbox = settings.sandbox or next((s.sandbox for s in _servers.running(settings.home) if s.sandbox), None)
     if sandbox and sandbox != "embedded":

@@ -18,15 +18,17 @@ from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
+import structlog
 
 from loaner.cli import _sandboxed, _servers
 from loaner.consent import grant_ends
-from loaner.errors import LoanerError, UsageError
+from loaner.errors import LoanerError, StoreUnusable, UsageError
 from loaner.sandbox.run import STATE_FILE
 
 if TYPE_CHECKING:
     from loaner.assembly import Loaner
 
+log = structlog.get_logger(__name__)
 UNUSED_SECONDS = 600.0
 """How long it waits for a server to use it."""
 _LOOK_EVERY = 1.0
@@ -45,9 +47,15 @@ async def joined(home: Path) -> str:
 
 
 async def forget_the_gone(loaner: Loaner) -> None:
-    """Grants of a sandbox that is no more are nothing any more; those of one that answers are not touched."""
+    """Grants of a sandbox that is no more are nothing any more; those of one that answers are not touched. Where the
+    store cannot be read, the next start does it."""
     environment = loaner.settings.environment
-    for place in await loaner.store.read(lambda c: grant_ends.places(c, environment)):
+    try:
+        places = await loaner.store.read(lambda c: grant_ends.places(c, environment))
+    except StoreUnusable as failure:
+        log.warning("grants of sandboxes that are gone were not looked for", reason=failure.log)
+        return
+    for place in places:
         try:
             await _sandboxed.refuse_nothing(place.split(" ")[0])
         except UsageError:

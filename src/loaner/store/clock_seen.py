@@ -18,9 +18,18 @@ _NAME = "clock"
 
 def latest(connection: Connection) -> datetime | None:
     """By the last record, and by what servers noted since; ``None`` for a new store."""
-    noted = connection.execute(select(facts.c.value).where(facts.c.name == _NAME)).scalar()
-    recorded = connection.execute(select(records.c.at).order_by(records.c.seq.desc()).limit(1)).scalar()
-    return max((at for at in (from_iso(noted) if noted else None, recorded) if at), default=None)
+    return max((at for at in (noted(connection), recorded(connection)) if at), default=None)
+
+
+def noted(connection: Connection) -> datetime | None:
+    """By what servers noted."""
+    value = connection.execute(select(facts.c.value).where(facts.c.name == _NAME)).scalar()
+    return from_iso(value) if value else None
+
+
+def recorded(connection: Connection) -> datetime | None:
+    """By the last record."""
+    return connection.execute(select(records.c.at).order_by(records.c.seq.desc()).limit(1)).scalar()
 
 
 def see(connection: Connection, at: datetime) -> None:
@@ -36,9 +45,8 @@ def start_over(connection: Connection, at: datetime) -> None:
     connection.execute(insert(facts).values(name=_NAME, value=iso(at)))
 
 
-def refuse_behind(connection: Connection, at: datetime) -> None:
-    """Raises :class:`SettingsInvalid` for a clock that is behind what this store has seen."""
-    seen = latest(connection)
+def refuse_behind(seen: datetime | None, at: datetime) -> None:
+    """Raises :class:`SettingsInvalid` for a clock that is behind what a store has ``seen``."""
     if seen is not None and at < seen - SKEW:
         raise SettingsInvalid(
             f"the clock of this computer says {iso(at)}, and this store was used at {iso(seen)} already: "
