@@ -14,12 +14,14 @@ READ_BESIDES: dict[str, Any] = {
     "chat.scheduledMessages.list": {
         "args": dict.fromkeys(("channel", "cursor", "latest", "limit", "oldest", "team_id"), OPTIONAL),
         "scopes": {},
+        "rate_limit": "Tier 3: 50+ per minute",
         "errors": dict.fromkeys(("invalid_channel", "invalid_cursor", "invalid_token"), ""),
     },
     # https://docs.slack.dev/reference/methods/chat.deleteScheduledMessage
     "chat.deleteScheduledMessage": {
         "args": {"as_user": OPTIONAL, "channel": {"required": True}, "scheduled_message_id": {"required": True}},
         "scopes": {"bot": ["chat:write"], "user": ["chat:write"]},
+        "rate_limit": "Tier 3: 50+ per minute",
         "errors": dict.fromkeys(("bad_token", "channel_not_found", "invalid_scheduled_message_id"), ""),
     },
 }

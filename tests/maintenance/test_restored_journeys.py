@@ -90,6 +90,7 @@ async def test_tokens_that_were_renewed_after_the_backup_are_taken_over(operator
 async def test_where_the_replaced_store_is_lost_what_may_be_alive_is_listed(operator: Operator) -> None:
     async with operator.server() as town, town.agent() as agent:
         assert not (await town.call(agent, "github_issue_read", ISSUE)).is_error
+        await town.settled()
         await operator.backs_up()
         town.advance(hours=9)
     async with operator.server() as town, town.agent() as agent:

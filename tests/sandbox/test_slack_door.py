@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, cast
 
 import httpx2
 import pytest
 from slack_app import Json, browser, call, channel_id, token
 
+from catalog.slack_pages import slack
 from loaner.sandbox.run import RunningSandbox
 from loaner.sandbox.slack.api import HANDLERS
 from loaner.sandbox.slack.methods import METHODS, PER_MINUTE
-from shared_data import shared
 
 
 @pytest.fixture
 def documented() -> dict[str, Json]:
-    data = json.loads(shared("slack_methods.json").read_text())
-    return cast("dict[str, Json]", data["catalogue"])
+    return cast("dict[str, Json]", slack())
 
 
 def test_every_method_has_a_handler() -> None:

@@ -114,7 +114,11 @@ class Person:
                 outcome = walk.from_page(f"{loaner_url.rstrip('/')}/device")
                 if outcome.state != "unknown":
                     return outcome
-            return walk.from_page(f"{self._sandbox_url}/github/login/device")
+            return walk.from_page(self._device_page)
+
+    @property
+    def _device_page(self) -> str:
+        return f"{self._sandbox_url}/github/login/device"
 
     def visit(
         self, url: str, *, loaner_url: str | None = None, deny: bool = False, choose: Mapping[str, str] | None = None
@@ -128,7 +132,7 @@ class Person:
         client = httpx2.Client(
             cookies=self._cookies, follow_redirects=False, timeout=10, trust_env=False, verify=_NO_AUTHORITIES
         )
-        plan = _Plan(self.login, code, deny, dict(choose or {}))
+        plan = _Plan(self.login, code, deny, dict(choose or {}), self._device_page)
         return _Walk(client, plan, origins, patience=self._patience, pause=self._pause)
 
 
@@ -140,6 +144,8 @@ class _Plan:
     code: str
     deny: bool
     choose: Mapping[str, str]
+    device_page: str
+    """Where a code is typed that no link leads to: people know their provider."""
 
     def picked(self, form: Form) -> dict[str, str]:
         """What to choose in this form, of what it offers."""
@@ -215,7 +221,7 @@ class _Walk:
         if page.provider_code and not leg.been_at_provider:
             leg.been_at_provider = True
             self._plan.code = page.provider_code
-            self.from_page(page.provider_link)
+            self.from_page(page.provider_link or self._plan.device_page)
             return self._open("GET", page.url)
         if leg.waits_at(page):
             self._left -= _PAUSE_SECONDS
