@@ -10,16 +10,8 @@ import anyio
 import pytest
 
 from journeys.town import Town, error_of, text_of, town
-from loaner import catalog
 
 WEB = {"owner": "acme", "repo": "web"}
-CATALOG = catalog.load()
-READ = CATALOG["github_issue_read"].bind(WEB | {"issue_number": 1})
-WRITE = CATALOG["github_issue_create"].bind(WEB | {"title": "x"})
-SEARCH = CATALOG["github_search_code"].bind(WEB | {"q": "x"})
-POST = CATALOG["slack_send_message"].bind({"channel": "#a", "text": "x"})
-USER = CATALOG["slack_get_user"].bind({"user": "U00BOB0002"})
-LINEAR = CATALOG["linear_get_issue"].bind({"id": "ENG-1"})
 
 
 async def test_the_ladder_as_agent_person_and_record_see_it(tmp_path: Path) -> None:
