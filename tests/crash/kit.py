@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import signal
 import socket
 import ssl
@@ -31,6 +32,10 @@ from loaner.store.tables import consents, grants
 AT_LENGTH = int(os.environ.get("SOAK_ROUNDS", "200"))
 """Kills at each point in a soak."""
 MODERN = "2026-07-28"
+PATIENCE = 4
+"""Tries of a call while access tokens cannot be checked."""
+LISTENED_ON = range(20_000, 32_000)
+"""Below what systems give to connections that go out: such a one could take a server's port while it is down."""
 
 
 @dataclass
@@ -45,6 +50,8 @@ class Shop:
     client: httpx2.AsyncClient
     books: Books
     bearer: str = ""
+    lost: str = ""
+    """What became of the last call that no answer came to."""
 
     @property
     def url(self) -> str:
@@ -64,13 +71,13 @@ class Shop:
         """A server, doomed to die at ``point``, with ``settings`` in its environment. Returns once it listens."""
         job = self._job("serve", point=point, passes=passes, measured=measured, settings=settings)
         child = await self.forks.start(**job)
-        with anyio.fail_after(20):
+        with anyio.fail_after(60):
             while not child.ended.is_set():
                 with contextlib.suppress(OSError):
                     async with await anyio.connect_tcp("127.0.0.1", self.port):
                         return child
                 await anyio.sleep(0.01)
-        return child
+        raise AssertionError(f"the server ended with {child.status} before it listened: {self.log()}")
 
     async def carry(self, tool: str, arguments: dict[str, Any], **more: Any) -> Child:
         """A process without a door that has swept, and told its books, and waits for :meth:`Child.go`."""
@@ -115,7 +122,7 @@ class Shop:
         return str(answer.json()["access_token"])
 
     async def call(self, tool: str, arguments: dict[str, Any]) -> dict[str, Any] | None:
-        """One tool call over HTTP; ``None`` when the server died of it."""
+        """One tool call over HTTP; ``None`` when the server died of it, with what was seen of that in ``lost``."""
         meta = {"io.modelcontextprotocol/protocolVersion": MODERN, "io.modelcontextprotocol/clientCapabilities": {}}
         params = {"name": tool, "arguments": arguments, "_meta": meta}
         headers = {
@@ -126,12 +133,19 @@ class Shop:
             "mcp-name": tool,
         }
         body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
-        try:
-            answer = await self.client.post(f"{self.url}/mcp", json=body, headers=headers)
-        except httpx2.HTTPError:
-            return None
+        for _ in range(PATIENCE):
+            try:
+                answer = await self.client.post(f"{self.url}/mcp", json=body, headers=headers)
+            except httpx2.HTTPError as failure:
+                self.lost = repr(failure)
+                return None
+            if "temporarily_unavailable" not in answer.text:
+                break
+            # On a machine that stands still for a while, the issuer does not answer in time; a client tries again.
+            await anyio.sleep(float(answer.headers["retry-after"]))
         text = answer.text
         if answer.status_code >= httpx2.codes.INTERNAL_SERVER_ERROR:  # a server that stops cancels its calls
+            self.lost = f"{answer.status_code}: {text}"
             return None
         if text.startswith(("event:", "data:", ":")):
             text = next(line.removeprefix("data:") for line in text.splitlines() if line.startswith("data:"))
@@ -160,7 +174,7 @@ class Shop:
         """Call, say yes to whatever is asked, call again: what a person and an agent do together."""
         for _ in range(6):
             answer = await self.call(tool, arguments)
-            assert answer is not None
+            assert answer is not None, f"{self.lost}\n{self.log()}"
             if not answer.get("isError"):
                 return answer
             if "url" in answer["_meta"]["dev.loaner/error"]:
@@ -220,10 +234,12 @@ class Shop:
 
 
 def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
+    """A port that nobody listens on, and that no one is given who asks for any."""
+    while True:
+        port = random.choice(LISTENED_ON)  # noqa: S311 - no secret
+        with contextlib.suppress(OSError), socket.socket() as one:
+            one.bind(("127.0.0.1", port))
+            return port
 
 
 @contextlib.asynccontextmanager
