@@ -31,6 +31,7 @@ the operator also gets ``log``, a reason that stays inside. No voice ever carrie
     ├── ConnectorInvalid        a connector file the catalogue refuses
     ├── PolicyInvalid           a policy that cannot be ruled by
     ├── SettingsInvalid         a setting nobody can act on
+    ├── HostUnusable            a program that starts MCP servers, whose configuration cannot be changed
     └── UsageError              a command that cannot be carried out as asked
 """
 
@@ -319,6 +320,10 @@ class PolicyInvalid(LoanerError):
 class SettingsInvalid(LoanerError):
     code = "settings_invalid"
     exit = Exit.USAGE
+
+
+class HostUnusable(LoanerError):
+    code = "host_unusable"
 
 
 class UsageError(LoanerError):

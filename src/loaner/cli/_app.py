@@ -20,6 +20,7 @@ from loaner.cli import (
     demo,
     doctor,
     explain,
+    install,
     keys,
     loans,
     policy,
@@ -47,6 +48,7 @@ app = typer.Typer(
 )
 app.command("demo")(demo.demo)
 app.command("serve")(serve.serve)
+app.command("install")(install.install)
 app.command("explain")(explain.explain)
 app.command("tools")(tools.tools)
 app.command("scopes")(scopes.scopes)
