@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from emulated import Emulated
-from loaner.sandbox.linear.state import IssueLabel, Project
+from loaner.sandbox.linear.state import Document, IssueLabel, Project
 from loaner.sandbox.slack.state import Scheduled
 
 Arguments = dict[str, Any]
@@ -66,6 +66,15 @@ def _scheduled(emulated: Emulated) -> str:
 def _linear(emulated: Emulated, kind: type[IssueLabel | Project], name: str) -> str:
     world = emulated.apps["linear"].app.state.desk.world
     return str(next(each.id for each in world.every(kind) if each.name == name))
+
+
+def _plan(emulated: Emulated) -> str:
+    world = emulated.apps["linear"].app.state.desk.world
+    return str(next(each.id for each in world.every(Document)))
+
+
+def _launch(emulated: Emulated) -> dict[str, Any]:
+    return {"projectId": _linear(emulated, Project, "Spring launch")}
 
 
 PULL_PARTS = ("reviews", "review_comments", "comments", "checks", "statuses", "diff")
@@ -154,6 +163,17 @@ EXAMPLES: list[tuple[str, Arguments | Callable[[Emulated], Arguments]]] = [
     ("linear_list_projects", {}),
     ("linear_list_states", {"teamId": "ENG"}),
     ("linear_list_labels", {"teamId": "ENG"}),
+    ("linear_mine", {}),
+    ("linear_list_relations", {"issueId": "ENG-1"}),
+    ("linear_list_attachments", {"issueId": "ENG-1"}),
+    ("linear_list_documents", {}),
+    ("linear_list_documents", _launch),
+    ("linear_get_document", lambda e: {"documentId": _plan(e)}),
+    ("linear_create_document", lambda e: _launch(e) | {"title": "New", "content": "Text"}),
+    ("linear_list_cycles", {"teamId": "ENG"}),
+    ("linear_list_milestones", _launch),
+    ("linear_list_initiatives", {}),
+    ("linear_list_project_statuses", {}),
     ("linear_create_issue", {"teamId": "ENG", "title": "New"}),
     ("linear_update_issue", {"id": "ENG-1", "title": "Other"}),
     ("linear_add_label", lambda e: {"id": "ENG-1", "labelId": _linear(e, IssueLabel, "Improvement")}),

@@ -126,9 +126,9 @@ async def test_issues_are_filtered(linear: Linear, wanted: dict[str, Any], found
 
 async def test_a_filter_on_something_not_kept_is_refused_rather_than_ignored(linear: Linear) -> None:
     query = "query ($filter: IssueFilter) { issues(filter: $filter) { nodes { id } } }"
-    wanted = {"projectMilestone": {"name": {"eq": "x"}}}
+    wanted = {"customerCount": {"eq": 1}}
     error = await linear.refused(await linear.token(), query, filter=wanted)
-    assert error["message"] == "The sandbox does not emulate filtering by IssueFilter.projectMilestone"
+    assert error["message"] == "The sandbox does not emulate filtering by IssueFilter.customerCount"
 
 
 async def test_other_lists_are_filtered_as_well(linear: Linear) -> None:

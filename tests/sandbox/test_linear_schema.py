@@ -104,6 +104,7 @@ ASKS = {
     "team": '(id: "ENG")',
     "issue": '(id: "ENG-1")',
     "project": '(id: "{project}")',
+    "document": '(id: "d4e5f6a7b8c9")',
     "searchIssues": '(term: "ENG", first: 2)',
 }
 

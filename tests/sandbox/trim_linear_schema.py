@@ -32,17 +32,20 @@ from graphql import (
 )
 
 ROOTS = {
-    "Query": "viewer teams team users issues issue searchIssues comments projects project workflowStates issueLabels",
-    "Mutation": "issueCreate issueUpdate issueArchive issueDelete commentCreate issueAddLabel attachmentLinkURL"
-    " projectUpdateCreate webhookCreate",
+    "Query": "viewer teams team users issues issue searchIssues comments projects project workflowStates issueLabels"
+    " documents document cycles projectMilestones initiatives projectStatuses",
+    "Mutation": "issueCreate issueUpdate issueArchive issueDelete commentCreate commentUpdate commentDelete"
+    " issueAddLabel issueRelationCreate attachmentLinkURL projectCreate projectUpdate projectUpdateCreate"
+    " documentCreate webhookCreate",
 }
 ENTITIES = (
     "Issue IssueSearchResult Team User Comment Project WorkflowState IssueLabel Attachment ProjectUpdate Webhook Cycle"
-    " IssueRelation"
+    " IssueRelation Document ProjectMilestone Initiative ProjectStatus"
 )
 OTHERS = (
-    "Organization ProjectStatus ActorBot ExternalUser PageInfo Node ArchivePayload ArchiveResponse IssueSearchPayload"
+    "Organization ActorBot ExternalUser PageInfo Node ArchivePayload ArchiveResponse IssueSearchPayload"
     " IssuePayload IssueArchivePayload CommentPayload AttachmentPayload ProjectUpdatePayload WebhookPayload"
+    " DeletePayload DocumentPayload ProjectPayload IssueRelationPayload"
 )
 LEAVES = {"Boolean", "Float", "ID", "Int", "String"}
 

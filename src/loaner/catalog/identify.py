@@ -34,7 +34,8 @@ class Identify(Described):
     """Names are exact there and can still change hands: only the id is asked for, before what is changed under an
     approval that is not of one exact call."""
     around: tuple[Of, ...] = ()
-    """Where the answer says what it is a part of: the teams of a project. A rule about one of them is about it too."""
+    """Where the answer says what it is a part of: the teams of a project. A rule about one of them is about it too, and
+    one of which no part is told is not found."""
     lookup: str | None = None
     """The look-up that takes the same permissions."""
 
@@ -54,5 +55,7 @@ class Identify(Described):
         name, known = look(said, self.name), look(said, self.id)
         if not isinstance(name, str) or not isinstance(known, str | int) or not name or not known:
             return None
-        around = (one for source in self.around for one, _ in source.named(said))
-        return Identified(f"{kind}:{self.prefix}{name}", str(known), tuple(around))
+        around = tuple(one for source in self.around for one, _ in source.named(said))
+        if self.around and not around:
+            return None  # it may be a part of what a rule forbids
+        return Identified(f"{kind}:{self.prefix}{name}", str(known), around)

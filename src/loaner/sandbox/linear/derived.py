@@ -12,12 +12,15 @@ from loaner.sandbox.linear.state import (
     Attachment,
     Comment,
     Cycle,
+    Document,
     Entity,
+    Initiative,
     Issue,
     IssueLabel,
     IssueRelation,
     Organization,
     Project,
+    ProjectMilestone,
     ProjectStatus,
     ProjectUpdate,
     Team,
@@ -78,8 +81,9 @@ def _path(entity: Any) -> str:
             return f"issue/{entity.identifier}/{_slug(entity.title)}"
         case Comment():
             return f"{_path(entity.issue or entity.project_update)}#comment-{entity.id[:8]}"
-        case Project():
-            return f"project/{_slug(entity.name)}-{entity.slug_id}"
+        case Project() | Document() | Initiative():
+            called = entity.title if isinstance(entity, Document) else entity.name
+            return f"{type(entity).__name__.lower()}/{_slug(called)}-{entity.slug_id}"
         case ProjectUpdate():
             return f"{_path(entity.project)}/updates#project-update-{entity.id[:8]}"
         case User():
@@ -102,13 +106,26 @@ def _state_of_type(kind: str) -> Callable[[View, Any], Any]:
     return find
 
 
-def _progress(view: View, project: Any) -> float:
-    issues = [one for one in view.pointing(Issue, "project", project) if one.state.type != "canceled"]
-    return sum(one.state.type == "completed" for one in issues) / len(issues) if issues else 0.0
+def _progress(attribute: str) -> Callable[[View, Any], float]:
+    def share(view: View, whole: Any) -> float:
+        issues = [one for one in view.pointing(Issue, attribute, whole) if one.state.type != "canceled"]
+        return sum(one.state.type == "completed" for one in issues) / len(issues) if issues else 0.0
+
+    return share
+
+
+def _beside(view: View, cycle: Any, *, after: bool) -> bool:
+    """Is it the one of its team right after now, or right before?"""
+    now, mine = view.world.now(), view.pointing(Cycle, "team", cycle.team)
+    if after:
+        coming = [each for each in mine if now < each.starts_at]
+        return bool(coming) and cycle is min(coming, key=lambda each: each.starts_at)
+    over = [each for each in mine if each.ends_at <= now]
+    return bool(over) and cycle is max(over, key=lambda each: each.ends_at)
 
 
 DERIVED: Mapping[tuple[type[Entity], str], Callable[[View, Any], Any]] = {
-    **{(kind, "url"): _url for kind in (Issue, Comment, Project, ProjectUpdate, User)},
+    **{(kind, "url"): _url for kind in (Issue, Comment, Project, ProjectUpdate, User, Document, Initiative)},
     **{(kind, "organization"): lambda view, _: view.organization for kind in (Team, User, IssueLabel)},
     **{(kind, "reactionData"): lambda *_: {} for kind in (Issue, Comment, ProjectUpdate)},
     **{
@@ -158,7 +175,23 @@ DERIVED: Mapping[tuple[type[Entity], str], Callable[[View, Any], Any]] = {
     (Cycle, "isActive"): lambda view, cycle: cycle.starts_at <= view.world.now() < cycle.ends_at,
     (Cycle, "isPast"): lambda view, cycle: cycle.ends_at <= view.world.now(),
     (Cycle, "isFuture"): lambda view, cycle: view.world.now() < cycle.starts_at,
-    (Project, "progress"): _progress,
+    (Cycle, "isNext"): lambda view, cycle: _beside(view, cycle, after=True),
+    (Cycle, "isPrevious"): lambda view, cycle: _beside(view, cycle, after=False),
+    (Cycle, "progress"): _progress("cycle"),
+    (Cycle, "documents"): _to(Document, "cycle"),
+    (Project, "progress"): _progress("project"),
+    (Project, "documents"): _to(Document, "project"),
+    (Project, "projectMilestones"): _to(ProjectMilestone, "project"),
+    (Project, "initiatives"): _to(Initiative, "projects"),
+    (ProjectMilestone, "issues"): _to(Issue, "project_milestone"),
+    (ProjectMilestone, "progress"): _progress("project_milestone"),
+    (Initiative, "documents"): _to(Document, "initiative"),
+    (Initiative, "organization"): lambda view, _: view.organization,
+    (Issue, "documents"): _to(Document, "issue"),
+    (Team, "cycles"): _to(Cycle, "team"),
+    (Team, "activeCycle"): lambda view, team: next(
+        (each for each in view.pointing(Cycle, "team", team) if view.read(each, "isActive")), None
+    ),
     (Issue, "branchName"): lambda _, issue: (
         f"{issue.creator.display_name}/{issue.identifier.lower()}-{_slug(issue.title)}"
     ),

@@ -9,7 +9,18 @@ from loaner.sandbox.linear.derived import PRIORITIES, View, snake
 from loaner.sandbox.linear.errors import forbidden, invalid_input
 from loaner.sandbox.linear.inputs import as_uuid4, only, text
 from loaner.sandbox.linear.queries import Arguments, found
-from loaner.sandbox.linear.state import Cycle, E, Entity, Issue, IssueLabel, Project, Team, User, WorkflowState
+from loaner.sandbox.linear.state import (
+    Cycle,
+    E,
+    Entity,
+    Issue,
+    IssueLabel,
+    Project,
+    ProjectMilestone,
+    Team,
+    User,
+    WorkflowState,
+)
 
 _PLAIN = "title description priority estimate dueDate sortOrder prioritySortOrder subIssueSortOrder"
 _CLEARABLE = {"description", "estimate", "dueDate", "subIssueSortOrder"}
@@ -18,6 +29,7 @@ _ONE: Mapping[str, type[Entity]] = {
     "delegateId": User,
     "cycleId": Cycle,
     "projectId": Project,
+    "projectMilestoneId": ProjectMilestone,
     "parentId": Issue,
 }
 _MANY: Mapping[str, type[Entity]] = {"labelIds": IssueLabel, "subscriberIds": User}
@@ -31,6 +43,7 @@ def create(view: View, arguments: Arguments) -> Issue:
     team, title = found(view, Team, given["teamId"]), text(given, "title")
     identifier = as_uuid4(view, Issue, given.get("id"))
     changes = _checked(view, given, team)
+    _check_milestone(changes, None)
     state = changes.pop("state", None) or view.read(team, "defaultIssueState")
     issue = view.world.new(
         Issue, identifier, team=team, number=view.world.next_number(team), title=title, state=state, creator=view.viewer
@@ -50,6 +63,9 @@ def update(view: View, arguments: Arguments) -> Issue:
     changes = _checked(view, given, team)
     if team is not issue.team:
         changes.setdefault("state", view.read(team, "defaultIssueState"))
+        changes.setdefault("cycle", None)  # of the team that it leaves, as some of its labels are
+        changes.setdefault("labels", [each for each in issue.labels if each.team in {None, team}])
+    _check_milestone(changes, issue)
     labels: list[IssueLabel] = changes.get("labels", issue.labels)
     gone = given.get("removedLabelIds") or ()
     added = [_label(view, each, team) for each in given.get("addedLabelIds") or ()]
@@ -66,6 +82,14 @@ def update(view: View, arguments: Arguments) -> Issue:
     _set(issue, changes)
     view.world.touch(issue)
     return issue
+
+
+def cancel(view: View, issue: Issue) -> None:
+    """It turned out to be a duplicate of another."""
+    states = view.pointing(WorkflowState, "team", issue.team)
+    issue.state = next(each for each in states if each.type == "canceled")
+    _enter(view, issue, issue.state)
+    view.world.touch(issue)
 
 
 def add_label(view: View, arguments: Arguments) -> Issue:
@@ -116,7 +140,19 @@ def _checked(view: View, given: Mapping[str, Any], team: Team) -> dict[str, Any]
         changes["state"] = found(view, WorkflowState, given["stateId"])
         if changes["state"].team is not team:
             raise invalid_input("The state belongs to another team.")
+    if changes.get("cycle") is not None and changes["cycle"].team is not team:
+        raise invalid_input("The cycle belongs to another team.")
     return changes
+
+
+def _check_milestone(changes: dict[str, Any], issue: Issue | None) -> None:
+    """A milestone is one of the issue's project, and does not stay where that goes."""
+    project = changes.get("project", issue.project if issue else None)
+    milestone = changes.get("project_milestone")
+    if milestone is not None and milestone.project is not project:
+        raise invalid_input("The milestone belongs to another project.")
+    if issue is not None and project is not issue.project:
+        changes.setdefault("project_milestone", None)
 
 
 def _many(view: View, kind: type[E], identifier: str, team: Team) -> E | IssueLabel:

@@ -7,12 +7,21 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from loaner.sandbox.linear import issue_writing
+from loaner.sandbox.linear import issue_writing, planning
 from loaner.sandbox.linear.derived import View
 from loaner.sandbox.linear.errors import forbidden, invalid_input
 from loaner.sandbox.linear.inputs import as_uuid4, only, text
 from loaner.sandbox.linear.queries import Arguments, found
-from loaner.sandbox.linear.state import Attachment, Comment, Issue, Project, ProjectUpdate, Team, Webhook
+from loaner.sandbox.linear.state import (
+    Attachment,
+    Comment,
+    Issue,
+    IssueRelation,
+    Project,
+    ProjectUpdate,
+    Team,
+    Webhook,
+)
 
 Answer = dict[str, Any]
 
@@ -50,6 +59,49 @@ def comment_create(view: View, arguments: Arguments) -> Answer:
             issue.subscribers.append(view.viewer)
         view.world.touch(issue)
     return done(view, comment=comment)
+
+
+def comment_update(view: View, arguments: Arguments) -> Answer:
+    """Only whoever wrote it may change it."""
+    comment = found(view, Comment, arguments["id"])
+    given = only(arguments["input"], "body quotedText")
+    if comment.user is not view.viewer:
+        raise forbidden("You can only edit your own comments.")
+    if given.get("body") is not None:
+        comment.body, comment.edited_at = text(given, "body"), view.world.now()
+        view.world.touch(comment)
+    return done(view, comment=comment)
+
+
+def comment_delete(view: View, arguments: Arguments) -> Answer:
+    """By whoever wrote it, or an admin. The answers to it stay."""
+    comment = found(view, Comment, arguments["id"])
+    if comment.user is not view.viewer and not view.viewer.admin:
+        raise forbidden("You can only delete your own comments.")
+    for answer in view.pointing(Comment, "parent", comment):
+        answer.parent = None
+    view.world.remove(comment)
+    return done(view, entityId=comment.id)
+
+
+def issue_relation_create(view: View, arguments: Arguments) -> Answer:
+    """The same relation twice is one. A duplicate is canceled."""
+    given = only(arguments["input"], "id issueId relatedIssueId type")
+    issue, related = found(view, Issue, given["issueId"]), found(view, Issue, given["relatedIssueId"])
+    if issue is related:
+        raise invalid_input("An issue cannot be related to itself.")
+    there = [
+        each
+        for each in view.pointing(IssueRelation, "issue", issue)
+        if each.related_issue is related and each.type == given["type"]
+    ]
+    identifier = as_uuid4(view, IssueRelation, given.get("id"))
+    if there:
+        return done(view, issueRelation=there[0])
+    made = view.world.new(IssueRelation, identifier, type=given["type"], issue=issue, related_issue=related)
+    if made.type == "duplicate":
+        issue_writing.cancel(view, issue)
+    return done(view, issueRelation=made)
 
 
 def attachment_link_url(view: View, arguments: Arguments) -> Answer:
@@ -122,6 +174,12 @@ MUTATIONS: Mapping[str, Callable[[View, Arguments], Answer]] = {
     "issueArchive": lambda view, arguments: done(view, entity=issue_writing.archive(view, arguments)),
     "issueDelete": lambda view, arguments: done(view, entity=issue_writing.delete(view, arguments)),
     "commentCreate": comment_create,
+    "commentUpdate": comment_update,
+    "commentDelete": comment_delete,
+    "issueRelationCreate": issue_relation_create,
+    "projectCreate": lambda view, arguments: done(view, project=planning.create_project(view, arguments)),
+    "projectUpdate": lambda view, arguments: done(view, project=planning.update_project(view, arguments)),
+    "documentCreate": lambda view, arguments: done(view, document=planning.create_document(view, arguments)),
     "attachmentLinkURL": attachment_link_url,
     "projectUpdateCreate": project_update_create,
     "webhookCreate": webhook_create,

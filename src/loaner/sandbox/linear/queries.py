@@ -9,11 +9,16 @@ from loaner.sandbox.linear.derived import View
 from loaner.sandbox.linear.errors import invalid_input, not_found
 from loaner.sandbox.linear.state import (
     Comment,
+    Cycle,
+    Document,
     E,
     Entity,
+    Initiative,
     Issue,
     IssueLabel,
     Project,
+    ProjectMilestone,
+    ProjectStatus,
     Team,
     User,
     WorkflowState,
@@ -44,6 +49,13 @@ def _one(kind: type[Entity]) -> Callable[[View, Arguments], Entity]:
     return lambda view, arguments: found(view, kind, arguments["id"])
 
 
+def _document(view: View, arguments: Arguments) -> Document:
+    """By its id or the end of its address."""
+    wanted = arguments["id"]
+    named = next((each for each in view.world.every(Document) if each.slug_id == wanted), None)
+    return named or found(view, Document, wanted)
+
+
 def _search(view: View, arguments: Arguments) -> list[Issue]:
     """Every word must occur. ``teamId`` boosts a team in the ranking and does not limit the search to it: so says
     the description of the argument in the schema."""
@@ -72,4 +84,10 @@ QUERIES: Mapping[str, Callable[[View, Arguments], Any]] = {
     "project": _one(Project),
     "workflowStates": _every(WorkflowState),
     "issueLabels": _every(IssueLabel),
+    "documents": _every(Document),
+    "document": _document,
+    "cycles": _every(Cycle),
+    "projectMilestones": _every(ProjectMilestone),
+    "initiatives": _every(Initiative),
+    "projectStatuses": _every(ProjectStatus),
 }

@@ -11,10 +11,13 @@ from loaner.sandbox.linear.registered import APP_NAME, WORKSPACE
 from loaner.sandbox.linear.state import (
     Comment,
     Cycle,
+    Document,
+    Initiative,
     Issue,
     IssueLabel,
     Organization,
     Project,
+    ProjectMilestone,
     ProjectStatus,
     Team,
     User,
@@ -123,6 +126,7 @@ def seeded(now: Callable[[], datetime]) -> World:
     world.new(
         Cycle, _id("cycle:ENG:1"), number=1, team=teams["ENG"], starts_at=began, ends_at=began + timedelta(days=14)
     )
+    _around(world, project, people["alice"])
     for planned in _ISSUES:
         team = teams[planned.team]
         number = world.next_number(team)
@@ -181,4 +185,29 @@ def _project(world: World, teams: dict[str, Team], people: dict[str, User]) -> P
         members=list(people.values()),
         lead=people["alice"],
         creator=people["alice"],
+    )
+
+
+def _around(world: World, project: Project, owner: User) -> None:
+    """What a project is planned with, and a document of it."""
+    world.new(ProjectMilestone, _id("milestone:beta"), name="Beta", project=project, target_date="2026-12-18")
+    world.new(
+        Initiative,
+        _id("initiative:growth"),
+        name="Grow",
+        slug_id="c3d4e5f6a7b8",
+        status="Active",
+        projects=[project],
+        owner=owner,
+        creator=owner,
+        description="Twice as many teams by the summer.",
+    )
+    world.new(
+        Document,
+        _id("document:plan"),
+        title="Launch plan",
+        slug_id="d4e5f6a7b8c9",
+        content="# Plan\n\nFirst the beta, then everybody.",
+        creator=owner,
+        project=project,
     )

@@ -89,6 +89,34 @@ class Project(Entity):
     color: str = "#5e6ad2"
     health: str | None = None
     health_updated_at: datetime | None = None
+    content: str | None = None
+    priority: int = 0
+    start_date: str | None = None
+    target_date: str | None = None
+
+
+@dataclass(eq=False, kw_only=True)
+class ProjectMilestone(Entity):
+    name: str
+    project: Project
+    description: str | None = None
+    target_date: str | None = None
+    status: str = "unstarted"
+    sort_order: float = 0.0
+
+
+@dataclass(eq=False, kw_only=True)
+class Initiative(Entity):
+    name: str
+    slug_id: str
+    status: str
+    """``Proposed``, ``Planned``, ``Active``, ``Completed`` or ``Canceled``."""
+    projects: list[Project] = field(default_factory=list)
+    owner: User | None = None
+    creator: User | None = None
+    description: str | None = None
+    health: str | None = None
+    target_date: str | None = None
 
 
 @dataclass(eq=False, kw_only=True)
@@ -115,6 +143,7 @@ class Issue(Entity):
     delegate: User | None = None
     cycle: Cycle | None = None
     project: Project | None = None
+    project_milestone: ProjectMilestone | None = None
     parent: Issue | None = None
     labels: list[IssueLabel] = field(default_factory=list)
     subscribers: list[User] = field(default_factory=list)
@@ -176,6 +205,23 @@ class Attachment(Entity):
     url: str
     issue: Issue
     creator: User
+    subtitle: str | None = None
+    source_type: str | None = None
+
+
+@dataclass(eq=False, kw_only=True)
+class Document(Entity):
+    """It belongs to one thing: a project, an issue, an initiative or a team."""
+
+    title: str
+    slug_id: str
+    content: str | None = None
+    creator: User | None = None
+    project: Project | None = None
+    issue: Issue | None = None
+    initiative: Initiative | None = None
+    team: Team | None = None
+    cycle: Cycle | None = None
 
 
 @dataclass(eq=False, kw_only=True)
