@@ -7,6 +7,7 @@ from typing import Any
 
 from emulated import Emulated
 from loaner.sandbox.linear.state import Document, IssueLabel, Project
+from loaner.sandbox.slack.methods import Kind
 from loaner.sandbox.slack.state import Scheduled
 
 Arguments = dict[str, Any]
@@ -41,10 +42,20 @@ def _job(emulated: Emulated) -> int:
     return int(run.jobs[0].id)
 
 
-def _first(emulated: Emulated, name: str) -> str:
-    """ts of the oldest message of a channel."""
+def _archived(emulated: Emulated, kind: Kind) -> str:
+    """Id of an archived channel of this kind: one that is there, or one that is put there."""
     state = emulated.apps["slack"].app.state.workspace.state
-    return str(next(each for each in state.conversations.values() if each.name == name).messages[0].ts)
+    found = next((each for each in state.conversations.values() if each.archived and each.kind == kind), None)
+    if found is None:
+        found = state.add_conversation(kind, f"closed-{kind[:3]}", "U00ALICE01", ["U00ALICE01"])
+        found.archived = True
+    return str(found.id)
+
+
+def _first(emulated: Emulated, name: str, number: int = 0) -> str:
+    """ts of the oldest message of a channel, or of the one so many after it."""
+    state = emulated.apps["slack"].app.state.workspace.state
+    return str(next(each for each in state.conversations.values() if each.name == name).messages[number].ts)
 
 
 def _last(emulated: Emulated, name: str) -> str:
@@ -139,6 +150,13 @@ EXAMPLES: list[tuple[str, Arguments | Callable[[Emulated], Arguments]]] = [
     ("slack_list_scheduled_messages", {}),
     ("slack_cancel_scheduled_message", lambda e: {"channel": "#releases", "scheduled_message_id": _scheduled(e)}),
     ("slack_add_reaction", lambda e: {"channel": "#releases", "timestamp": _first(e, "releases"), "name": "tada"}),
+    ("slack_remove_reaction", lambda e: {"channel": "#releases", "timestamp": _first(e, "releases"), "name": "tada"}),
+    ("slack_get_permalink", lambda e: {"channel": "#releases", "ts": _first(e, "releases")}),
+    ("slack_list_pins", {"channel": "#releases"}),
+    ("slack_add_pin", lambda e: {"channel": "#releases", "timestamp": _first(e, "releases", 1)}),
+    ("slack_list_bookmarks", {"channel": "#releases"}),
+    ("slack_list_files", {"channel": "#random"}),
+    ("slack_list_files", {"channel": "#random", "user": BOB, "kinds": ["snippets"], "since": 1}),
     ("slack_open_dm", {"users": [BOB]}),
     ("slack_open_dm", {"users": [BOB, CAROL]}),
     ("slack_create_channel", {"name": "fresh"}),
@@ -146,7 +164,17 @@ EXAMPLES: list[tuple[str, Arguments | Callable[[Emulated], Arguments]]] = [
     ("slack_invite_to_channel", {"channel": "#fresh", "users": [BOB]}),
     ("slack_invite_to_channel", {"channel": "#hidden", "users": [BOB], "channel_type": "private_channel"}),
     ("slack_set_topic", {"channel": "#releases", "topic": "Text"}),
+    ("slack_join_channel", {"channel": "#random"}),
+    ("slack_archive_channel", {"channel": "#fresh"}),
+    ("slack_archive_channel", {"channel": "#hidden", "channel_type": "private_channel"}),
+    ("slack_unarchive_channel", lambda e: {"channel": _archived(e, "public_channel")}),
+    (
+        "slack_unarchive_channel",
+        lambda e: {"channel": _archived(e, "private_channel"), "channel_type": "private_channel"},
+    ),
     ("slack_get_user", {"user": BOB}),
+    ("slack_list_users", {}),
+    ("slack_list_users", {"name": "danv"}),
     ("slack_find_user", {"name": "carol"}),
     ("slack_find_user_by_email", {"email": "carol@acme.example"}),
     ("slack_upload_file", {"channel": "#releases", "filename": "a.txt", "content": "täxt"}),

@@ -1,4 +1,4 @@
-"""What Slack's documentation says of each method: the reference data, and two pages that are not in it."""
+"""What Slack's documentation says of each method: the reference data, and the pages that are not in it."""
 
 from __future__ import annotations
 
@@ -23,6 +23,13 @@ READ_BESIDES: dict[str, Any] = {
         "scopes": {"bot": ["chat:write"], "user": ["chat:write"]},
         "rate_limit": "Tier 3: 50+ per minute",
         "errors": dict.fromkeys(("bad_token", "channel_not_found", "invalid_scheduled_message_id"), ""),
+    },
+    # https://docs.slack.dev/reference/methods/conversations.unarchive
+    "conversations.unarchive": {
+        "args": {"channel": {"required": True}},
+        "scopes": {"user": ["channels:write", "groups:write", "im:write", "mpim:write"]},
+        "rate_limit": "Tier 2: 20+ per minute",
+        "errors": dict.fromkeys(("channel_not_found", "method_not_supported_for_channel_type", "not_archived"), ""),
     },
 }
 

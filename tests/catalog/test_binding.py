@@ -248,6 +248,7 @@ def test_what_overwrites_is_hinted_at_as_destructive_and_asked_for_like_any_writ
         "github_update_pull_request",
         "linear_link_url",
         "linear_update_issue",
+        "slack_remove_reaction",
         "slack_set_topic",
         "slack_update_message",
     }

@@ -60,7 +60,7 @@ async def refused(town: Town, call: Call, name: str) -> tuple[dict[str, Any], st
 @pytest.mark.parametrize(
     ("call", "name", "code", "word", "advice"),
     [
-        (POST, "not_in_channel", "provider_forbidden", "not_in_channel", "Ask the user to join it"),
+        (POST, "not_in_channel", "provider_forbidden", "not_in_channel", "Join it with slack_join_channel"),
         (POST, "is_archived", "provider_forbidden", "is_archived", "unarchive"),
         (POST, "restricted_action_read_only_channel", "provider_forbidden", None, "only some of its members may post"),
         (POST, "message_limit_exceeded", "provider_forbidden", "message_limit_exceeded", "the workspace's plan"),

@@ -6,7 +6,7 @@ fits the tool's output schema whatever the provider sends.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
@@ -69,6 +69,19 @@ class Of(Described):
         return f"{self.prefix}{text}"
 
 
+class Holding(Described):
+    """Which items of a list are wanted, where the provider cannot be told: those with an argument's text in them."""
+
+    param: str
+    at: tuple[str, ...] = Field(min_length=1)
+    """Dotted paths in each item; in one of these the text is, whatever its case."""
+
+    def keeps(self, item: Any, arguments: Mapping[str, Any]) -> bool:
+        wanted = arguments.get(self.param)
+        texts = (look(item, path) for path in self.at)
+        return wanted is None or any(isinstance(one, str) and str(wanted).casefold() in one.casefold() for one in texts)
+
+
 class Kept(Described):
     """One field of the result. In a file, a bare string is its type."""
 
@@ -96,6 +109,8 @@ class Kept(Described):
     of: tuple[Of, ...] = ()
     """What each item is of, or what a single value is about. Left out, however a search was worded: what is not of the
     repository that the call's credential was narrowed to, and what the rules forbid this caller."""
+    holding: Holding | None = None
+    """Of a list: only such items, if the call asks for that."""
     counts: str | None = None
     """The field whose items it counts: what was left out is not counted."""
 
@@ -124,6 +139,8 @@ class Page(Described):
     """``link`` for a ``Link: rel="next"`` header over numbered pages, else a dotted path to the next mark."""
     more: str | None = None
     """Dotted path to a boolean that says whether there is a next page."""
+    last: str | None = None
+    """Dotted path to the number of the last page, where pages are numbered: ``next`` then leads to that of this one."""
     most: int = Field(default=50, ge=1, le=50)
     """Items that the provider gives at most in one page."""
 
@@ -150,6 +167,11 @@ class Result(Described):
         """Can each item be ruled on by itself?"""
         lists = [kept for kept in self.keep.values() if kept.each is not None]
         return self.unnamed or (bool(lists) and all(kept.of for kept in lists))
+
+    @property
+    def asks(self) -> frozenset[str]:
+        """The parameters that choose among the items of its lists."""
+        return frozenset(kept.holding.param for kept in self.keep.values() if kept.holding)
 
     @property
     def cuts(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from loaner.catalog.file_text import FileText
@@ -36,8 +37,10 @@ class Shaper:
         within: tuple[str, ...] = (),
         admits: Admits | None = None,
         complete: bool = False,
+        arguments: Mapping[str, Any] | None = None,
     ) -> None:
-        """``complete``: there is neither a page before the answer nor one after it."""
+        """``complete``: there is neither a page before the answer nor one after it. ``arguments``: the call's."""
+        self._arguments = arguments or {}
         self._whole = whole
         self._admits = admits
         self._complete = complete
@@ -82,6 +85,8 @@ class Shaper:
             return self._scalar(found, kept.type, kept)
         if not isinstance(found, list):
             return _MISSING if kept.optional else []
+        if kept.holding:
+            found = [item for item in found if kept.holding.keeps(item, self._arguments)]
         if kept.of and (self._within or self._admits):
             inside = [item for item in found if self._is_inside(item, kept.of) and self._is_admitted(item, kept.of)]
             self.left_out += len(found) - len(inside)

@@ -91,6 +91,8 @@ def problems(written: Written, provider: Provider) -> Iterator[Problem]:
     yield from _refusals(written, provider)
     if written.result.whole and written.result.whole not in written.params:
         yield ("result",), f"undeclared parameter {written.result.whole!r}"
+    for name in sorted(written.result.asks - set(written.params)):
+        yield ("result",), f"undeclared parameter {name!r}"
     if written.page and not {"limit", "cursor"} <= used:
         yield ("page",), "a paged operation sends limit and cursor"
 
@@ -309,7 +311,7 @@ def _document(step: Step, loc: Loc) -> Iterator[Problem]:
 
 
 def _used(written: Written, provider: Provider) -> set[str]:
-    used: set[str | None] = {*written.scope.named_params(), written.result.whole}
+    used: set[str | None] = {*written.scope.named_params(), written.result.whole, *written.result.asks}
     for step in written.steps:
         used |= {name for value in step.placed() for name in (value.param, value.when.param if value.when else None)}
         used |= {step.when.param if step.when else None, step.upload}

@@ -46,6 +46,12 @@ class Reply:
         return replace(self, payload=self.payload | {"not_searched": missing, "advice": told})
 
 
+def _after(this: Any, last: Any) -> int | None:
+    """The number of the next page."""
+    numbers = [one for one in (this, last) if isinstance(one, int) and not isinstance(one, bool)]
+    return numbers[0] + 1 if len(numbers) == 2 and numbers[0] < numbers[1] else None  # noqa: PLR2004 - both
+
+
 @dataclass
 class Received:
     """What the steps of one call brought."""
@@ -77,7 +83,9 @@ class Received:
             self.mark = int(number) if number.isascii() and number.isdigit() else None
             return
         body = look(answer.body, "data") if step.graphql else answer.body
-        if page.more is None or look(body, page.more) is True:
+        if page.last is not None:
+            self.mark = _after(look(body, page.next), look(body, page.last))
+        elif page.more is None or look(body, page.more) is True:
             self.mark = look(body, page.next)
 
     @property

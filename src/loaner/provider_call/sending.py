@@ -220,6 +220,7 @@ class _Sending:
             within=self.terms.within,
             admits=self.terms.admits,
             complete=received.complete,
+            arguments=arguments,
         )
         payload = received.payload(shaper, self._limited())
         payload = self.exchanges.echoes.removed(payload)  # what was decoded meanwhile may hold one too

@@ -9,7 +9,19 @@ from starlette.responses import JSONResponse, Response
 
 from loaner.sandbox.faults import REFUSED
 from loaner.sandbox.ledger import Entry
-from loaner.sandbox.slack import auth, canvases, channels, chat, conversations, files, reactions, search, users
+from loaner.sandbox.slack import (
+    auth,
+    canvases,
+    channels,
+    chat,
+    conversations,
+    files,
+    kept,
+    pins,
+    reactions,
+    search,
+    users,
+)
 from loaner.sandbox.slack.arguments import read
 from loaner.sandbox.slack.call import Call, Handler
 from loaner.sandbox.slack.errors import RateLimitedError, SlackError
@@ -31,19 +43,29 @@ HANDLERS: Mapping[str, Handler] = {
     "conversations.invite": channels.invite,
     "conversations.setTopic": channels.set_topic,
     "conversations.open": channels.open_,
+    "conversations.join": kept.join,
+    "conversations.archive": kept.archive,
+    "conversations.unarchive": kept.unarchive,
     "chat.postMessage": chat.post,
     "chat.update": chat.update,
     "chat.delete": chat.delete,
     "chat.scheduleMessage": chat.schedule,
     "chat.scheduledMessages.list": chat.list_scheduled,
     "chat.deleteScheduledMessage": chat.delete_scheduled,
+    "chat.getPermalink": reactions.get_permalink,
     "reactions.add": reactions.add,
+    "reactions.remove": reactions.remove,
     "reactions.get": reactions.get,
+    "pins.add": pins.add,
+    "pins.list": pins.list_,
+    "bookmarks.list": pins.bookmarks,
     "users.info": users.info,
+    "users.list": users.list_,
     "users.lookupByEmail": users.by_email,
     "assistant.search.context": search.context,
     "files.getUploadURLExternal": files.get_upload_url,
     "files.completeUploadExternal": files.complete_upload,
+    "files.list": files.list_,
     "canvases.create": canvases.create,
 }
 

@@ -39,6 +39,8 @@ def create(call: Call) -> Json:
 def invite(call: Call) -> Json:
     """All or, with ``force``, those who can be invited; the others are listed in ``errors``."""
     found = call.joined()
+    if found.archived:
+        raise SlackError("is_archived")
     invited = call.args.items("users")
     if not invited:
         raise SlackError("no_user")
@@ -60,6 +62,8 @@ def invite(call: Call) -> Json:
 
 def set_topic(call: Call) -> Json:
     found = call.joined()
+    if found.archived:
+        raise SlackError("is_archived")
     topic = call.args.text("topic")
     if "topic" not in call.args.values:
         call.args.needed("topic")

@@ -115,6 +115,8 @@ def _addressed(call: Call) -> Conversation:
         raise SlackError("channel_not_found")
     if call.user.id not in found.members:
         raise SlackError("not_in_channel")
+    if found.archived:
+        raise SlackError("is_archived")
     return found
 
 

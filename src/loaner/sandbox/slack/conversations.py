@@ -108,6 +108,7 @@ def _kinds(call: Call) -> list[Kind]:
 
 
 def _listed(call: Call, found: list[Conversation], *, count: bool) -> Json:
+    found = [c for c in found if not (c.archived and call.args.flag("exclude_archived"))]
     shown, cursor = page(found, lambda c: c.id, cursor=call.args.text("cursor"), limit=_limit(call))
     return {
         "channels": [shapes.channel(c, call.user.id, count=count) for c in shown],

@@ -96,6 +96,56 @@ def complete_upload(call: Call) -> Json:
     return {"files": [shapes.file(file) for file in done]}
 
 
+_TYPES = ("all", "spaces", "snippets", "images", "gdocs", "zips", "pdfs")
+
+
+def list_(call: Call) -> Json:
+    """The newest first, by numbered pages: of a channel, of a person, of a time."""
+    call.in_workspace()
+    kinds, owner = call.args.items("types", ("all",)), call.args.text("user")
+    if not set(kinds) <= set(_TYPES):
+        raise SlackError("unknown_type")
+    if owner and owner not in call.state.members:
+        raise SlackError("user_not_found")
+    count, number = call.args.integer("count", 100), call.args.integer("page", 1)
+    since, until = call.args.integer("ts_from", 0), call.args.integer("ts_to", 0)
+    found = [
+        file
+        for file in call.state.files.values()
+        if file.content is not None
+        and _seen(call, file)
+        and owner in {"", file.user}
+        and file.created >= since
+        and (not until or file.created <= until)
+        and ("all" in kinds or _kind(file) in kinds)
+    ]
+    found.sort(key=lambda file: (file.created, file.id), reverse=True)
+    start = (number - 1) * count
+    pages = -(-len(found) // count)
+    return {
+        "files": [shapes.file(file) | {"permalink": _link(call, file)} for file in found[start : start + count]],
+        "paging": {"count": count, "total": len(found), "page": number, "pages": pages},
+    }
+
+
+def _seen(call: Call, file: File) -> bool:
+    """Where it is shared, the person is; or it is theirs. With ``channel``, it is shared there."""
+    where = call.args.text("channel")
+    shared = [place for place in file.shared_in if call.state.conversations[place].visible_to(call.user.id)]
+    return where in shared if where else bool(shared) or file.user == call.user.id
+
+
+def _link(call: Call, file: File) -> str:
+    return f"{call.workspace.url}/files/{file.user}/{file.id}/{file.name}"
+
+
+def _kind(file: File) -> str:
+    end = file.name.rpartition(".")[2].lower()
+    return {"txt": "snippets", "md": "snippets", "png": "images", "jpg": "images", "zip": "zips", "pdf": "pdfs"}.get(
+        end, "all"
+    )
+
+
 def _channels(call: Call) -> list[str]:
     one = call.args.text("channel_id")
     return [one] if one else call.args.items("channels")

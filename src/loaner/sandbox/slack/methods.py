@@ -82,6 +82,9 @@ METHODS: Mapping[str, Method] = {
         Method("conversations.create", 2, by_kind=_family("write", kinds=_CHANNELS)),
         Method("conversations.invite", 3, by_kind=_family("write.invites", "write", kinds=_CHANNELS)),
         Method("conversations.setTopic", 2, by_kind=_family("write.topic", "write")),
+        Method("conversations.join", 3, scopes=("channels:write",)),
+        Method("conversations.archive", 2, by_kind=_family("write", kinds=_CHANNELS)),
+        Method("conversations.unarchive", 2, by_kind=_family("write", kinds=_CHANNELS), reads=True),  # a form, no JSON
         Method("conversations.open", 3, by_kind=_family("write", kinds=("im", "mpim"))),
         Method("chat.postMessage", 4, scopes=("chat:write",)),
         Method("chat.update", 3, scopes=("chat:write",)),
@@ -89,20 +92,27 @@ METHODS: Mapping[str, Method] = {
         Method("chat.scheduleMessage", 3, scopes=("chat:write",)),
         Method("chat.scheduledMessages.list", 3, reads=True),
         Method("chat.deleteScheduledMessage", 3, scopes=("chat:write",)),
+        Method("chat.getPermalink", 4, reads=True),
         Method("reactions.add", 3, scopes=("reactions:write",)),
+        Method("reactions.remove", 2, scopes=("reactions:write",)),
         Method("reactions.get", 3, scopes=("reactions:read",), reads=True),
+        Method("pins.add", 2, scopes=("pins:write",)),
+        Method("pins.list", 2, scopes=("pins:read",), reads=True),
+        Method("bookmarks.list", 3, scopes=("bookmarks:read",), reads=True),
         Method("users.info", 4, scopes=("users:read",), reads=True),
+        Method("users.list", 2, scopes=("users:read",), reads=True),
         Method("users.lookupByEmail", 3, scopes=("users:read.email",), reads=True),
         Method("assistant.search.context", 4, by_kind=_SEARCH, parts=(SEARCH_FILES, SEARCH_USERS)),
         Method("files.getUploadURLExternal", 4, scopes=("files:write",), reads=True),
         Method("files.completeUploadExternal", 4, scopes=("files:write",)),
+        Method("files.list", 3, scopes=("files:read",), reads=True),
         Method("canvases.create", 2, scopes=("canvases:write",)),
     )
 }
 
 _OTHER_SCOPES = """
-    bookmarks:read bookmarks:write calls:read calls:write canvases:read dnd:read dnd:write emoji:read files:read
-    identify im:write.topic links:write lists:read lists:write mpim:write.topic pins:read pins:write reminders:read
+    bookmarks:write calls:read calls:write canvases:read dnd:read dnd:write emoji:read
+    identify im:write.topic links:write lists:read lists:write mpim:write.topic reminders:read
     reminders:write remote_files:read remote_files:share search:read search:read.files search:read.users stars:read
     stars:write team:read usergroups:read usergroups:write users.profile:read users.profile:write users:write
 """

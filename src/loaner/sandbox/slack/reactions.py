@@ -1,4 +1,7 @@
-"""Reactions (docs.slack.dev/reference/methods/reactions.add). The channel is named by id."""
+"""Reactions, and the link to a message (docs.slack.dev/reference/methods/reactions.add, chat.getPermalink).
+
+The channel is named by id.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,9 @@ _TS = re.compile(r"\d{1,12}\.\d{6}")
 
 
 def add(call: Call) -> Json:
-    _, message = _item(call)
+    found, message = _item(call)
+    if found.archived:
+        raise SlackError("is_archived")
     name = call.args.needed("name")
     if not _NAME.fullmatch(name):
         raise SlackError("invalid_name")
@@ -24,6 +29,31 @@ def add(call: Call) -> Json:
         raise SlackError("already_reacted")
     users.append(call.user.id)
     return {}
+
+
+def remove(call: Call) -> Json:
+    """One's own; "the specified reaction does not exist, or the requestor is not the original reaction author"."""
+    _, message = _item(call)
+    name = call.args.needed("name")
+    if not _NAME.fullmatch(name):
+        raise SlackError("invalid_name")
+    users = message.reactions.get(name, [])
+    if call.user.id not in users:
+        raise SlackError("no_reaction")
+    users.remove(call.user.id)
+    if not users:
+        del message.reactions[name]
+    return {}
+
+
+def get_permalink(call: Call) -> Json:
+    found = call.state.conversations.get(call.args.needed("channel"))
+    if found is None or not found.visible_to(call.user.id):
+        raise SlackError("channel_not_found")
+    message = found.message(call.args.needed("message_ts"))
+    if message is None:
+        raise SlackError("message_not_found")
+    return {"channel": found.id, "permalink": permalink(call, found, message)}
 
 
 def get(call: Call) -> Json:

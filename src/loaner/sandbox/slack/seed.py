@@ -5,10 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from loaner.sandbox.slack.state import Bot, Conversation, File, Member, SlackState
+from loaner.sandbox.slack.state import Bookmark, Bot, Conversation, File, Member, Pin, SlackState
 from loaner.sandbox.world import PEOPLE
 
-CAROL = Member(id="U0CAROL001", name="carol", real_name="Carol Danvers", email="carol@acme.example")
+CAROL = Member(
+    id="U0CAROL001",
+    name="carol",
+    real_name="Carol Danvers",
+    email="carol@acme.example",
+    display_name="Captain",
+    status_text="On leave until Monday",
+    status_emoji=":palm_tree:",
+)
 """A colleague who never signs in: the third that an invitation or a group message needs."""
 
 ALERTS = Bot(id="B0ALERTS01", name="Alerts")
@@ -46,6 +54,9 @@ def seeded(now: Callable[[], datetime]) -> SlackState:
     state.post(general, bob, "The web build is green again.", at=moment())
     state.post(general, CAROL.id, "Lunch at noon?", at=moment())
     shipped = state.post(releases, bob, "web 1.4.0 is out.", at=moment())
+    releases.pins.append(Pin(shipped.ts, bob, int(now().timestamp())))
+    plan = Bookmark("Bk0SBX000001", "Release plan", "https://example.com/plan", int(yesterday.timestamp()))
+    releases.bookmarks.append(plan)
     state.post(releases, alice, "Any known issues?", thread_ts=shipped.ts, at=moment())
     state.post(releases, bob, "One: the login page is slow on the first visit.", thread_ts=shipped.ts, at=moment())
     state.post(releases, alice, "api 2.0.0 is planned for Thursday.", at=moment())

@@ -13,7 +13,7 @@ def channel(conversation: Conversation, viewer: str, *, count: bool = True) -> J
     shown: Json = {
         "id": conversation.id,
         "created": conversation.created,
-        "is_archived": False,
+        "is_archived": conversation.archived,
         "is_org_shared": False,
         "context_team_id": TEAM_ID,
     }
@@ -94,7 +94,13 @@ def reactions(item: Message) -> list[Json]:
 
 def member(person: Member, *, email: bool) -> Json:
     """A user object. The address is only in it for a token that has ``users:read.email``."""
-    profile: Json = {"real_name": person.real_name, "display_name": person.name, "team": TEAM_ID}
+    profile: Json = {
+        "real_name": person.real_name,
+        "display_name": person.display_name or person.name,
+        "status_text": person.status_text,
+        "status_emoji": person.status_emoji,
+        "team": TEAM_ID,
+    }
     return {
         "id": person.id,
         "team_id": TEAM_ID,
@@ -117,6 +123,7 @@ def file(item: File) -> Json:
         "user": item.user,
         "created": item.created,
         "timestamp": item.created,
+        "filetype": item.name.rpartition(".")[2].lower(),
         "size": len(item.content or b""),
         "mode": "hosted",
         "is_external": False,

@@ -19,6 +19,9 @@ class Member:
     real_name: str
     email: str
     login: str | None = None
+    display_name: str = ""
+    status_text: str = ""
+    status_emoji: str = ""
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,21 @@ class Message:
         return self.thread_ts is not None and self.thread_ts != self.ts
 
 
+@dataclass(frozen=True)
+class Pin:
+    ts: str
+    user: str
+    made: int
+
+
+@dataclass(frozen=True)
+class Bookmark:
+    id: str
+    title: str
+    link: str
+    made: int
+
+
 @dataclass
 class Conversation:
     id: str
@@ -61,6 +79,9 @@ class Conversation:
     topic: str = ""
     purpose: str = ""
     messages: list[Message] = field(default_factory=list)
+    archived: bool = False
+    pins: list[Pin] = field(default_factory=list)
+    bookmarks: list[Bookmark] = field(default_factory=list)
 
     def visible_to(self, user: str) -> bool:
         """Everybody sees a public channel; anything else exists only for its members."""
