@@ -183,13 +183,19 @@ class Grants:
         """Store what a provider granted and nobody uses: only to be ended there. ``more`` are columns."""
         return self._add(connection, granted, at, version=UNUSED, state="revoking", **more)
 
-    def into_use(self, connection: Connection, grant_id: str) -> Grant:
-        """Lend on what was set aside, from now on. Raises :class:`GrantUnreadable`."""
+    def into_use(self, connection: Connection, grant_id: str, still: ColumnElement[bool]) -> Grant:
+        """Lend on what was set aside, from now on, if its row is ``still`` so when it is changed.
+
+        Whatever was looked at before: once its end has begun, nothing brings it back, however writers take turns. Raises
+        :class:`GrantBroken` then, and :class:`GrantUnreadable`.
+        """
         row = _one(connection, grant_id, "revoking")
         used = {**row._mapping, "version": UNUSED + 1}  # noqa: SLF001
         sealed = self.store.sealed.seal(Secret(json.dumps(self.opened(row))), *identity(used))
         values = {"version": UNUSED + 1, "sealed": sealed, "state": "active", "reason": None, "next_attempt_at": None}
-        connection.execute(update(grants).where(grants.c.id == grant_id).values(values))
+        changed = connection.execute(update(grants).where(grants.c.id == grant_id, still).values(values))
+        if changed.rowcount != 1:
+            raise GrantBroken("the connection was ended before its account was confirmed.")
         return grant_of(_active(connection, grant_id))
 
     def _add(self, connection: Connection, granted: Granted, at: datetime, **more: Any) -> Grant:

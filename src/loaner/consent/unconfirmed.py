@@ -30,7 +30,7 @@ def keep(
 def of(connection: Connection, kept: Grants, handle: str, at: datetime) -> Grant:
     """What waits for the person's word. Raises :class:`GrantBroken` once its end has begun, and
     :class:`~loaner.consent.grants.GrantUnreadable`."""
-    row = connection.execute(select(grants).where(_waiting(handle), grants.c.next_attempt_at > at)).first()
+    row = connection.execute(select(grants).where(_waiting(handle, at))).first()
     if row is None:
         raise GrantBroken("the connection was ended before its account was confirmed.")
     kept.opened(row)
@@ -39,7 +39,7 @@ def of(connection: Connection, kept: Grants, handle: str, at: datetime) -> Grant
 
 def confirm(connection: Connection, kept: Grants, handle: str, at: datetime) -> Grant:
     """It is theirs: lent on from now on. Raises as :func:`of`."""
-    return kept.into_use(connection, of(connection, kept, handle, at).id)
+    return kept.into_use(connection, of(connection, kept, handle, at).id, _waiting(handle, at))
 
 
 def disown(connection: Connection, handle: str) -> Grant | None:
@@ -49,6 +49,8 @@ def disown(connection: Connection, handle: str) -> Grant | None:
     return grant_of(row) if row else None
 
 
-def _waiting(handle: str) -> Any:
+def _waiting(handle: str, at: datetime | None = None) -> Any:
+    """``at``: and its end has not begun by then."""
     mine = (grants.c.id == pairs.id_of(handle)) & (grants.c.version == UNUSED)
-    return mine & (grants.c.state == "revoking") & (grants.c.attempts == 0) & grants.c.next_attempt_at.is_not(None)
+    mine &= (grants.c.state == "revoking") & (grants.c.attempts == 0)
+    return mine & (grants.c.next_attempt_at > at if at else grants.c.next_attempt_at.is_not(None))
