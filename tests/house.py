@@ -206,7 +206,7 @@ def _consents(
 ) -> Consents:
     return Consents(
         store=store,
-        grants=Grants(store, now, everything.providers),
+        grants=Grants(store, now, everything.providers, Connectors(CONNECTORS)),
         transport=transport,
         catalog=everything,
         connectors=Connectors(CONNECTORS),
@@ -223,7 +223,12 @@ def _ending(store: Store, transport: ProviderTransport, everything: Catalog, now
     """What a server does with what was granted and is not connected; no other server tries again."""
     budgets = Budgets(store, now, Settings().budget)
     revoker = Revoker(
-        Grants(store, now, everything.providers), everything.providers, Connectors(CONNECTORS), transport, now, budgets
+        Grants(store, now, everything.providers, Connectors(CONNECTORS)),
+        everything.providers,
+        Connectors(CONNECTORS),
+        transport,
+        now,
+        budgets,
     )
 
     async def end(grant: Grant) -> None:

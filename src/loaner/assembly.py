@@ -233,7 +233,7 @@ def _assemble(
     task_tokens: TaskTokens,
     now: Now,
 ) -> Loaner:
-    grants = Grants(store, now, catalog.providers)
+    grants = Grants(store, now, catalog.providers, connectors)
     styles: dict[str, Style] = {style.name: style for style in (Held(), TokenScoped(transport, now))}
     shutdown = Shutdown()
     audit = Audit(store, now, shutdown)

@@ -10,6 +10,10 @@ from loaner.secret import Secret
 from loaner.settings import Connector, ConnectorSettings, resolve
 
 
+class OtherApp(SettingsInvalid):
+    """Another app is registered under the name of the connector than when a credential was obtained."""
+
+
 class Connectors:
     """The connectors of one loaner. A credential lent in one environment can never serve another."""
 
@@ -24,6 +28,20 @@ class Connectors:
                 do=f"Put [connectors.{name}] back into the settings file, or revoke its grants.",
             )
         return self._by_name[name]
+
+    def refuse_other_app(self, name: str, client_id: str | None, what: str) -> None:
+        """Nothing of one app is sent in the name of another: what that one is told about it proves nothing.
+
+        ``client_id`` is whose it is; ``None``, and a connector that is configured no more, are for others to judge.
+        Raises :class:`OtherApp`.
+        """
+        now = self._by_name.get(name)
+        if now is not None and client_id is not None and now.client_id != client_id:
+            raise OtherApp(
+                f"{what} is of the app {client_id}, and the connector {name!r} is the app {now.client_id} now, so "
+                "nothing of it was sent.",
+                do=f"Set connectors.{name}.client_id and its client_secret as they were to use or to end it.",
+            )
 
     def choose(self, provider: str, caller: Caller) -> Connector:
         """The first connector of this provider that serves the caller's environment and agent.

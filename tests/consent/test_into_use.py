@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import Connection, select, update
 
 from house import CONNECTORS, tools
+from loaner.connectors import Connectors
 from loaner.consent import unconfirmed
 from loaner.consent.grants import Granted, Grants
 from loaner.errors import GrantBroken
@@ -37,7 +38,7 @@ async def test_no_grant_comes_back_whose_end_began_after_it_was_looked_at(
     store_url: str, meanwhile: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with open_store(store_url, LocalKey(bytes(32))) as store:
-        kept = Grants(store, lambda: NOW, tools().providers)
+        kept = Grants(store, lambda: NOW, tools().providers, Connectors(CONNECTORS))
         tokens = TokenSet(Secret("access"), Secret("refresh"), 60.0, 600.0, frozenset())
         granted = Granted("local ada", GITHUB, tools().providers["github"], "sandbox", tokens, ("1", "ada"))
         await store.write(lambda c: unconfirmed.keep(c, kept, "handle", granted, at=NOW, until=LATER))

@@ -53,7 +53,8 @@ def _fence(row: dict[str, Any]) -> str:
 
 def _grant(row: dict[str, Any]) -> str:
     permissions = ", ".join(row["permissions"]) or "what the app may do"
-    return f"{row['provider']:8} {row['account']:16} {permissions} (through {row['connector']}, since {row['since']})"
+    told = f"{row['provider']:8} {row['account']:16} {permissions} (through {row['connector']}, since {row['since']})"
+    return f"{told}; not used: {row['unused']}" if row["unused"] else told
 
 
 def _ending(row: dict[str, Any]) -> str:
@@ -130,6 +131,7 @@ async def _status() -> dict[str, Any]:
                     "account": grant.account_name,
                     "permissions": sorted(grant.permissions),
                     "since": iso(grant.created_at),
+                    "unused": loaner.grants.why_elsewhere(grant),
                 }
                 for grant in grants
             ],

@@ -82,9 +82,12 @@ def _end_reading(connection: Connection, grant_id: str, at: datetime) -> None:
 
 
 def without_refresh(connection: Connection, kept: Grants, grant: Grant) -> None:
-    """The provider says that the refresh token is dead: what may live is the access token, and those before it."""
+    """The provider says that the refresh token is dead: what may live is the access token, and those before it.
+
+    To an app that it is not known to be of, it says so of a living one too.
+    """
     row = connection.execute(ONE, {"id": grant.id, "states": ENDING}).first()
-    if row is None or row.version != grant.version:
+    if row is None or row.version != grant.version or row.client_id is None:
         return
     with contextlib.suppress(GrantUnreadable):
         opened = kept.opened(row) | {"refresh": None}

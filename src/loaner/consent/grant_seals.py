@@ -24,14 +24,17 @@ from loaner.store.tables import facts, grants, records
 _BOUND = ("id", "version", "subject", "provider", "connector", "environment", "account_id", "account_name")
 _FACT = "grants_sealed"
 _FORM = "2"
+_OF_AN_APP = "3"
 
 
 def identity(grant: Mapping[str, Any]) -> tuple[str, ...]:
     """The associated data, from a row or what becomes one. ``version`` keeps an older pair from being put back."""
     permissions = grant["permissions"]
     listed = sorted(map(str, permissions)) if isinstance(permissions, list | tuple | set | frozenset) else ()
-    place = (grant["place"],) if grant["place"] else ()  # a grant of before it was kept is bound to none
-    return ("grants", _FORM, *(str(grant[name]) for name in _BOUND), *place, *listed)
+    bound, place, app = (str(grant[name]) for name in _BOUND), grant["place"], grant["client_id"]
+    if app:  # each in a place of its own, so that none can be passed off as another
+        return ("grants", _OF_AN_APP, *bound, place or "", app, *listed)
+    return ("grants", _FORM, *bound, *((place,) if place else ()), *listed)  # of before they were kept
 
 
 async def reseal(store: Store, note: Callable[..., object], at: datetime) -> int:

@@ -18,6 +18,7 @@ from sqlalchemy import ColumnElement, Connection, Row, bindparam, case, select, 
 from loaner.caller import Caller
 from loaner.catalog.provider import Provider
 from loaner.clock import Now, from_iso, iso
+from loaner.connectors import Connectors, OtherApp
 from loaner.consent import owners
 from loaner.consent.grant_seals import identity
 from loaner.errors import GrantBroken
@@ -46,7 +47,7 @@ one to lend on. Those that are lent on count from one."""
 
 
 class GrantElsewhere(GrantBroken):
-    """A grant of another place than where its provider is now: nothing of it is sent there."""
+    """A grant of another place than where its provider is now, or of another app than its connector is now."""
 
 
 class GrantUnreadable(GrantBroken):
@@ -73,6 +74,8 @@ class Grant:
     created_at: datetime
     place: str | None
     """``Provider.place`` when it was granted; ``None`` where nobody knows."""
+    client_id: str | None
+    """Of the app that it was granted to; ``None`` where nobody knows."""
 
 
 @dataclass(frozen=True)
@@ -93,15 +96,36 @@ Replaced = tuple[Secret, datetime]
 
 
 class Grants:
-    def __init__(self, store: Store, now: Now, providers: Mapping[str, Provider]) -> None:
+    def __init__(self, store: Store, now: Now, providers: Mapping[str, Provider], connectors: Connectors) -> None:
         self.store = store
         self.now = now
         self.providers = providers
+        self.connectors = connectors
 
     def is_here(self, grant: Grant) -> bool:
-        """Was it granted where its provider is now? One of which nobody knows is."""
+        """Was it granted where its provider is now, and to the app that is its connector now?"""
+        return self.why_elsewhere(grant) is None
+
+    def why_elsewhere(self, grant: Grant) -> str | None:
+        """Why nothing is lent on an active grant, and what to do; ``None`` where something is."""
+        try:
+            self.refuse_elsewhere(grant)
+        except GrantElsewhere as failure:
+            return f"{failure.cause} {failure.do}"
+        return None
+
+    def refuse_elsewhere(self, grant: Grant) -> None:
+        """Raises :class:`GrantElsewhere`. One of which nobody knows is taken to be here."""
         provider = self.providers.get(grant.provider)
-        return grant.place is None or provider is None or grant.place == provider.place
+        if not (grant.place is None or provider is None or grant.place == provider.place):
+            raise GrantElsewhere(
+                f"the grant is of {grant.place}, where {grant.provider} is no more, so nothing of it was sent.",
+                do=f"Start loaner with hosts.{grant.provider} as it was to use or to end it.",
+            )
+        try:
+            self.connectors.refuse_other_app(grant.connector, grant.client_id, "the grant")
+        except OtherApp as other:
+            raise GrantElsewhere(other.cause, do=other.do) from None
 
     async def covering(
         self, caller: Caller, connector: Connector, provider: Provider, needed: frozenset[str]
@@ -145,11 +169,7 @@ class Grants:
         ``ending``: one that is lent on no more, to end it at the provider.
         """
         row = await self.store.read(lambda c: _one(c, grant_id, *ENDING) if ending else _active(c, grant_id))
-        if not self.is_here(grant := grant_of(row)):
-            raise GrantElsewhere(
-                f"the grant is of {grant.place}, where {grant.provider} is no more, so nothing of it was sent.",
-                do=f"Start loaner with hosts.{grant.provider} as it was to use or to end it.",
-            )
+        self.refuse_elsewhere(grant := grant_of(row))
         kept = self.opened(row)
         refresh = kept["refresh"]
         return grant, Secret(kept["access"]), Secret(refresh) if refresh else None
@@ -186,8 +206,8 @@ class Grants:
     def into_use(self, connection: Connection, grant_id: str, still: ColumnElement[bool]) -> Grant:
         """Lend on what was set aside, from now on, if its row is ``still`` so when it is changed.
 
-        Whatever was looked at before: once its end has begun, nothing brings it back, however writers take turns. Raises
-        :class:`GrantBroken` then, and :class:`GrantUnreadable`.
+        Whatever was looked at before: once its end has begun, nothing brings it back, however writers take turns.
+        Raises :class:`GrantBroken` then, and :class:`GrantUnreadable`.
         """
         row = _one(connection, grant_id, "revoking")
         used = {**row._mapping, "version": UNUSED + 1}  # noqa: SLF001
@@ -214,6 +234,7 @@ class Grants:
             "account_name": account[1],
             "permissions": sorted(tokens.permissions),
             "place": granted.provider.place,
+            "client_id": granted.connector.client_id,
             **more,
         }
         connection.execute(
@@ -239,7 +260,8 @@ class Grants:
     ) -> Grant:
         """Replace the tokens by refreshed ones, one version up; the old pair cannot be put back unnoticed.
 
-        ``replaced`` are the access tokens before, which are kept until they must be dead.
+        ``replaced`` are the access tokens before, which are kept until they must be dead. ``grant.client_id`` is the
+        app that renewed it; a provider renews one for its own app alone, so a grant of before knows it from then on.
         """
         version = grant.version + 1
         permissions = tokens.permissions or grant.permissions
@@ -263,6 +285,7 @@ class Grants:
                 state=case((grants.c.state == "revoking", "revoking"), else_="active"),
                 reason=case((grants.c.state == "revoking", grants.c.reason)),
                 permissions=sorted(permissions),
+                client_id=grant.client_id,
                 sealed=self.store.sealed.seal(_with(tokens, replaced), *identity(renewed)),
                 expires_at=expires,
                 refresh_expires_at=refresh_expires,

@@ -6,8 +6,7 @@ No agent ever sees it, loaner itself enforces the resource and the single call, 
 from __future__ import annotations
 
 from loaner.catalog.provider import Provider
-from loaner.lending.loan import Ask, Minted
-from loaner.secret import Secret
+from loaner.lending.loan import Ask, Handback, Minted
 from loaner.settings import Connector
 
 
@@ -20,5 +19,5 @@ class Held:
     async def honours(self, ask: Ask) -> bool | None:  # noqa: ARG002
         return False  # what a call was refused with was that very token
 
-    async def give_back(self, credential: Secret, provider: Provider, connector: Connector) -> str:  # noqa: ARG002
+    async def give_back(self, loan: Handback, provider: Provider, connector: Connector) -> str:  # noqa: ARG002
         return "dropped: held by loaner, never handed out"

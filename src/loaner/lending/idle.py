@@ -12,11 +12,12 @@ from typing import Any
 
 import anyio
 import structlog
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, Row, func, select, update
 
 from loaner.catalog.provider import Provider
 from loaner.clock import Now
 from loaner.connectors import Connectors
+from loaner.consent.grants import grant_of
 from loaner.errors import LoanerError
 from loaner.lending.refresh import Refresher
 from loaner.store import Store
@@ -67,11 +68,11 @@ class Idle:
             (grants.c.environment == self.environment)
             & (grants.c.state == "active")
             & (last < self.now() - timedelta(days=self.days))
-            & (grants.c.place.is_(None) | grants.c.place.in_({one.place for one in self.providers.values()}))
         )
 
-        query = select(grants.c.id, grants.c.provider, grants.c.connector).where(idle)
-        rows = await self.store.read(lambda c: c.execute(query).all())
+        query = select(grants).where(idle)
+        # One of elsewhere cannot be ended from here, and may be in use again once the settings are as they were.
+        rows = [row for row in await self.store.read(lambda c: c.execute(query).all()) if self._is_here(row)]
         for row in rows:
             # Its access token has long expired, and a provider ends a grant for a live one only.
             try:
@@ -82,7 +83,11 @@ class Idle:
                 log.exception("an idle grant could not be renewed", grant=row.id)
 
         def work(connection: Connection) -> int:
-            gone = update(grants).where(idle).values(state="revoking", reason=f"not used for {self.days} days")
+            mine = idle & grants.c.id.in_([row.id for row in rows])
+            gone = update(grants).where(mine).values(state="revoking", reason=f"not used for {self.days} days")
             return connection.execute(gone).rowcount
 
         return await self.store.write(work) if rows else 0
+
+    def _is_here(self, row: Row[Any]) -> bool:
+        return self.refresher.grants.is_here(grant_of(row))

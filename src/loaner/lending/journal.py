@@ -58,6 +58,8 @@ class OpenLoan:
     state: str
     provider: str
     connector: str
+    client_id: str | None
+    """Of the app that it was minted for; ``None`` where nobody knows."""
     style: str
     subject: str
     agent: str
@@ -127,6 +129,7 @@ def insert_row(
         "environment": caller.environment,
         "provider": ask.provider.name,
         "connector": ask.connector.name,
+        "client_id": ask.connector.client_id,
         "grant_id": ask.grant.id,
         "owner": this_process(),
         "permissions": sorted(ask.scope.permissions),

@@ -30,7 +30,7 @@ from loaner.fences import Party
 from loaner.lending import journal
 from loaner.lending.budget import Budgets
 from loaner.lending.journal import SHARED
-from loaner.lending.loan import Ask, Handback, Loan, Minted, Need, OpenRecord, Outdated, Style
+from loaner.lending.loan import Ask, Loan, Minted, Need, OpenRecord, Outdated, Style, handback
 from loaner.lending.refresh import Refresher
 from loaner.lending.returning import Returns
 from loaner.lending.running import Running
@@ -297,8 +297,7 @@ class Lender:
             ) from None
 
     def _begin_return(self, loan_id: str, credential: Secret, ask: Ask, record: OpenRecord) -> None:
-        style, provider, connector = ask.provider.lending.style, ask.provider.name, ask.connector.name
-        self.returns.begin(Handback(loan_id, credential, style, provider, connector, record.body()))
+        self.returns.begin(handback(loan_id, credential, ask, record.body()))
 
 
 def _refuse_other_width(loan: Loan, ask: Ask) -> None:

@@ -79,10 +79,18 @@ class Handback:
     style: str
     provider: str
     connector: str
+    client_id: str | None
+    """Of the app that it was minted for; ``None`` where nobody knows: then no answer but a revocation ends it."""
     record: dict[str, Any]
     attempts: int = 0
     account_id: str = ""
     """Whose limits a repeated attempt counts against, as the grant names it."""
+
+
+def handback(loan_id: str, credential: Secret, ask: Ask, record: dict[str, Any]) -> Handback:
+    """The return of what was minted for ``ask``."""
+    app, provider = ask.connector, ask.provider
+    return Handback(loan_id, credential, provider.lending.style, provider.name, app.name, app.client_id, record)
 
 
 class OpenRecord(Protocol):
@@ -143,6 +151,6 @@ class Style(Protocol):
         """Does the provider still honour the grant's own token? ``None`` when it does not say."""
         ...
 
-    async def give_back(self, credential: Secret, provider: Provider, connector: Connector) -> str:
+    async def give_back(self, loan: Handback, provider: Provider, connector: Connector) -> str:
         """End it and say how, in a few words for the record. Raises :class:`NotReturned`."""
         ...

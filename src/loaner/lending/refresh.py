@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, NoReturn
 
@@ -156,9 +156,10 @@ class Refresher:
             tokens = await self._successor(pair, grant, refresh, provider, connector)
             if tokens:
                 reached("refresh.answered")
+                its = replace(grant, client_id=connector.client_id)
                 at = self.now()  # what it still has to live counts from here, whenever it can be written
                 renewed = await self.unwritten.write(
-                    grant.id, lambda c: self._kept(c, pair, grant, tokens, provider, at, replaced)
+                    grant.id, lambda c: self._kept(c, pair, its, tokens, provider, at, replaced)
                 )
                 reached("refresh.written")
         return (renewed, tokens.access) if tokens else None

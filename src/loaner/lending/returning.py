@@ -19,7 +19,7 @@ from sqlalchemy import Connection
 from loaner import fences
 from loaner.catalog.provider import Provider
 from loaner.clock import Now
-from loaner.connectors import Connectors
+from loaner.connectors import Connectors, OtherApp
 from loaner.errors import LoanerError, StoreUnusable
 from loaner.failpoints import reached
 from loaner.fences import Fence
@@ -216,15 +216,24 @@ class Returns:
         kept = await self._credential(loan)
         if kept is not None:
             account_id, place = await self.store.read(lambda c: account_of(c, loan.id))
-            mine = Handback(loan.id, kept, loan.style, loan.provider, loan.connector, record, loan.attempts, account_id)
-            past = at >= loan.latest_expiry + journal.CLOCK_SKEW
-            provider = self.providers.get(loan.provider)
-            if place is None or (provider and place == provider.place):
+            mine = Handback(
+                loan.id,
+                kept,
+                loan.style,
+                loan.provider,
+                loan.connector,
+                loan.client_id,
+                record,
+                loan.attempts,
+                account_id,
+            )
+            past, elsewhere = at >= loan.latest_expiry + journal.CLOCK_SKEW, self._elsewhere(loan, place)
+            if elsewhere is None:
                 await self._end(mine, past=past)
             elif past:
                 await self._close(loan.id, record, how=EXPIRED, confirmed=False, end=journal.expired)
             else:
-                await self._put_off(mine, f"{loan.provider} is not at {place} any more, so it was not sent there")
+                await self._put_off(mine, elsewhere)
         elif loan.style == "held":
             await self._close(loan.id, record, how="dropped: held by loaner", confirmed=True, end=journal.returned)
         elif at >= loan.latest_expiry + journal.CLOCK_SKEW:
@@ -232,6 +241,17 @@ class Returns:
         else:
             # Minted or not, nobody here knows the credential: it stays listed until it must have expired.
             await self._list(loan.id, record, "the credential is not known here")
+
+    def _elsewhere(self, loan: OpenLoan, place: str | None) -> str | None:
+        """Why it is not sent where its provider is now, with the app that its connector is now."""
+        provider = self.providers.get(loan.provider)
+        if place is not None and (provider is None or place != provider.place):
+            return f"{loan.provider} is not at {place} any more, so it was not sent there"
+        try:
+            self.connectors.refuse_other_app(loan.connector, loan.client_id, "the credential")
+        except OtherApp as other:
+            return f"{other.cause} {other.do}"
+        return None
 
     async def _credential(self, loan: OpenLoan) -> Secret | None:
         try:
@@ -251,7 +271,7 @@ class Returns:
                     reached("revoke.before")
                     self._count(loan)
                     how = await self.styles[loan.style].give_back(
-                        loan.credential, self.providers[loan.provider], self.connectors.named(loan.connector)
+                        loan, self.providers[loan.provider], self.connectors.named(loan.connector)
                     )
                     reached("revoke.answered")
                 except (NotReturned, LoanerError) as failure:

@@ -134,15 +134,15 @@ class Revoker:
         """Would its end take a grant along that is in use, at a provider that ends all of an account at once?"""
         if self.providers[grant.provider].grant.revoke_ends != "grant":
             return False
-        client = self.connectors.named(grant.connector).client_id
+        client = grant.client_id or self.connectors.named(grant.connector).client_id
         same = (grants.c.provider == grant.provider) & (grants.c.state == "active") & (grants.c.id != grant.id)
         same &= granted_at(self.providers[grant.provider])
-        query = select(grants.c.connector, grants.c.account_id).where(same)
+        query = select(grants.c.connector, grants.c.client_id, grants.c.account_id).where(same)
         rows = await self.grants.store.read(lambda c: c.execute(query).all())
         for row in rows:
             if row.account_id == grant.account_id or not grant.account_id:
                 try:
-                    if self.connectors.named(row.connector).client_id == client:
+                    if (row.client_id or self.connectors.named(row.connector).client_id) == client:
                         return True
                 except LoanerError:  # that one is configured no more, and may be the same app
                     return True
@@ -182,7 +182,8 @@ class Revoker:
     ) -> bool | None:
         """A provider ends a grant for a live token only, so an expired one is renewed first: lent to nobody.
 
-        ``True`` when it was; ``False`` when the refresh token is dead; ``None`` when nobody knows.
+        ``True`` when it was; ``False`` when the refresh token is dead; ``None`` when nobody knows: a refusal to an app
+        that it may not be of says nothing.
         """
         if refresh is None:
             return False
@@ -203,7 +204,7 @@ class Revoker:
         except GrantUnreadable:
             raise
         except GrantBroken:
-            return await self._lost_pair(grant) and None
+            return None if grant.client_id is None or await self._lost_pair(grant) else False
         return None
 
     async def _lost_pair(self, grant: Grant) -> bool:

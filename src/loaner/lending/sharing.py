@@ -26,7 +26,7 @@ from loaner.fences import Party
 from loaner.lending import journal, sharers
 from loaner.lending.budget import Budgets
 from loaner.lending.journal import SHARED
-from loaner.lending.loan import Ask, Handback, Loan, Need, OpenRecord
+from loaner.lending.loan import Ask, Loan, Need, OpenRecord, handback
 from loaner.lending.returning import Returns
 from loaner.lending.running import Running
 from loaner.scope import Limit, Scope
@@ -199,8 +199,7 @@ class Sharing:
             with anyio.move_on_after(journal.CALL_DEADLINE.total_seconds(), shield=True):
                 while share.users:
                     await share.unused.wait()
-            provider, connector, record = ask.provider.name, ask.connector.name, share.record
-            self.returns.begin(Handback(loan.id, loan.credential, loan.style, provider, connector, record))
+            self.returns.begin(handback(loan.id, loan.credential, ask, share.record))
 
     async def note(self, row_id: str, record: dict[str, Any]) -> None:
         """What a call did is durable while the loan stays out; where that fails, its record says less after a crash."""

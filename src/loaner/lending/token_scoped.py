@@ -17,7 +17,7 @@ from loaner.catalog.result import look
 from loaner.clock import Now
 from loaner.errors import LoanerError, ProviderForbidden, ScopeNotGrantable, SettingsInvalid
 from loaner.lending.installations import Installations
-from loaner.lending.loan import Ask, Minted, NotReturned, Outdated
+from loaner.lending.loan import Ask, Handback, Minted, NotReturned, Outdated
 from loaner.lending.mint_refusals import not_given, not_honoured, not_now, refused_mint
 from loaner.provider_call import Answer, ProviderTransport, Unanswered
 from loaner.provider_call.verdict import reason_of
@@ -97,13 +97,16 @@ class TokenScoped:
         known: dict[int, bool] = {HTTPStatus.OK: True, HTTPStatus.NOT_FOUND: False}
         return known.get(answer.status)
 
-    async def give_back(self, credential: Secret, provider: Provider, connector: Connector) -> str:
-        answer = await self._about(credential, provider.lending.give_back, provider, connector, "the revocation")
+    async def give_back(self, loan: Handback, provider: Provider, connector: Connector) -> str:
+        answer = await self._about(loan.credential, provider.lending.give_back, provider, connector, "the revocation")
         if answer.status == HTTPStatus.NO_CONTENT:
             return f"revoked at {provider.title}"
         if answer.status in {HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY}:
-            # Not proof by itself: a wrong client id answers alike. Only the provider's own check settles it.
-            return await self._known_dead(credential, provider, connector)
+            # Not proof by itself: a wrong client id answers alike. Only the provider's own check settles it, and that
+            # answers so of a living token too where another app asks.
+            if loan.client_id is None:
+                raise NotReturned("refused to revoke, and which app it is of was not kept")
+            return await self._known_dead(loan.credential, provider, connector)
         raise NotReturned(f"the revocation was answered {answer.status}")
 
     async def _known_dead(self, credential: Secret, provider: Provider, connector: Connector) -> str:

@@ -68,6 +68,7 @@ grants = Table(
     Column("refused", Integer, nullable=False, default=0, server_default="0"),  # refreshes, in words nobody knows
     Column("refused_at", Moment),  # the first of them
     Column("place", Text),  # where its provider was: Provider.place; null for one of before that was kept
+    Column("client_id", Text),  # of the app that it was granted to; null likewise, until it is renewed
     Index("grants_of", "subject", "connector", "state"),
 )
 
@@ -233,6 +234,7 @@ loans = Table(
     Column("environment", Text, nullable=False),
     Column("provider", Text, nullable=False),
     Column("connector", Text, nullable=False),
+    Column("client_id", Text),  # of the app that it was minted for; null for one of before that was kept
     Column("grant_id", String(32), nullable=False),
     Column("style", Text, nullable=False),  # token_scoped | held
     Column("state", Text, nullable=False),  # intent | lent | returning | returned | expired | failed

@@ -82,7 +82,7 @@ class Tokens:
     def refresh(self, token: str) -> tuple[Minted, Minted] | None:
         """Trade a refresh token for a new pair; the old pair dies. ``None`` when it is no good (any more)."""
         old = self._sandbox.ledger.alive(token, provider="github", kinds=("refresh",))
-        if old is None:
+        if old is None or not self.is_own(old):
             return None
         for entry in self._sandbox.ledger:
             if entry is old or entry.fingerprint == old.parent:
@@ -113,6 +113,10 @@ class Tokens:
             return None
         return self._sandbox.ledger.alive(token, provider="github", kinds=kinds)
 
+    def is_own(self, entry: Entry) -> bool:
+        """Is it of the app that is registered now? Those of a former one live on, and are not this one's."""
+        return entry.facts["client_id"] == self._app.client_id
+
     def revoke(self, entry: Entry, why: str = "revoked") -> None:
         self._sandbox.ledger.revoke(entry, why)
 
@@ -122,7 +126,8 @@ class Tokens:
             self.revoke(entry, "grant revoked")
 
     def _of(self, login: str) -> list[Entry]:
-        return [each for each in self._sandbox.ledger if each.provider == "github" and each.facts.get("login") == login]
+        ours = [each for each in self._sandbox.ledger if each.provider == "github" and self.is_own(each)]
+        return [each for each in ours if each.facts.get("login") == login]
 
     def _mint(
         self,
@@ -148,6 +153,7 @@ class Tokens:
             parent=parent,
             login=login,
             repositories=repositories,
+            client_id=self._app.client_id,
         )
         entry.resources = [each.full_name for each in self.reaches(entry)]
         if self._sandbox.switches.github_token_ceiling and kind in ("user", "scoped"):

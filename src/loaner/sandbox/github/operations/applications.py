@@ -82,7 +82,7 @@ def _target(call: Call, parent: Entry) -> Installation:
 def _user_token(call: Call, missing: ApiError) -> Entry:
     """The living user token of the body; a token that is dead, foreign or an installation's is ``missing``."""
     entry = call.hub.tokens.find(call.required("access_token"), kinds=("user", "scoped"))
-    if entry is None:
+    if entry is None or not call.hub.tokens.is_own(entry):
         raise missing
     return entry
 
@@ -97,12 +97,12 @@ def _authorization(call: Call, minted: Minted, *, account: Account | None = None
     person = call.hub.world.account(entry.subject)
     body: Json = {
         "id": int(entry.fingerprint[:8], 16),
-        "url": f"{call.hub.api}/applications/{registered.CLIENT_ID}/token",
+        "url": f"{call.hub.api}/applications/{call.hub.app.client_id}/token",
         "scopes": [],
         "token": minted.token,
         "token_last_eight": minted.token[-8:],
         "hashed_token": hashlib.sha256(minted.token.encode()).hexdigest(),
-        "app": {"client_id": registered.CLIENT_ID, "name": registered.APP_NAME, "url": call.hub.web},
+        "app": {"client_id": call.hub.app.client_id, "name": registered.APP_NAME, "url": call.hub.web},
         "note": None,
         "note_url": None,
         "fingerprint": None,
