@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from emulated import Emulated
-from loaner.sandbox.linear.state import Document, IssueLabel, Project
+from loaner.sandbox.linear.state import Comment, Document, IssueLabel, Project
 from loaner.sandbox.slack.methods import Kind
 from loaner.sandbox.slack.state import Scheduled
 
@@ -82,6 +82,12 @@ def _linear(emulated: Emulated, kind: type[IssueLabel | Project], name: str) -> 
 def _plan(emulated: Emulated) -> str:
     world = emulated.apps["linear"].app.state.desk.world
     return str(next(each.id for each in world.every(Document)))
+
+
+def _comment(emulated: Emulated, author: str) -> dict[str, Any]:
+    world = emulated.apps["linear"].app.state.desk.world
+    of = (each for each in world.every(Comment) if each.issue.identifier == "ENG-1")
+    return {"issueId": "ENG-1", "commentId": next(each.id for each in of if each.user.display_name == author)}
 
 
 def _launch(emulated: Emulated) -> dict[str, Any]:
@@ -207,6 +213,10 @@ EXAMPLES: list[tuple[str, Arguments | Callable[[Emulated], Arguments]]] = [
     ("linear_add_label", lambda e: {"id": "ENG-1", "labelId": _linear(e, IssueLabel, "Improvement")}),
     ("linear_link_url", {"issueId": "ENG-1", "url": "https://example.com/x"}),
     ("linear_create_comment", {"issueId": "ENG-1", "body": "Text"}),
+    ("linear_update_comment", lambda e: _comment(e, "alice") | {"body": "Other"}),
+    ("linear_delete_comment", lambda e: _comment(e, "alice")),
+    ("linear_create_project", {"teamId": "ENG", "name": "New"}),
+    ("linear_update_project", lambda e: _launch(e) | {"targetDate": "2026-12-24"}),
     (
         "linear_create_project_update",
         lambda e: {"projectId": _linear(e, Project, "Spring launch"), "body": "Text", "health": "onTrack"},

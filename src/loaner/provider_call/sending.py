@@ -170,11 +170,17 @@ class _Sending:
             raise NotFound(f"{self.bound.operation.provider.title} shows this user nothing of that name.")
         self.received.keep(step, look(body, "data") if step.graphql else body)
         self.received.page(step, answer)
+        self._take(step, body, changing=changing)
+        return answer
+
+    def _take(self, step: Step, body: Any, *, changing: bool) -> None:
+        """What later steps need of this answer."""
         for name, path in step.take.items():
             self.taken[name] = look(body, path)
+            if step.graphql and not step.changes and self.taken[name] is None:
+                raise NotFound(f"{self.bound.operation.provider.title} shows this user nothing of that id there.")
             if not isinstance(self.taken[name], str | int):
                 raise unavailable(self.bound, f"the answer lacks {path}", changing=changing)
-        return answer
 
     async def _judge(self, step: Step, answer: Answer, *, changing: bool) -> None:
         provider = self.bound.operation.provider
