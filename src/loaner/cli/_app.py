@@ -20,6 +20,7 @@ from loaner.cli import (
     demo,
     doctor,
     explain,
+    init,
     install,
     keys,
     loans,
@@ -48,6 +49,7 @@ app = typer.Typer(
 )
 app.command("demo")(demo.demo)
 app.command("serve")(serve.serve)
+app.command("init")(init.init)
 app.command("install")(install.install)
 app.command("explain")(explain.explain)
 app.command("tools")(tools.tools)

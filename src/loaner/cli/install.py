@@ -33,6 +33,7 @@ def install(
     The entry is at user scope, so it counts in every project, and starts this loaner by its whole path. The rest of the
     host's file stays as it is, and --undo gives back its bytes.
 
+    \b
     Examples:
       loaner install                          # which hosts are here
       loaner install claude-code --sandbox    # try it without accounts

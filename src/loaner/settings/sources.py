@@ -30,14 +30,18 @@ NAMED_BY = "LOANER_CONFIG"
 """The variable that names the settings file; ``--config`` sets it for one run and what that starts."""
 
 
-def settings_file() -> Path:
+def named_file() -> Path:
     """The one file that may say everything, whether it exists or not. Raises :class:`SettingsInvalid`."""
     named = os.environ.get(NAMED_BY)
-    if named is None:
-        folder = absolute(platformdirs.user_config_dir("loaner"), setting="XDG_CONFIG_HOME", base=None)
-        return folder / "config.toml"
-    file = absolute(named, setting=NAMED_BY, base=None)
-    if not is_there(file):
+    if named is not None:
+        return absolute(named, setting=NAMED_BY, base=None)
+    return absolute(platformdirs.user_config_dir("loaner"), setting="XDG_CONFIG_HOME", base=None) / "config.toml"
+
+
+def settings_file() -> Path:
+    """The same, to be read: one that was named must exist. Raises :class:`SettingsInvalid`."""
+    file = named_file()
+    if NAMED_BY in os.environ and not is_there(file):
         raise SettingsInvalid("--config or LOANER_CONFIG names a file that does not exist.", do=f"Looked for: {file}")
     return file
 
