@@ -28,6 +28,8 @@ MAY_REVEAL = {
     "keys/references.py": "reads the sealing key from its reference",
     "keys/vault.py": "reads Vault's token from its reference",
     "client_auth.py": "sends the secret of loaner's own client to the issuer",
+    "inventory/probe.py": "asks a key's own provider what it could reach, when a person says so",
+    "inventory/swap.py": "puts back the entry of a host's file that it had sealed",
     "consent/codes.py": "shows a pending consent's own code to the person it was made for",
     "consent/exchange.py": "sends a code and the client's secret to the token endpoint",
     "consent/grants.py": "packs a token pair for the seal, and unpacks it",

@@ -22,6 +22,7 @@ from loaner.cli import (
     explain,
     init,
     install,
+    inventory,
     keys,
     loans,
     policy,
@@ -51,6 +52,7 @@ app.command("demo")(demo.demo)
 app.command("serve")(serve.serve)
 app.command("init")(init.init)
 app.command("install")(install.install)
+app.command("inventory")(inventory.inventory)
 app.command("explain")(explain.explain)
 app.command("tools")(tools.tools)
 app.command("scopes")(scopes.scopes)

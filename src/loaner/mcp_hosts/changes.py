@@ -251,8 +251,8 @@ class Changes:
             raise HostUnusable(f"{file} is damaged.", do="Remove it, and the host's entry yourself.") from None
 
     def _file(self, place: Place) -> Path:
-        where = hashlib.sha256(str(place.file).encode()).hexdigest()[:16]
-        return self.home / FOLDER / f"{place.name}-{where}.json"
+        which = hashlib.sha256(f"{place.file}\0{place.name}".encode()).hexdigest()  # a name may be anything
+        return self.home / FOLDER / f"{which[:32]}.json"
 
 
 def _keep(file: Path, change: Change) -> None:

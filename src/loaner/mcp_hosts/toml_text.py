@@ -52,6 +52,7 @@ def without(text: str, table: str, name: str) -> Splice:
 def block(table: str, name: str, entry: Mapping[str, Any]) -> str:
     """One table, and one below it for each table in it."""
     plain = {key: value for key, value in entry.items() if not isinstance(value, Mapping)}
+    name = _key(name)
     lines = [f"[{table}.{name}]", *(f"{key} = {_value(value)}" for key, value in plain.items())]
     for key, value in entry.items():
         if isinstance(value, Mapping):
