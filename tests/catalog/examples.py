@@ -96,6 +96,13 @@ def _launch(emulated: Emulated) -> dict[str, Any]:
 
 PULL_PARTS = ("reviews", "review_comments", "comments", "checks", "statuses", "diff")
 
+WORKFLOW_ELSEWHERE = WEB | {
+    "path": ".github/workflows/b.yml",
+    "message": "m",
+    "content": "on: push",
+    "branch": "topic/one",
+}
+
 EXAMPLES: list[tuple[str, Arguments | Callable[[Emulated], Arguments]]] = [
     ("github_get_me", {}),
     ("github_list_my_repositories", {}),
@@ -107,10 +114,19 @@ EXAMPLES: list[tuple[str, Arguments | Callable[[Emulated], Arguments]]] = [
     ("github_get_repository_tree", WEB),
     ("github_list_commits", WEB),
     ("github_list_branches", WEB),
+    ("github_get_commit", WEB | {"ref": "feature"}),
+    ("github_compare_refs", WEB | {"base": "main", "head": "feature"}),
+    ("github_list_tags", WEB),
+    ("github_list_releases", WEB),
+    ("github_get_release", WEB),
+    ("github_get_release", WEB | {"tag": "v1.0.0"}),
     ("github_search_code", WEB | {"q": "web"}),
     ("github_create_branch", WEB | {"branch": "topic/one", "from_branch": "main"}),
     ("github_create_or_update_file", WEB | {"path": "docs/a.md", "message": "m", "content": "text"}),
     ("github_create_or_update_file", WEB | {"path": ".github/workflows/a.yml", "message": "m", "content": "on: push"}),
+    ("github_create_release", WEB | {"tag_name": "v2.0.0", "target": "topic/one"}),
+    ("github_create_or_update_file", WORKFLOW_ELSEWHERE),
+    ("github_create_release", WEB | {"tag_name": "v2.1.0", "target": "topic/one", "changes_workflows": True}),
     ("github_delete_file", lambda e: WEB | {"path": "README.md", "message": "m", "sha": _blob(e, "README.md")}),
     ("github_list_issues", WEB),
     ("github_issue_read", WEB | {"issue_number": 1}),

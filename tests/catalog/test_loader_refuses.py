@@ -274,34 +274,34 @@ def test_a_base_that_is_not_a_plain_secure_url_is_refused(base: str, connectors:
 
 def test_an_extra_folder_adds_an_operation_to_a_known_provider(tmp_path: Path) -> None:
     (tmp_path / "github").mkdir()
-    (tmp_path / "github/list_tags.toml").write_text(
+    (tmp_path / "github/list_stargazers.toml").write_text(
         """
-summary    = "List tags of one repository."
+summary    = "List who starred one repository."
 effect     = "read"
 idempotent = true
-source     = "https://docs.github.com/en/rest/repos/repos#list-repository-tags"
+source     = "https://docs.github.com/en/rest/activity/starring#list-stargazers"
 toolset    = "repos"
-phrase     = "list tags of {owner}/{repo}"
-phrase_any = "list tags of {owner}/{repo}"
+phrase     = "list who starred {owner}/{repo}"
+phrase_any = "list who starred {owner}/{repo}"
 [params]
 owner = { about = "Account that owns the repository.", role = "resource", form = "owner" }
 repo  = { about = "Name of the repository.", role = "resource", form = "repo" }
 [scope]
-permissions = { contents = "read" }
+permissions = { metadata = "read" }
 resource    = "repository:{owner}/{repo}"
 [request]
 method = "GET"
-path   = "/repos/{owner}/{repo}/tags"
+path   = "/repos/{owner}/{repo}/stargazers"
 query  = { per_page = "limit", page = "cursor" }
 [page]
 next = "link"
-[result.keep.tags]
+[result.keep.stargazers]
 at   = "."
-each = { name = "string" }
+each = { login = "string" }
 """
     )
 
-    operation = catalog.load(extra=[tmp_path])["github_list_tags"]
+    operation = catalog.load(extra=[tmp_path])["github_list_stargazers"]
 
     bound = operation.bind({"owner": "acme", "repo": "web"})
-    assert bound.plan()[0].url == "https://api.github.com/repos/acme/web/tags"
+    assert bound.plan()[0].url == "https://api.github.com/repos/acme/web/stargazers"

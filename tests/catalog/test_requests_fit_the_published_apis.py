@@ -26,6 +26,10 @@ NOT_IN_THE_COPY = {
     "github_list_workflow_jobs",
     "github_pull_request_read",
     "github_reply_to_review_comment",
+    "github_compare_refs",
+    "github_list_tags",
+    "github_list_releases",
+    "github_get_release",
 }
 """Tools with a request that the trimmed copy of GitHub's description leaves out."""
 EMULATED = Emulated()

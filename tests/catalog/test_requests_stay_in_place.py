@@ -101,6 +101,15 @@ def test_twenty_thousand_values_become_exactly_their_own_segments() -> None:
     tried(MANY, becomes_exactly_its_own_segment, st.tuples(SEGMENT, SEGMENT))
 
 
+def test_a_range_keeps_its_two_ends() -> None:
+    tried(SOME, keeps_its_two_ends, st.tuples(SEGMENT, SEGMENT))
+
+
+@pytest.mark.soak
+def test_twenty_thousand_ranges_keep_their_two_ends() -> None:
+    tried(MANY, keeps_its_two_ends, st.tuples(SEGMENT, SEGMENT))
+
+
 def test_nothing_but_the_fixed_headers_is_sent() -> None:
     tried(SOME // 10, sends_nothing_but_the_fixed_headers, calls())
 
@@ -158,6 +167,17 @@ def becomes_exactly_its_own_segment(values: tuple[str, str]) -> None:
     assert [unquote(part) for part in last.split("/")] == several.split("/")
     assert not {"", ".", ".."} & {unquote(part) for part in path[1:].split("/")}
     assert re.fullmatch(r"[A-Za-z0-9/%._~-]+", path)
+
+
+def keeps_its_two_ends(values: tuple[str, str]) -> None:
+    base, head = values
+    try:
+        path = fill("/compare/{base}...{head}", {"base": base, "head": head})
+    except (InvalidArguments, UnicodeEncodeError):
+        return
+    assert path.startswith("/compare/")
+    assert [unquote(end) for end in path.removeprefix("/compare/").split("...")] == [base, head]
+    assert "/" not in path.removeprefix("/compare/")
 
 
 def sends_nothing_but_the_fixed_headers(call: tuple[Operation, dict[str, Any]]) -> None:

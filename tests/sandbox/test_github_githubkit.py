@@ -79,6 +79,22 @@ async def test_githubkit_works_on_files_and_pull_requests(kit) -> None:
     await kit.repos.async_delete_file("acme", "web", "kit.txt", message="Remove", sha=sha)
 
 
+async def test_githubkit_compares_and_releases(kit) -> None:
+    between = (await kit.repos.async_compare_commits("acme", "web", "main...feature")).parsed_data
+    assert (between.status, between.ahead_by, between.files[0].filename) == ("ahead", 1, "src/app.py")
+    commit = (await kit.repos.async_get_commit("acme", "web", between.commits[0].sha)).parsed_data
+    assert (commit.stats.total, commit.files[0].status) == (2, "modified")
+    tags = (await kit.repos.async_list_tags("acme", "web")).parsed_data
+    assert [each.name for each in tags] == ["v1.0.0"]
+    made = await kit.repos.async_create_release("acme", "web", tag_name="v1.1.0", target_commitish="feature")
+    assert (made.parsed_data.tag_name, made.parsed_data.draft) == ("v1.1.0", False)
+    assert (await kit.repos.async_get_latest_release("acme", "web")).parsed_data.id == made.parsed_data.id
+    first = (await kit.repos.async_get_release_by_tag("acme", "web", "v1.0.0")).parsed_data
+    assert first.assets[0].name == "web.tar.gz"
+    listed = (await kit.repos.async_list_releases("acme", "web")).parsed_data
+    assert [each.tag_name for each in listed] == ["v1.1.0", "v1.0.0"]
+
+
 async def test_githubkit_searches_and_sees_runs(kit) -> None:
     assert (await kit.search.async_repos(q="web")).parsed_data.items[0].full_name == "acme/web"
     assert (await kit.search.async_issues_and_pull_requests(q="dark theme")).parsed_data.total_count == 1

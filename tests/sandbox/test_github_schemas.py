@@ -23,6 +23,10 @@ WITHOUT_SCHEMA = {
     "POST /repos/{owner}/{repo}/pulls/{pull_number}/comments/{comment_id}/replies",
     "GET /repos/{owner}/{repo}/commits/{ref}/status",
     "GET /repos/{owner}/{repo}/actions/workflows",
+    "GET /repos/{owner}/{repo}/compare/{basehead}",
+    "GET /repos/{owner}/{repo}/tags",
+    "GET /repos/{owner}/{repo}/releases",
+    "GET /repos/{owner}/{repo}/releases/tags/{tag}",
     "GET /repos/{owner}/{repo}/actions/workflows/{workflow_id}/runs",
 }
 MORE = {

@@ -1,6 +1,7 @@
 """URL paths from templates: an argument becomes exactly the segment it was meant for, and never leaves it.
 
-``/repos/{owner}/contents/{path*}``: ``{owner}`` is one percent-encoded segment, ``{path*}`` one or more.
+``/repos/{owner}/contents/{path*}``: ``{owner}`` is one percent-encoded segment, ``{path*}`` one or more. Two may share
+a segment with three dots between them, as Git writes a range: ``{base}...{head}``.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from loaner.errors import InvalidArguments
 ROOT = "/"
 """The path of a repository's root directory, as calls name it."""
 _WHOLE = re.compile(r"\{([A-Za-z_]+)(\*?)\}")
+_DOTS = "..."
+_RANGE = re.compile(r"\{([A-Za-z_]+)\}\.\.\.\{([A-Za-z_]+)\}")
 
 
 def placeholders(template: str) -> dict[str, bool]:
@@ -26,6 +29,8 @@ def placeholders(template: str) -> dict[str, bool]:
         whole = _WHOLE.fullmatch(segment)
         if whole:
             found[whole[1]] = bool(whole[2])
+        elif both := _RANGE.fullmatch(segment):
+            found |= dict.fromkeys(both.groups(), False)
         elif "{" in segment or "}" in segment:
             raise ValueError(f"{segment!r} is not a whole placeholder")
     return found
@@ -40,6 +45,11 @@ def fill(template: str, values: Mapping[str, str]) -> str:
     meant: list[str] = []
     for segment in template.split("/"):
         placeholder = _WHOLE.fullmatch(segment)
+        if both := _RANGE.fullmatch(segment):
+            ends = [_end(name, values[name]) for name in both.groups()]
+            built.append(_DOTS.join(quote(end, safe="") for end in ends))
+            meant.append(_DOTS.join(ends))
+            continue
         if not placeholder:
             built.append(segment)
             meant.append(segment)
@@ -59,3 +69,10 @@ def fill(template: str, values: Mapping[str, str]) -> str:
     if [unquote(segment) for segment in path.split("/")] != meant:
         raise InvalidArguments("an argument does not fit into the path it is for.")
     return path
+
+
+def _end(name: str, value: str) -> str:
+    """One end of a range. Dots of its own could move the place where the other one begins."""
+    if not value or ".." in value or value.strip(".") != value:
+        raise InvalidArguments(f"{name} must not be empty, hold “..”, or begin or end with a dot.")
+    return value

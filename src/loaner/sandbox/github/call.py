@@ -144,9 +144,9 @@ class Call:
 
     # --- pages
 
-    def page(self, items: Sequence[Item]) -> list[Item]:
+    def page(self, items: Sequence[Item], usual: int = DEFAULT_PAGE) -> list[Item]:
         """The page asked for, and the ``Link`` header that leads to the others."""
-        size = min(_positive(self.query.get("per_page"), DEFAULT_PAGE), LARGEST_PAGE)
+        size = min(_positive(self.query.get("per_page"), usual), max(usual, LARGEST_PAGE))
         number = _positive(self.query.get("page"), 1)
         last = max(1, -(-len(items) // size))
         leads = {"prev": number - 1, "first": 1} if number > 1 else {}

@@ -50,12 +50,14 @@ class Commit:
 
 @dataclass
 class GitStore:
-    """One repository's objects and branches."""
+    """One repository's objects, branches and tags."""
 
     blobs: dict[str, bytes] = field(default_factory=dict)
     trees: dict[str, tuple[TreeEntry, ...]] = field(default_factory=dict)
     commits: dict[str, Commit] = field(default_factory=dict)
     branches: dict[str, str] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+    """Lightweight ones: a name for a commit."""
 
     def add_blob(self, content: bytes) -> str:
         sha = _name("blob", content)
@@ -80,11 +82,12 @@ class GitStore:
         return made
 
     def resolve(self, ref: str) -> Commit | None:
-        """A branch name, ``heads/…``, ``refs/heads/…`` or a commit's SHA, whole or abbreviated."""
-        name = ref.removeprefix("refs/").removeprefix("heads/")
-        for branch in (ref, name):
-            if branch in self.branches:
-                return self.commits[self.branches[branch]]
+        """The name of a branch or a tag, with ``heads/`` or ``tags/`` or not, or a SHA, whole or abbreviated."""
+        kind, _, name = ref.removeprefix("refs/").partition("/")
+        named = {"heads": self.branches, "tags": self.tags}.get(kind, {})
+        for found in (self.branches.get(ref), self.tags.get(ref), named.get(name)):
+            if found:
+                return self.commits[found]
         if len(ref) < SHORTEST_SHA:
             return None
         found = [commit for sha, commit in self.commits.items() if sha.startswith(ref)]

@@ -8,12 +8,14 @@ from loaner.sandbox.github import registered
 from loaner.sandbox.github.git import Signature
 from loaner.sandbox.github.state import (
     Account,
+    Asset,
     Check,
     Comment,
     Issue,
     Job,
     Label,
     Pull,
+    Release,
     Repository,
     Review,
     ReviewComment,
@@ -81,6 +83,7 @@ def seeded(now: datetime) -> World:
         world.repositories[repository.id] = repository
         _fill(world, repository, start)
     _open_pull(world, world.repositories[2001], now - timedelta(days=1))
+    _released(world, world.repositories[2001], now - timedelta(days=2))
     for number, owner in enumerate(("alice", "bigcorp"), start=2101):  # where the app is not installed at first
         repository = Repository(number, "notes", world.accounts[owner], {"alice": "admin"}, start)
         repository.description = f"The notes of {owner}"
@@ -124,6 +127,18 @@ def _fill(world: World, repository: Repository, at: datetime) -> None:
         run = Run(world.next_id(), number, workflow, "main", main.sha, "push", alice, when, jobs=[job])
         run.conclusion = conclusion
         repository.runs.append(run)
+
+
+def _released(world: World, repository: Repository, at: datetime) -> None:
+    """The first commit, as version 1.0.0."""
+    store = repository.git
+    first = store.history(store.commits[store.branches["main"]])[-1]
+    store.tags["v1.0.0"] = first.sha
+    release = Release(
+        world.next_id(), "v1.0.0", "main", "Version 1", "The first one.", world.accounts["alice"], first.author.at, at
+    )
+    release.assets.append(Asset(world.next_id(), "web.tar.gz", 4096, "application/gzip"))
+    repository.releases.append(release)
 
 
 def _open_pull(world: World, repository: Repository, at: datetime) -> None:

@@ -126,6 +126,32 @@ class Issue:
     pull: Pull | None = None
 
 
+@dataclass(frozen=True)
+class Asset:
+    """A file of a release."""
+
+    id: int
+    name: str
+    size: int
+    content_type: str
+
+
+@dataclass
+class Release:
+    id: int
+    tag: str
+    target: str
+    name: str
+    body: str
+    author: Account
+    created_at: datetime
+    """When its commit was made."""
+    published_at: datetime | None
+    """``None``: a draft."""
+    prerelease: bool = False
+    assets: list[Asset] = field(default_factory=list)
+
+
 @dataclass
 class Workflow:
     id: int
@@ -197,6 +223,9 @@ class Repository:
     issues: dict[int, Issue] = field(default_factory=dict)
     workflows: list[Workflow] = field(default_factory=list)
     runs: list[Run] = field(default_factory=list)
+    releases: list[Release] = field(default_factory=list)
+    latest_release: int | None = None
+    """The id of the one that was made the latest; without one, the youngest is."""
     updated_at: datetime | None = None
 
     @property

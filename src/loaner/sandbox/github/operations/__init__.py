@@ -15,6 +15,7 @@ _FAMILIES = (
     "issues",
     "pulls",
     "actions",
+    "releases",
     "search",
 )
 

@@ -165,6 +165,35 @@ def branch(urls: Urls, at: Repository, name: str, sha: str) -> Json:
     return {"name": name, "commit": {"sha": sha, "url": f"{urls.repo(at)}/commits/{sha}"}, "protected": False}
 
 
+def tag(urls: Urls, at: Repository, name: str, sha: str) -> Json:
+    """Schema ``tag``."""
+    here = urls.repo(at)
+    return {
+        "name": name,
+        "commit": {"sha": sha, "url": f"{here}/commits/{sha}"},
+        "zipball_url": f"{here}/zipball/refs/tags/{name}",
+        "tarball_url": f"{here}/tarball/refs/tags/{name}",
+        "node_id": node_id("Ref", f"{at.full_name}:{name}"),
+    }
+
+
+def comparison(urls: Urls, at: Repository, ends: tuple[Commit, Commit, Commit], what: Json) -> Json:
+    """Schema ``commit-comparison``; ``ends`` are the base, what both have in common, and the head."""
+    base, common, head = ends
+    between = f"compare/{base.sha}...{head.sha}"
+    page = f"{urls.repo_page(at)}/{between}"
+    return {
+        "url": f"{urls.repo(at)}/{between}",
+        "html_url": page,
+        "permalink_url": page,
+        "diff_url": f"{page}.diff",
+        "patch_url": f"{page}.patch",
+        "base_commit": commit(urls, at, base, None),
+        "merge_base_commit": commit(urls, at, common, None),
+        **what,
+    }
+
+
 def ref(urls: Urls, at: Repository, name: str, sha: str) -> Json:
     """Schema ``git-ref``."""
     here = f"{urls.repo(at)}/git"
