@@ -34,6 +34,7 @@ GIVEN: dict[str, dict[str, Any]] = {
     "linear_list_teams": {},
     "slack_list_pins": {"channel": "C0SBX000002"},
     "slack_list_scheduled_messages": {},
+    "slack_mine": {"what": "sent"},
     "slack_read_channel": {"channel": "C0SBX000002"},
     "slack_read_thread": {"channel": "C0SBX000002", "ts": "1700000000.000100"},
     "slack_search": {"query": "x"},

@@ -85,12 +85,12 @@ class Shaper:
             return self._scalar(found, kept.type, kept)
         if not isinstance(found, list):
             return _MISSING if kept.optional else []
-        if kept.holding:
-            found = [item for item in found if kept.holding.keeps(item, self._arguments)]
         if kept.of and (self._within or self._admits):
             inside = [item for item in found if self._is_inside(item, kept.of) and self._is_admitted(item, kept.of)]
             self.left_out += len(found) - len(inside)
             found = inside
+        if kept.holding:  # after that, or one name after another would tell by a count what is there and not shown
+            found = [item for item in found if kept.holding.keeps(item, self._arguments)]
         self.truncated = self.truncated or len(found) > kept.most
         if cuts({"": kept}):  # shared out evenly, so that reading on finds something of every text each time
             self._share = max(_LEAST, self._left // max(1, min(len(found), kept.most)))

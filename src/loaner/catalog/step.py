@@ -55,6 +55,7 @@ class Value(Described):
     form: Literal["base64", "comma", "bytes"] | None = Field(default=None, alias="as")
     """``bytes``: how many bytes the text has in UTF-8."""
     prefix: str = ""
+    suffix: str = ""
     when: Test | None = None
     """Sent only where this holds of the arguments."""
     limited: Limiting | None = None
@@ -85,7 +86,7 @@ class Value(Described):
             case "bytes":
                 return len(str(found).encode())
             case None:
-                return f"{self.prefix}{found}" if self.prefix else found
+                return f"{self.prefix}{found}{self.suffix}" if self.prefix or self.suffix else found
 
     def _limited(self, found: Any, within: Sequence[str]) -> Any:
         if self.limited is None or not within:

@@ -7,6 +7,8 @@ its users read (``results.messages[].content`` …); Slack publishes no example.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from loaner.sandbox.slack import shapes
 from loaner.sandbox.slack.call import Call
 from loaner.sandbox.slack.errors import SlackError
@@ -19,6 +21,7 @@ from loaner.sandbox.slack.state import Conversation, Member, Message
 
 _MOST = 20
 _LONGEST_QUERY = 1000
+_MODIFIERS = ("from:", "to:")
 _CONTENT = ("messages", "files", "channels", "users")
 
 
@@ -29,13 +32,13 @@ def context(call: Call) -> Json:
         raise SlackError("missing_query")
     if len(query) > _LONGEST_QUERY:
         raise SlackError("query_too_long")
-    words = query.lower().split()
+    words, said = _modified(call, query)
     places = [c for c in call.state.conversations.values() if c.kind in kinds and c.visible_to(call.user.id)]
     results: Json = {}
     cursor = ""
     if "messages" in contents:
         found, cursor = page(
-            _messages(call, places, words),
+            _messages(call, places, words, said),
             lambda hit: f"{hit[0].id}/{hit[1].ts}",
             cursor=call.args.text("cursor"),
             limit=call.args.integer("limit", _MOST, error="invalid_limit") or _MOST,
@@ -81,14 +84,44 @@ def _asked(call: Call) -> tuple[list[Kind], list[str]]:
     return kinds, contents
 
 
-def _messages(call: Call, places: list[Conversation], words: list[str]) -> list[tuple[Conversation, Message]]:
+Said = Callable[[Conversation, Message], bool]
+
+
+def _modified(call: Call, query: str) -> tuple[list[str], Said]:
+    """The words, and what ``from:`` and ``to:`` ask for (slack.com/help/articles/202528808-Search-in-Slack).
+
+    ``to:`` finds what was sent to somebody directly, and not where they are only mentioned.
+    """
+    parts = query.lower().split()
+    asked = [part.partition(":") for part in parts if part.startswith(_MODIFIERS)]
+
+    def said(place: Conversation, message: Message) -> bool:
+        return all(_is_said(place, message, how, _meant(call, whom)) for how, _, whom in asked)
+
+    return [part for part in parts if not part.startswith(_MODIFIERS)], said
+
+
+def _meant(call: Call, whom: str) -> str:
+    return call.user.id if whom == "me" else whom.strip("<@>").upper()
+
+
+def _is_said(place: Conversation, message: Message, how: str, who: str) -> bool:
+    if how == "from":
+        return message.user == who
+    return place.kind in {"im", "mpim"} and who in place.members and message.user != who
+
+
+def _messages(
+    call: Call, places: list[Conversation], words: list[str], said: Said
+) -> list[tuple[Conversation, Message]]:
     after, before = call.args.integer("after", 0), call.args.integer("before", 0)
     bots = call.args.flag("include_bots")
     hits = [
         (_score(message.text, words), message.ts, place, message)
         for place in places
         for message in place.messages
-        if _score(message.text, words)
+        if (_score(message.text, words) or not words)
+        and said(place, message)
         and (bots or message.bot is None)
         and int(message.ts.partition(".")[0]) > after
         and (not before or int(message.ts.partition(".")[0]) < before)
