@@ -192,7 +192,7 @@ def is_file_path(path: str) -> bool:
 
 
 FROM_CHARACTER = Param(
-    about="Where long texts begin: the continue_from of an answer whose texts were cut.",
+    about="The continue_from of an answer that cut texts.",
     role="page",
     type="integer",
     min=0,
@@ -200,10 +200,10 @@ FROM_CHARACTER = Param(
     default=0,
 )
 LIMIT = Param(
-    about="How many to return at most.", role="page", type="integer", min=1, max=MAX_LIMIT, default=DEFAULT_LIMIT
+    about="How many at most.", role="page", type="integer", min=1, max=MAX_LIMIT, default=DEFAULT_LIMIT
 )
 CURSOR = Param(
-    about="The next_cursor of an earlier answer, to get the page after it.",
+    about="The next_cursor of an earlier answer.",
     role="page",
     required=False,
     max_length=2048,
