@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import update
 
 from house import House, caller
+from loaner.caller import Caller, Subject
 from loaner.consent import Proposal
 from loaner.errors import ConsentDenied, ConsentNeeded, LoanerError, RateLimited
 from loaner.store.tables import pauses, records
@@ -73,6 +74,15 @@ async def test_something_else_is_asked_for(connected: House) -> None:
     assert (await connected.asked((TOOL, COMMENT | {"repo": "api"}))).fresh
     assert (await connected.asked(("github_issue_create", {"owner": "acme", "repo": "web", "title": "x"}))).fresh
     assert (await connected.asked((TOOL, COMMENT), caller(agent="another"))).fresh
+
+
+@pytest.mark.parametrize(
+    "who", [caller(Subject("local", "eve")), caller(environment="production")], ids=["person", "environment"]
+)
+async def test_a_no_is_one_persons_in_one_environment(connected: House, who: Caller) -> None:
+    """Nobody's "no" keeps the same agent of another person from being heard."""
+    await denied(connected)
+    assert (await connected.asked((TOOL, COMMENT), who)).fresh
 
 
 async def test_each_no_in_a_row_makes_it_longer_up_to_an_hour(connected: House) -> None:

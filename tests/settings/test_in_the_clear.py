@@ -103,7 +103,19 @@ ISSUERS = {
 
 
 @pytest.mark.parametrize("setting", ISSUERS)
-@pytest.mark.parametrize("url", ["http://id.example", "id.example", "https://a@id.example", "https://id.example?x"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://id.example",
+        "http://id.localhost",
+        "id.example",
+        "https://a@id.example",
+        "https://id.example?x",
+        "https://id.exa\\tmple",  # a parser would leave the tab out
+        "https://id.example/r\u00e9alm",
+        "https://id.example/realm\\\\other",
+    ],
+)
 def test_whoever_is_believed_or_sent_a_credential_is_reached_safely(setting: str, url: str, place: Place) -> None:
     assert setting in place.refusal(ISSUERS[setting].format(url))
 

@@ -106,6 +106,14 @@ def test_nothing_but_a_plain_narrow_file_is_trusted(
     assert trust.trusted(place.home) == {}
 
 
+def test_one_without_an_end_is_not_read_whole(place: Place, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    os.truncate(file, 1 << 42)  # whoever reads it whole needs as much memory
+    code = run(["trust", str(file)])
+    file.unlink()
+    assert code == 2
+    assert "is longer than 65536 bytes" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("what", ["a link", "a pipe", "a folder"])
 def test_what_cannot_be_compared_in_the_place_of_a_trusted_one_stops_the_start(
     what: str, place: Place, file: Path
@@ -187,6 +195,8 @@ def test_no_other_setting_may_stand_in_it(
         ('task = "/etc/passwd"', "task must name a file beside it"),
         ('task = "../task.toml"', "task must name a file beside it"),
         ('task = "~/task.toml"', "task must name a file beside it"),
+        ('task = "$HOME.toml"', "task must name a file beside it"),
+        ('task = "tri\\u202eage.toml"', "task must name a file beside it"),
         ('task = "missing.toml"', "missing.toml cannot be read"),
         ('task = "loaner.toml"', "is invalid"),
     ],
@@ -275,9 +285,10 @@ def test_the_list_is_kept_closed_and_shown_and_shortened(
     capsys.readouterr()
     assert run(["trust", "--list", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["file"] == str(file)
-    kept.chmod(0o644)
-    assert run(["trust", "--list"]) == 2
-    assert "is open to others" in capsys.readouterr().err
+    for open_to_others in (0o644, 0o640, 0o620, 0o602):
+        kept.chmod(open_to_others)
+        assert run(["trust", "--list"]) == 2
+        assert "is open to others" in capsys.readouterr().err
     kept.chmod(0o600)
     file.unlink()
     assert run(["trust", "--remove", str(file)]) == 0
@@ -291,6 +302,10 @@ def test_a_list_that_is_damaged_is_not_taken_for_empty(
     trusted(file)
     (place.home / trust.FILE).write_text("[]")
     with pytest.raises(SettingsInvalid, match="is damaged"):
+        with_project(load())
+    (place.home / trust.FILE).unlink()
+    (place.home / trust.FILE).mkdir(0o700)
+    with pytest.raises(SettingsInvalid, match="cannot be read"):
         with_project(load())
 
 
