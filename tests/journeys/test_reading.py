@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from mcp import Client
 
 from journeys.town import Town, error_of, text_of, town
 from loaner.caller import Subject
+from loaner.consent import approvals
 from loaner.sandbox.person import Person
 
 WEB: dict[str, Any] = {"owner": "acme", "repo": "web"}
@@ -188,6 +190,50 @@ async def test_a_repository_that_is_gone_takes_no_search_along(acme: Town) -> No
         (key,) = acme.ledger(fingerprint=record["fingerprint"])
         assert key["resources"] == ["acme/web"]
         assert {"what": "resource", "value": "acme/web", "enforced_by": "provider"} in record["limits"]
+
+
+async def test_a_search_does_not_follow_a_name_to_another_repository(acme: Town) -> None:
+    """MUST 28: the credential is for the ids that were agreed to, whatever is called so now."""
+    github: Any = acme.running.sandbox.inside["github"]
+    repositories = github.world.repositories
+    async with acme.agent() as agent:
+        for call in (ISSUE, ELSEWHERE):
+            await agree(acme, agent, call)
+        await known_by_id(acme, "acme/web", "acme/api")
+        acme.advance(minutes=2)
+        web = next(one for one in repositories.values() if one.name == "web")
+        other = copy.deepcopy(web)
+        other.id, web.name = 7002, "web-2025"
+        repositories[other.id] = other
+        answer = await agent.call_tool("github_search_issues", {"q": "e"})
+        assert not answer.is_error, text_of(answer)
+    (record,) = await acme.records(tool="github_search_issues", outcome="ok")
+    (key,) = acme.ledger(fingerprint=record["fingerprint"])
+    assert sorted(key["resources"]) == ["acme/api", "acme/web-2025"], "nothing of the one that has the name now"
+    found = {"/".join(one["repository_url"].split("/")[-2:]) for one in (answer.structured_content or {})["items"]}
+    assert found <= {"acme/api"}
+
+
+async def test_one_search_is_of_what_is_known_by_id_or_of_what_is_known_by_name(acme: Town) -> None:
+    """MUST 28: GitHub takes no list of both, and an id is not given up for a name. The rest is said to be left out."""
+    async with acme.agent() as agent:
+        for call in (ISSUE, ELSEWHERE):
+            await agree(acme, agent, call)
+        await known_by_id(acme, "acme/web")
+        acme.advance(minutes=2)
+        answer = await agent.call_tool("github_search_issues", {"q": "e"})
+        said = answer.structured_content or {}
+    assert (said["limited_to"], said["not_searched"]) == (["acme/web"], 1)
+
+
+async def known_by_id(acme: Town, *names: str) -> None:
+    """As after a read whose answer said the id."""
+    repositories = {one.full_name: one.id for one in acme.running.sandbox.inside["github"].world.repositories.values()}  # type: ignore[attr-defined]
+    for approval in await acme.loaner.store.read(approvals.rows_of):
+        for name in names:
+            if f"repository:{name}" in approval.resources:
+                ids = {f"repository:{name}": str(repositories[name])}
+                assert await acme.loaner.consents.pin(approval.id, ids)
 
 
 async def test_a_no_to_one_place_keeps_no_other_read_away(acme: Town) -> None:

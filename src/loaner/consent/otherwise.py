@@ -29,7 +29,9 @@ class Otherwise:
             limited = await limiting.limited(self.store, named.bound, call, at)
             if limited is None:
                 return None
-            return Consent.by(limited.approval, grant, ruling.rule, only=limited.only, agreed=limited.agreed)
+            return Consent.by(
+                limited.approval, grant, ruling.rule, only=limited.only, agreed=limited.agreed, ids=limited.ids
+            )
         if look is None or call.effect == "read" or not named.may_have_another:
             return None  # a read that is outside of the task sends nothing before its person agrees
         parts = await self.store.read(lambda c: [part for one in running for part in tasks.items(c, one.id, at)])

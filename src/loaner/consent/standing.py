@@ -69,7 +69,7 @@ class Consent:
         if (known := self.ids.get(scope.resource)) and not scope.ids:
             scope = replace(scope, ids={scope.resource: known})
         if self.only:
-            scope = scope.limited(self.only, "provider")
+            scope = replace(scope.limited(self.only, "provider"), ids=self.ids)
         if self.shown is None:
             return scope
         shown = self.shown

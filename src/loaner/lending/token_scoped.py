@@ -53,8 +53,8 @@ class TokenScoped:
         # An empty table would ask for everything that the grant can do.
         asked = dict(permission.rsplit(":", 1) for permission in scope.permissions or provider.always)
         body: dict[str, Any] = {"access_token": ask.grant_token.reveal(), "permissions": asked, "target": target}
-        if named and (known := _number(scope)):  # a repository is held by its id, whatever is called so now
-            body["repository_ids"] = [known]
+        if named and (known := _numbers(scope, named)):  # held by their ids, whatever is called so now
+            body["repository_ids"] = known
         elif named:
             body["repositories"] = [one.partition("/")[2] for one in named]
         method, url = provider.request(provider.lending.mint or "", client_id=ask.connector.client_id)
@@ -140,10 +140,10 @@ def _client(connector: Connector) -> tuple[str, Secret]:
     return connector.client_id, connector.client_secret
 
 
-def _number(scope: Scope) -> int | None:
-    """The id of the one repository, where it is known."""
-    known = scope.resource_id if scope.resource_kind == "repository" else ""
-    return int(known) if known.isascii() and known.isdecimal() else None
+def _numbers(scope: Scope, named: tuple[str, ...]) -> list[int]:
+    """The ids of these repositories, where all are known: ids and names cannot be mixed."""
+    known = [scope.ids.get(f"repository:{name}", "") for name in named]
+    return [int(one) for one in known] if all(one.isascii() and one.isdecimal() for one in known) else []
 
 
 def _minted(body: object, named: tuple[str, ...], target: str, ids: list[int]) -> Minted:
@@ -176,7 +176,7 @@ def _beyond(installation: object, repositories: object, named: tuple[str, ...], 
         return ""
     if ids:
         found = [one.get("id") if isinstance(one, dict) else None for one in listed] if isinstance(listed, list) else []
-        return "" if found == ids else "other repositories"
+        return "" if sorted(map(str, found)) == sorted(map(str, ids)) else "other repositories"
     names = (
         [one.get("full_name") if isinstance(one, dict) else None for one in listed] if isinstance(listed, list) else []
     )
