@@ -85,9 +85,9 @@ class GitStore:
         """The name of a branch or a tag, with ``heads/`` or ``tags/`` or not, or a SHA, whole or abbreviated."""
         kind, _, name = ref.removeprefix("refs/").partition("/")
         named = {"heads": self.branches, "tags": self.tags}.get(kind, {})
-        for found in (self.branches.get(ref), self.tags.get(ref), named.get(name)):
-            if found:
-                return self.commits[found]
+        for sha in (self.branches.get(ref), self.tags.get(ref), named.get(name)):
+            if sha:
+                return self.commits[sha]
         if len(ref) < SHORTEST_SHA:
             return None
         found = [commit for sha, commit in self.commits.items() if sha.startswith(ref)]
