@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import anyio
@@ -17,6 +15,7 @@ import anyio.to_thread
 import pytest
 from anyio.abc import Process
 from anyio.streams.text import TextReceiveStream
+from node_here import node
 
 from journeys.town import ERROR, EVERYTHING, Town, town
 from loaner.sandbox.person import Person
@@ -25,17 +24,6 @@ HERE = Path(__file__).parent
 POST = {"channel": "#releases", "text": "v1.4.0 is out"}
 
 
-def _node() -> ModuleType:
-    """``tests/conformance/node.py``, which is imported by its bare name only from beside it."""
-    spec = importlib.util.spec_from_file_location("conformance_node", HERE.parent / "conformance" / "node.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-node = _node()
 pytestmark = [
     pytest.mark.foreign,
     pytest.mark.skipif(

@@ -126,3 +126,14 @@ def test_deep_nesting_is_not_followed_for_ever() -> None:
     for _ in range(500):
         deep = {"elements": [deep]}
     assert Shaper().fields({"blocks": [deep]}, KEEP) == {}
+
+
+async def test_a_file_goes_to_the_address_that_slack_names_without_the_credential(acme: Town) -> None:
+    """Whoever has the address may write there once, and it may be on any host of Slack's."""
+    file = {"channel": "#general", "filename": "a.txt", "content": "täxt"}
+    async with acme.agent() as agent:
+        answer = await acme.call(agent, "slack_upload_file", file)
+    assert not answer.is_error, text_of(answer)
+    used = [use["path"] for entry in acme.ledger(provider="slack") for use in entry["uses"]]
+    assert "/api/files.completeUploadExternal" in used
+    assert not [path for path in used if "upload/" in path]

@@ -195,7 +195,16 @@ async def test_a_search_stays_within_the_kinds_and_the_person(sandbox: RunningSa
     assert (await call(sandbox, alice, "assistant.search.context", query=" "))["error"] == "missing_query"
 
 
-async def test_an_upload_goes_to_its_address_without_a_credential(sandbox: RunningSandbox) -> None:
+def paths_of(sandbox: RunningSandbox, key: str, part: str) -> list[str]:
+    """What the token was sent with, by the ledger."""
+    entry = sandbox.sandbox.ledger.find(key)
+    assert entry
+    return [use.path for use in entry.uses if part in use.path]
+
+
+async def test_an_upload_goes_to_its_address_once_and_the_ledger_tells_of_a_token(
+    sandbox: RunningSandbox,
+) -> None:
     key = await token(sandbox, "files:write channels:history")
     general = await channel_id(sandbox, "general")
     ticket = await call(sandbox, key, "files.getUploadURLExternal", filename="notes.txt", length=5)
@@ -203,10 +212,10 @@ async def test_an_upload_goes_to_its_address_without_a_credential(sandbox: Runni
     assert (await call(sandbox, key, "files.completeUploadExternal", **done))["error"] == "file_not_found"
     async with browser() as http:
         url = ticket["upload_url"]
-        with_key = await http.post(url, content=b"hello", headers={"authorization": f"Bearer {key}"})
-        assert with_key.status_code == 400
         assert (await http.post(url, content=b"too long")).status_code == 400
-        assert (await http.post(url, content=b"hello")).text == "OK - 5"
+        assert not paths_of(sandbox, key, "/upload/")
+        assert (await http.post(url, content=b"hello", headers={"authorization": f"Bearer {key}"})).text == "OK - 5"
+        assert len(paths_of(sandbox, key, "/upload/")) == 1
         assert (await http.post(url, content=b"again")).status_code == 404
     finished = await call(sandbox, key, "files.completeUploadExternal", **done, initial_comment="see here")
     assert (finished["files"][0]["title"], finished["files"][0]["size"]) == ("Notes", 5)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from loaner.sandbox.linear.limits import Limits
 from loaner.sandbox.linear.state import (
     Attachment,
     Comment,
@@ -24,6 +26,7 @@ from loaner.sandbox.linear.state import (
     ProjectStatus,
     ProjectUpdate,
     Team,
+    TeamMembership,
     User,
     Webhook,
     WorkflowState,
@@ -44,6 +47,8 @@ class View:
     viewer: User
     web: str
     """Base address of the web side, for the addresses of things."""
+    limits: Limits
+    """The caller's."""
 
     def read(self, entity: Entity, name: str) -> Any:
         """A field by its GraphQL name, or :data:`ABSENT`."""
@@ -124,6 +129,33 @@ def _beside(view: View, cycle: Any, *, after: bool) -> bool:
     return bool(over) and cycle is max(over, key=lambda each: each.ends_at)
 
 
+def memberships(view: View) -> list[TeamMembership]:
+    """Each as old as its team, with an id that is the same whenever it is asked for."""
+    return [
+        TeamMembership(
+            id=str(uuid.uuid5(uuid.UUID(team.id), user.id)),
+            created_at=team.created_at,
+            updated_at=team.created_at,
+            team=team,
+            user=user,
+        )
+        for team in view.world.every(Team)
+        for user in team.members
+    ]
+
+
+def membership(view: View, team: Any, user: str) -> TeamMembership | None:
+    return next((one for one in memberships(view) if one.team is team and one.user.id == user), None)
+
+
+_UNSHARED = {
+    "isShared": False,
+    "sharedWithCount": 0,
+    "sharedWithUsers": (),
+    "viewerHasOnlySharedAccess": False,
+    "disallowedIssueFields": (),
+}
+
 DERIVED: Mapping[tuple[type[Entity], str], Callable[[View, Any], Any]] = {
     **{(kind, "url"): _url for kind in (Issue, Comment, Project, ProjectUpdate, User, Document, Initiative)},
     **{(kind, "organization"): lambda view, _: view.organization for kind in (Team, User, IssueLabel)},
@@ -140,11 +172,16 @@ DERIVED: Mapping[tuple[type[Entity], str], Callable[[View, Any], Any]] = {
     (Organization, "createdIssueCount"): lambda view, _: len(list(view.world.every(Issue))),
     (User, "isMe"): lambda view, user: user is view.viewer,
     (User, "initials"): lambda _, user: "".join(word[0].upper() for word in user.name.split()),
+    (User, "teamMemberships"): lambda view, user: [one for one in memberships(view) if one.user is user],
     (User, "teams"): _to(Team, "members"),
     (User, "assignedIssues"): _to(Issue, "assignee"),
     (User, "createdIssues"): _to(Issue, "creator"),
     (User, "createdIssueCount"): lambda view, user: len(view.pointing(Issue, "creator", user)),
     (Team, "displayName"): lambda _, team: team.name,
+    (Team, "memberships"): lambda view, team: [one for one in memberships(view) if one.team is team],
+    (Team, "viewerMembership"): lambda view, team: membership(view, team, view.viewer.id),
+    (Team, "viewerCanJoin"): lambda view, team: view.viewer not in team.members,
+    (Team, "viewerCanLeave"): lambda view, team: view.viewer in team.members,
     (Team, "issues"): _to(Issue, "team"),
     (Team, "issueCount"): lambda view, team: sum(not each.archived_at for each in view.pointing(Issue, "team", team)),
     (Team, "states"): _to(WorkflowState, "team"),
@@ -165,6 +202,7 @@ DERIVED: Mapping[tuple[type[Entity], str], Callable[[View, Any], Any]] = {
     (Project, "accessibleTeams"): lambda _, project: project.teams,
     (ProjectUpdate, "comments"): _to(Comment, "project_update"),
     (ProjectUpdate, "commentCount"): lambda view, update: len(view.pointing(Comment, "project_update", update)),
+    (Issue, "sharedAccess"): lambda *_: _UNSHARED,
     (Issue, "labelIds"): lambda _, issue: [label.id for label in issue.labels],
     (Issue, "comments"): _to(Comment, "issue"),
     (Issue, "attachments"): _to(Attachment, "issue"),

@@ -27,7 +27,7 @@ class Desk:
         """The workspace as the bearer of this token sees it."""
         viewer = self.world.get(User, self._user_id(entry))
         assert viewer is not None  # noqa: S101 - people are seeded and never leave
-        return View(self.world, viewer, f"{self.sandbox.base_url}/linear")
+        return View(self.world, viewer, f"{self.sandbox.base_url}/linear", self.limits(entry))
 
     def limits(self, entry: Entry) -> Limits:
         """Counted per user, whatever the number of their tokens."""

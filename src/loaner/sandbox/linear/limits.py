@@ -39,6 +39,19 @@ class Bucket:
             f"{prefix}-Reset": str(round(full_again.timestamp() * 1000)),
         }
 
+    def told(self, name: str, limit: int, points: int) -> dict[str, object]:
+        """As ``rateLimitStatus`` has it; ``points`` is what this request took."""
+        self._flow(limit)
+        full_again = self._now() + self._period * (self._spent / limit)
+        return {
+            "type": name,
+            "requestedAmount": points,
+            "allowedAmount": limit,
+            "period": self._period / timedelta(milliseconds=1),
+            "remainingAmount": int(limit - self._spent),
+            "reset": round(full_again.timestamp() * 1000),
+        }
+
     def _flow(self, limit: int) -> None:
         now = self._now()
         self._spent = max(0.0, self._spent - limit * ((now - self._at) / self._period))
@@ -53,6 +66,7 @@ class Limits:
         self._requests = Bucket(now, _HOUR)
         self._complexity = Bucket(now, _HOUR)
         self._searches = Bucket(now, _SEARCHES[1])
+        self._cost = 0
 
     def spend(self, complexity: int, *, searching: bool) -> str | None:
         """Count one request in, or say which limit it is over."""
@@ -62,7 +76,16 @@ class Limits:
             return "searchIssues"
         if not self._complexity.take(complexity, self._switches.linear_complexity_per_hour):
             return "complexity"
+        self._cost = complexity
         return None
+
+    def told(self) -> list[dict[str, object]]:
+        """How the limits stand after this request, for the query ``rateLimitStatus``."""
+        switches = self._switches
+        return [
+            self._requests.told("requests", switches.linear_requests_per_hour, 1),
+            self._complexity.told("complexity", switches.linear_complexity_per_hour, self._cost),
+        ]
 
     def headers(self, complexity: int, *, searching: bool) -> dict[str, str]:
         switches = self._switches

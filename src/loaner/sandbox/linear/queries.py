@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from loaner.sandbox.linear.derived import View
+from loaner.sandbox.linear.derived import View, memberships
 from loaner.sandbox.linear.errors import invalid_input, not_found
 from loaner.sandbox.linear.state import (
+    Attachment,
     Comment,
     Cycle,
     Document,
@@ -16,10 +17,13 @@ from loaner.sandbox.linear.state import (
     Initiative,
     Issue,
     IssueLabel,
+    IssueRelation,
     Project,
     ProjectMilestone,
     ProjectStatus,
+    ProjectUpdate,
     Team,
+    TeamMembership,
     User,
     WorkflowState,
 )
@@ -71,23 +75,62 @@ def _search(view: View, arguments: Arguments) -> list[Issue]:
     return [issue for issue in view.world.every(Issue) if all(word in text(issue) for word in words)]
 
 
+def _rate_limit(view: View, _: Arguments) -> dict[str, Any]:
+    return {"identifier": view.viewer.id, "kind": "user", "limits": view.limits.told()}
+
+
+def _comment(view: View, arguments: Arguments) -> Comment:
+    """By its id, or the hash that its address ends with."""
+    ending = arguments.get("hash")
+    named = next((each for each in view.world.every(Comment) if ending and each.id.startswith(ending)), None)
+    return named or found(view, Comment, arguments.get("id") or "")
+
+
+def _membership(view: View, arguments: Arguments) -> TeamMembership:
+    wanted = next((one for one in memberships(view) if one.id == arguments["id"]), None)
+    return wanted or found(view, TeamMembership, arguments["id"])
+
+
+_BY_ID: Mapping[str, type[Entity]] = {
+    "team": Team,
+    "issue": Issue,
+    "user": User,
+    "project": Project,
+    "workflowState": WorkflowState,
+    "issueLabel": IssueLabel,
+    "cycle": Cycle,
+    "attachment": Attachment,
+    "projectStatus": ProjectStatus,
+    "projectUpdate": ProjectUpdate,
+    "projectMilestone": ProjectMilestone,
+    "initiative": Initiative,
+    "issueRelation": IssueRelation,
+}
+_ALL: Mapping[str, type[Entity]] = {
+    "teams": Team,
+    "users": User,
+    "issues": Issue,
+    "comments": Comment,
+    "projects": Project,
+    "workflowStates": WorkflowState,
+    "issueLabels": IssueLabel,
+    "documents": Document,
+    "cycles": Cycle,
+    "attachments": Attachment,
+    "projectUpdates": ProjectUpdate,
+    "projectMilestones": ProjectMilestone,
+    "initiatives": Initiative,
+    "projectStatuses": ProjectStatus,
+}
 QUERIES: Mapping[str, Callable[[View, Arguments], Any]] = {
+    **{name: _one(kind) for name, kind in _BY_ID.items()},
+    **{name: _every(kind) for name, kind in _ALL.items()},
     "viewer": lambda view, _: view.viewer,
-    "teams": _every(Team),
-    "team": _one(Team),
-    "users": _every(User),
-    "issues": _every(Issue),
-    "issue": _one(Issue),
-    "searchIssues": _search,
-    "comments": _every(Comment),
-    "projects": _every(Project),
-    "project": _one(Project),
-    "workflowStates": _every(WorkflowState),
-    "issueLabels": _every(IssueLabel),
-    "documents": _every(Document),
+    "organization": lambda view, _: view.organization,
+    "rateLimitStatus": _rate_limit,
+    "teamMembership": _membership,
+    "teamMemberships": lambda view, _: memberships(view),
+    "comment": _comment,
     "document": _document,
-    "cycles": _every(Cycle),
-    "projectMilestones": _every(ProjectMilestone),
-    "initiatives": _every(Initiative),
-    "projectStatuses": _every(ProjectStatus),
+    "searchIssues": _search,
 }

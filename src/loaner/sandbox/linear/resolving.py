@@ -15,12 +15,12 @@ from graphql import (
     is_non_null_type,
 )
 
-from loaner.sandbox.linear.derived import ABSENT, View
+from loaner.sandbox.linear.derived import ABSENT, View, membership
 from loaner.sandbox.linear.filtering import matches
 from loaner.sandbox.linear.mutations import MUTATIONS
 from loaner.sandbox.linear.paging import connection
 from loaner.sandbox.linear.queries import QUERIES
-from loaner.sandbox.linear.state import Entity
+from loaner.sandbox.linear.state import Entity, Team
 
 _EMPTY = {"Boolean": False, "Int": 0, "Float": 0.0, "String": "", "ID": "", "JSONObject": {}}
 
@@ -33,6 +33,8 @@ def resolve(source: Any, info: GraphQLResolveInfo[Any], **arguments: Any) -> Any
         value = QUERIES[name](view, arguments)
     elif info.parent_type.name == "Mutation":
         return MUTATIONS[name](view, arguments)
+    elif isinstance(source, Team) and name == "membership":
+        return membership(view, source, arguments["userId"])
     elif isinstance(source, Entity):
         value = view.read(source, name)
     else:

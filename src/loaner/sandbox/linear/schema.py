@@ -1,4 +1,5 @@
-"""Linear's published schema, trimmed to what is emulated (``schema.graphql``; its header says from where)."""
+"""Linear's published schema, trimmed to what is emulated (``schema.graphql``; its header says from where), with the few
+fields that its official SDK knows beyond that (``newer.graphql``)."""
 
 from __future__ import annotations
 
@@ -16,8 +17,9 @@ from loaner.sandbox.linear.moments import duration, moment
 @cache
 def schema() -> GraphQLSchema:
     """The executable schema. Built when first asked for: it takes a fifth of a second."""
-    text = files("loaner.sandbox.linear").joinpath("schema.graphql").read_text(encoding="utf-8")
-    built = build_schema(text, assume_valid=True)
+    here = files("loaner.sandbox.linear")
+    text = [here.joinpath(name).read_text(encoding="utf-8") for name in ("schema.graphql", "newer.graphql")]
+    built = build_schema("\n".join(text), assume_valid=True)
     for name in ("DateTime", "TimelessDate", "DateTimeOrDuration", "TimelessDateOrDuration"):
         scalar = built.type_map[name]
         assert isinstance(scalar, GraphQLScalarType)  # noqa: S101 - the file is ours

@@ -49,6 +49,16 @@ class Team(Entity):
 
 
 @dataclass(eq=False, kw_only=True)
+class TeamMembership(Entity):
+    """A member's place in a team. Worked out: the members are in the team (``derived.py``)."""
+
+    team: Team
+    user: User
+    owner: bool = False
+    sort_order: float = 0.0
+
+
+@dataclass(eq=False, kw_only=True)
 class WorkflowState(Entity):
     name: str
     type: str

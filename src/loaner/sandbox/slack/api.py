@@ -22,7 +22,7 @@ from loaner.sandbox.slack import (
     search,
     users,
 )
-from loaner.sandbox.slack.arguments import read
+from loaner.sandbox.slack.arguments import bearer, read
 from loaner.sandbox.slack.call import Call, Handler
 from loaner.sandbox.slack.errors import RateLimitedError, SlackError
 from loaner.sandbox.slack.methods import METHODS, Method
@@ -89,7 +89,7 @@ class WebApi:
         known: Entry | None = None
         try:
             args, form_token = await read(request, accepts_json=self._accepts_json(method))
-            token = _bearer(request) or form_token
+            token = bearer(request) or form_token
             known = self._workspace.sandbox.ledger.find(token)
             entry = self._workspace.tokens.check(token)
             headers = {
@@ -122,8 +122,3 @@ class WebApi:
 
     def _accepts_json(self, method: Method) -> bool:
         return not method.reads or self._workspace.sandbox.switches.slack_reads_accept_json
-
-
-def _bearer(request: Request) -> str:
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else ""

@@ -97,3 +97,9 @@ async def read(request: Request, *, accepts_json: bool) -> tuple[Arguments, str]
         sent.pop("token", None)
         return Arguments(values | sent), ""
     return Arguments(values), ""
+
+
+def bearer(request: Request) -> str:
+    """The token in the header; empty where there is none."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
