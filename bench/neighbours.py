@@ -25,7 +25,7 @@ import httpx2
 from loaner import settings, web
 from loaner.assembly import open_loaner
 from loaner.cli import _listening, _sandboxed
-from loaner.jwks import IssuerKeys
+from loaner.identity.issuer_keys import IssuerKeys
 from loaner.mcp_server.http import create_app
 from loaner.sandbox.run import serving
 

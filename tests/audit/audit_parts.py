@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from loaner.audit import Record, append
 from loaner.audit.read import every
-from loaner.caller import Agent, Caller, Subject
+from loaner.identity.caller import Agent, Caller, Subject
 from loaner.store import Store
 
 ALICE = Caller(Subject("local", "alice"), Agent("claude-code", version="2.1"), "development", "this computer")

@@ -13,8 +13,8 @@ from sqlalchemy import delete, insert, select, text
 
 from journeys.town import Town, error_of, town
 from loaner.audit import agreement
-from loaner.caller import LOCAL, Agent, Caller, Subject
 from loaner.cli import _app
+from loaner.identity.caller import LOCAL, Agent, Caller, Subject
 from loaner.store import tags
 from loaner.store.tables import approvals, fences, tasks
 

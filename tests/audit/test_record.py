@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from loaner.audit import Draft
 from loaner.audit.plain import LONGEST, plain
 from loaner.audit.record import FIELDS
-from loaner.caller import Agent
+from loaner.identity.caller import Agent
 from loaner.policy import Allowed, Ask, Refused
 from loaner.scope import Limit, Scope
 

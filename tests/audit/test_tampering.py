@@ -18,7 +18,7 @@ from loaner.audit.export import read_jsonl
 from loaner.audit.merkle import root_of
 from loaner.audit.note import NotSigned, Signer, Verifier
 from loaner.audit.proof import NotProven, check, prove
-from loaner.audit.verify import Held, Verdict, verify
+from loaner.audit.verify import ChainVerdict, HeldCheckpoint, verify
 from loaner.errors import RecordsAltered, UsageError
 from loaner.store import Store
 from loaner.store.tables import checkpoints, records
@@ -28,12 +28,12 @@ def export_of(store: Store) -> bytes:
     return b"".join(record.line().encode() for record in all_of(store))
 
 
-def verified(export: bytes, *held: Held) -> Verdict:
+def verified(export: bytes, *held: HeldCheckpoint) -> ChainVerdict:
     return verify(read_jsonl(io.BytesIO(export)), held)
 
 
-def held_from(checkpoint: Checkpoint) -> Held:
-    return Held(checkpoint.size, checkpoint.root)
+def held_from(checkpoint: Checkpoint) -> HeldCheckpoint:
+    return HeldCheckpoint(checkpoint.size, checkpoint.root)
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ async def test_a_changed_row_or_column_is_detected_in_the_store(store: Store):
         assert all_of(store) == before
 
 
-def verify_in(connection: Connection) -> Verdict:
+def verify_in(connection: Connection) -> ChainVerdict:
     from loaner.audit.read import every
 
     return verify(every(connection))
@@ -274,5 +274,5 @@ async def test_a_checkpoint_deleted_from_the_store_does_not_hide_a_fork_from_the
     signed = await audit.checkpoint(signer)
     await store.write(lambda connection: connection.execute(delete(checkpoints)).rowcount)
     fork = rewritten(all_of(store), 2)
-    assert not verified(fork, Held(signed.size, signed.root)).ok
+    assert not verified(fork, HeldCheckpoint(signed.size, signed.root)).ok
     assert replace(signed, at=now()).size == 3

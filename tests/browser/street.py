@@ -15,11 +15,12 @@ from databases import with_store
 from loaner import settings as settings_module
 from loaner import web
 from loaner.assembly import Loaner, open_loaner
-from loaner.caller import Agent, Caller, Subject, local_subject
 from loaner.cli import _listening, _sandboxed
 from loaner.errors import ConsentNeeded, LoanerError
+from loaner.identity.caller import Agent, Caller, Subject
+from loaner.identity.issuer_keys import IssuerKeys
+from loaner.identity.local_person import local_subject
 from loaner.journey import ToolCall
-from loaner.jwks import IssuerKeys
 from loaner.mcp_server.http import create_app
 from loaner.mcp_server.own_tools import OwnTools
 from loaner.sandbox.run import RunningSandbox, serving

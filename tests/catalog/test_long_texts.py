@@ -12,8 +12,8 @@ import pytest
 
 from loaner import catalog
 from loaner.catalog import Operation
-from loaner.catalog.result import Fields, Kept
-from loaner.catalog.shaping import BUDGET
+from loaner.catalog.result import Fields, KeptField
+from loaner.catalog.shape import BUDGET
 from loaner.errors import ConnectorInvalid
 from loaner.provider_call import ProviderTransport, send
 from loaner.secret import Secret
@@ -64,7 +64,7 @@ def answered(keep: Fields) -> Any:
     return whole
 
 
-def value(kept: Kept, number: int) -> Any:
+def value(kept: KeptField, number: int) -> Any:
     if isinstance(kept.each, dict):
         return [answered(kept.each) for _ in range(MANY)]
     if kept.each:
@@ -94,7 +94,7 @@ def answers(operation: Operation) -> ProviderTransport:
     return ProviderTransport(Over(httpx2.MockTransport(answer)))
 
 
-def texts(payload: dict[str, Any], keep: Fields, path: str = "") -> Iterator[tuple[str, str, Kept]]:
+def texts(payload: dict[str, Any], keep: Fields, path: str = "") -> Iterator[tuple[str, str, KeptField]]:
     """Where each text of an answer is, the text, and how it is kept."""
     for name, kept in keep.items():
         if isinstance(kept.each, dict):

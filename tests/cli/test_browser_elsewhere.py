@@ -13,8 +13,8 @@ from starlette.requests import Request
 
 from cli.terminal import Terminal
 from journeys.town import error_of, local_agent, providers
-from loaner.caller import Subject
 from loaner.cli import _forwarding, _listening
+from loaner.identity.caller import Subject
 from loaner.web.identity import LocalIdentity, SignedInHere
 
 READ = ("slack_list_channels", {})

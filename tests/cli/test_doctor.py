@@ -15,9 +15,9 @@ import httpx2
 import pytest
 
 from cli.terminal import Done, Terminal
+from loaner.identity.token_claims import CHECKS
 from loaner.sandbox.idp.registered import SECRET
 from loaner.sandbox.run import RunningSandbox, serving
-from loaner.token_claims import CHECKS
 
 AUDIENCE = "https://loaner.example/mcp"
 

@@ -11,13 +11,14 @@ import pytest
 from sqlalchemy import update
 
 from loaner.consent import approvals
-from loaner.consent.approvals import Approval, Call
+from loaner.consent.approvals import ApprovableCall, Approval
+from loaner.grants import endings
 from loaner.store import LocalKey, Store, open_store
 from loaner.store.tables import approvals as table
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-CALL = Call(
+CALL = ApprovableCall(
     subject="local ada",
     agent="reported claude-code",
     environment="development",
@@ -31,7 +32,7 @@ CALL = Call(
 LOOSE = replace(CALL, exact=False)
 
 
-async def approve(store: Store, call: Call = CALL, uses: int = 1) -> str:
+async def approve(store: Store, call: ApprovableCall = CALL, uses: int = 1) -> str:
     return await store.write(
         lambda c: approvals.make(
             c, call, uses=uses, proven_by="local-browser", phrase="post one message", at=NOW, until=NOW + HOUR
@@ -39,7 +40,7 @@ async def approve(store: Store, call: Call = CALL, uses: int = 1) -> str:
     )
 
 
-async def consume(store: Store, call: Call, at: datetime = NOW) -> Approval | None:
+async def consume(store: Store, call: ApprovableCall, at: datetime = NOW) -> Approval | None:
     return await store.write(lambda c: approvals.consume(c, call, at))
 
 
@@ -237,7 +238,7 @@ async def test_what_was_agreed_to_be_read_ends_with_its_own_account_alone(store:
     await reading(store, id="o" * 32, **other)
     await approve(store)
     account = {"subject": CALL.subject, "connector": CALL.connector, "environment": CALL.environment}
-    assert await store.write(lambda c: approvals.end_reading(c, NOW, **account)) == 1
+    assert await store.write(lambda c: endings.end_reading(c, NOW, **account)) == 1
     assert await consume(store, READING) is None
     assert await consume(store, replace(READING, **other))  # type: ignore[arg-type]
     assert await consume(store, CALL), "what is written is another matter"

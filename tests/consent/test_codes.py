@@ -7,6 +7,7 @@ import math
 import pytest
 
 from loaner.consent import codes
+from loaner.grants import pkce
 
 
 def test_a_code_has_at_least_34_bits_and_no_letter_that_makes_words() -> None:
@@ -46,7 +47,7 @@ def test_a_typed_code_is_forgiven_its_case_and_dashes_only(text: str, code: str 
 
 def test_pkce_is_s256_of_a_long_enough_verifier() -> None:
     """MUST 30: RFC 7636 §4.1, §4.2."""
-    verifier, challenge = codes.new_pkce()
+    verifier, challenge = pkce.new_pkce()
     digest = hashlib.sha256(verifier.reveal().encode()).digest()
     assert 43 <= len(verifier.reveal()) <= 128
     assert challenge == base64.urlsafe_b64encode(digest).decode().rstrip("=")

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loaner.consent.device import MAX_INTERVAL, FlowEnded, Send, Started, Wait, poll, start
+from loaner.grants.device_flow import MAX_INTERVAL, FlowEnded, Send, Started, Wait, poll, start
 from loaner.secret import Secret
 
 TOKENS = {"access_token": "ghu_x", "token_type": "bearer"}

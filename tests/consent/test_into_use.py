@@ -10,18 +10,18 @@ from sqlalchemy import Connection, select, update
 
 from house import CONNECTORS, tools
 from loaner.connectors import Connectors
-from loaner.consent import unconfirmed
-from loaner.consent.grants import Granted, Grants
 from loaner.errors import GrantBroken
-from loaner.provider_call.token_endpoint import TokenSet
+from loaner.grants import pending_pairs, unconfirmed
+from loaner.grants.grants import Granted, Grants
+from loaner.grants.token_endpoint import TokenSet
 from loaner.secret import Secret
-from loaner.store import LocalKey, open_store, pairs
+from loaner.store import LocalKey, open_store
 from loaner.store.tables import grants
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=5)
 GITHUB = next(one for one in CONNECTORS if one.provider == "github")
-OF_IT = grants.c.id == pairs.id_of("handle")
+OF_IT = grants.c.id == pending_pairs.id_of("handle")
 
 
 @pytest.mark.parametrize(

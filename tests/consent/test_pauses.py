@@ -6,10 +6,10 @@ import re
 from typing import Any
 
 import pytest
+from loaner.caller import Caller, Subject
 from sqlalchemy import update
 
 from house import House, caller
-from loaner.caller import Caller, Subject
 from loaner.consent import Proposal
 from loaner.errors import ConsentDenied, ConsentNeeded, LoanerError, RateLimited
 from loaner.store.tables import pauses, records

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from house import CONNECTORS, LOCAL, POST, READ, House, caller, subject
-from loaner.consent import pending
+from loaner.consent import requests
 from loaner.consent.polling import Polling
 from loaner.errors import ConsentNeeded, PolicyDenied
 from loaner.policy import Refused
@@ -138,7 +138,7 @@ async def test_waiting_ends_with_its_time(local: House) -> None:
 
 async def test_another_process_may_answer(local: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its bell is not ours: the store is looked at as well."""
-    monkeypatch.setattr("loaner.consent.waiting.LOOK_AGAIN", 0.01)
+    monkeypatch.setattr("loaner.consent.bell.LOOK_AGAIN", 0.01)
     needed = await local.asked(POST)
     handle, at = needed.invitation.handle, local.now()
 
@@ -151,7 +151,7 @@ async def test_another_process_may_answer(local: House, monkeypatch: pytest.Monk
         async with anyio.create_task_group() as group:
             group.start_soon(wait)
             await anyio.lowlevel.checkpoint()
-            await local.store.write(lambda c: pending.move(c, handle, to="denied", at=at))
+            await local.store.write(lambda c: requests.move(c, handle, to="denied", at=at))
     assert heard == ["denied"]
 
 
@@ -221,10 +221,10 @@ async def test_a_poller_that_died_is_replaced(local: House) -> None:
     local.pass_time(seconds=6)
     handle, at = needed.invitation.handle, local.now()
     lease = timedelta(seconds=60)
-    assert await local.store.write(lambda c: pending.lease_poll(c, handle, at=at, until=at + lease))
-    assert not await local.store.write(lambda c: pending.lease_poll(c, handle, at=at, until=at + lease))
+    assert await local.store.write(lambda c: requests.lease_poll(c, handle, at=at, until=at + lease))
+    assert not await local.store.write(lambda c: requests.lease_poll(c, handle, at=at, until=at + lease))
     later = at + lease * 2
-    assert await local.store.write(lambda c: pending.lease_poll(c, handle, at=later, until=later + lease))
+    assert await local.store.write(lambda c: requests.lease_poll(c, handle, at=later, until=later + lease))
 
 
 @pytest.mark.parametrize("differs", ["environment", "connectors"])

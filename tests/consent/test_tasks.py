@@ -9,7 +9,7 @@ import pytest
 
 from house import POST, House, caller
 from loaner.consent import Proposal
-from loaner.consent.envelope import Envelope, Item
+from loaner.consent.tasks.scope import Item, TaskScope
 from loaner.errors import ConsentNeeded, LoanerError, PolicyDenied, RateLimited
 
 WHO = caller()
@@ -71,11 +71,11 @@ async def test_a_form_cannot_agree_to_more_than_was_proposed(local: House) -> No
     assert question is not None
     item = Item("slack_send_message", 5, "slack-dev", "write", "")
     for wider in (
-        Envelope("announce", (Item("slack_delete_message", 5, "slack-dev", "destructive", ""),), ("#releases",), 60),
-        Envelope("announce", (Item("slack_send_message", 6, "slack-dev", "write", ""),), ("#releases",), 60),
-        Envelope("announce", (item,), ("*",), 60),
-        Envelope("announce", (item,), ("#releases",), 61),
-        Envelope("announce", (replace(item, resources=("#general",)),), ("#releases", "#general"), 60),
+        TaskScope("announce", (Item("slack_delete_message", 5, "slack-dev", "destructive", ""),), ("#releases",), 60),
+        TaskScope("announce", (Item("slack_send_message", 6, "slack-dev", "write", ""),), ("#releases",), 60),
+        TaskScope("announce", (item,), ("*",), 60),
+        TaskScope("announce", (item,), ("#releases",), 61),
+        TaskScope("announce", (replace(item, resources=("#general",)),), ("#releases", "#general"), 60),
     ):
         with pytest.raises(ValueError, match="never wider"):
             await local.consents.tasks.agree(question, wider, proven_by="local-browser")
@@ -88,12 +88,12 @@ def test_trimming_a_resource_trims_each_tool_and_never_widens_one() -> None:
         Item("slack_read_channel", 5, "slack-dev", "read", ""),
         Item("slack_send_message", 5, "slack-dev", "write", ""),
     )
-    proposed = Envelope("announce", (one, replace(two, resources=("#releases",))), ("#releases", "#general"), 60)
-    assert Envelope.read(proposed.stored()) == proposed
+    proposed = TaskScope("announce", (one, replace(two, resources=("#releases",))), ("#releases", "#general"), 60)
+    assert TaskScope.read(proposed.stored()) == proposed
     without = proposed.trimmed({0: 5, 1: 5}, [1], 60)
     assert [item.tool for item in without.items] == ["slack_read_channel"]
     assert proposed.covers(without)
-    freed = Envelope("announce", (one, two), ("#releases", "#general"), 60)
+    freed = TaskScope("announce", (one, two), ("#releases", "#general"), 60)
     assert not proposed.covers(freed), "the second tool would be for both"
     assert freed.covers(proposed)
 
@@ -108,8 +108,8 @@ async def test_a_look_for_tasks_that_goes_wrong_is_not_the_last(local: House, mo
             raise found
         return found
 
-    monkeypatch.setattr("loaner.consent.tasks.over", over)
-    monkeypatch.setattr("loaner.consent.task_calls.LOOK_EVERY", 0.001)
+    monkeypatch.setattr("loaner.consent.tasks.stored.over", over)
+    monkeypatch.setattr("loaner.blocks.calls_in_tasks.LOOK_EVERY", 0.001)
     held = local.consents.tasks
     async with anyio.create_task_group() as group:
         group.start_soon(held.watch)

@@ -10,8 +10,8 @@ import httpx2
 from sqlalchemy import update
 
 from loaner.assembly import Loaner
-from loaner.caller import Subject
 from loaner.consent.reading import Choice
+from loaner.identity.caller import Subject
 from loaner.sandbox import pages
 from loaner.sandbox.person import Person
 from loaner.store.tables import consents

@@ -18,10 +18,10 @@ from loaner import failpoints, settings
 from loaner.assembly import Loaner, open_loaner
 from loaner.audit import read
 from loaner.audit.verify import verify
-from loaner.caller import Agent, Caller, Subject
 from loaner.cli import _sandboxed, loans, serve
 from loaner.clock import utc_now
 from loaner.errors import LoanerError
+from loaner.identity.caller import Agent, Caller, Subject
 from loaner.journey import ToolCall
 from loaner.store import Unsealable
 from loaner.store.tables import grants

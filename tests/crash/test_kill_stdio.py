@@ -15,7 +15,7 @@ import pytest
 from crash.forks import Child
 from crash.kit import MODERN, Shop
 from crash.test_kill import CALL, READ, STRUCK, Call
-from loaner.caller import local_subject
+from loaner.identity.local_person import local_subject
 
 ACCOUNT = "bob"
 """The account of the person at this machine. ``alice`` is connected by another person, who keeps her."""

@@ -30,12 +30,12 @@ from injection.proposals import CATALOG, proposed
 from injection.traces import Benign, Injection, Step
 from injection.worlds import Worlds
 from journeys.town import Town, error_of, text_of, town
-from loaner.caller import Subject
 from loaner.catalog import BoundCall
-from loaner.consent import approvals, pending
-from loaner.consent.envelope import Envelope
-from loaner.consent.pending import Remember
+from loaner.consent import approvals, requests
 from loaner.consent.reading import Choice, Offer
+from loaner.consent.requests import Remember
+from loaner.consent.tasks.scope import TaskScope
+from loaner.identity.caller import Subject
 from loaner.scope import derive
 from loaner.store.tables import approvals as table
 
@@ -128,7 +128,7 @@ class Person:
 
     async def answer(self, answer: CallToolResult, *, approve: bool, remember: Remember = "once") -> None:
         handle = error_of(answer)["url"].rpartition("/")[2]
-        asked = await self._store.read(lambda c: pending.get(c, handle))
+        asked = await self._store.read(lambda c: requests.get(c, handle))
         assert asked is not None
         if approve:
             await self._approve(asked, remember)
@@ -139,7 +139,7 @@ class Person:
     async def think_again(self, call: BoundCall, remember: Remember) -> bool:
         """They had refused this very call when a text asked for it, or another one of the same tool there; now their
         own request needs it, and they take that no back: the call is allowed, or asked about anew."""
-        refused = await self._store.read(lambda c: [pending.get(c, handle) for handle in self._refused])
+        refused = await self._store.read(lambda c: [requests.get(c, handle) for handle in self._refused])
         for asked in refused:
             if asked is not None and asked.digest == call.digest and await self._consents.ask_again(asked):
                 await self._approve(asked, remember)
@@ -158,9 +158,9 @@ class Person:
             for pause in (await self._consents.standing(self._subject)).paused:
                 await self._consents.lift_pause(pause.id, self._subject)
 
-    async def _approve(self, asked: pending.Pending, remember: Remember) -> None:
+    async def _approve(self, asked: requests.ConsentRequest, remember: Remember) -> None:
         if "task" in asked.shown:
-            assert await self._consents.tasks.agree(asked, Envelope.read(asked.shown["task"]), proven_by="replay")
+            assert await self._consents.tasks.agree(asked, TaskScope.read(asked.shown["task"]), proven_by="replay")
         else:
             assert not asked.wants_grant, "everything was connected beforehand"
             remember = remember if asked.shown["may_remember"] else "once"

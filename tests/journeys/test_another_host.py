@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from journeys.town import Town, error_of, providers, standing
-from loaner.consent.grants import Grant
+from loaner.grants.grants import Grant
 
 READ = ("slack_list_channels", {})
 ISSUE = ("github_issue_read", {"owner": "acme", "repo": "web", "issue_number": 1})

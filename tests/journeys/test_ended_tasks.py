@@ -10,7 +10,7 @@ import pytest
 from mcp import Client
 
 from journeys.town import Town, error_of, text_of, town
-from loaner.caller import Subject
+from loaner.identity.caller import Subject
 
 READ = ("github_list_issues", {"owner": "acme", "repo": "web"})
 OUTSIDE = ("github_list_issues", {"owner": "acme", "repo": "secrets"})

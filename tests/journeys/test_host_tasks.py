@@ -16,10 +16,10 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
 from journeys.town import Town, error_of, local_agent, text_of, town
-from loaner.caller import local_subject
 from loaner.clock import utc_now
+from loaner.identity.host_tasks import DETAIL, HEADER, META, TYPE
+from loaner.identity.local_person import local_subject
 from loaner.sandbox.run import serving
-from loaner.task_tokens import DETAIL, HEADER, META, TYPE
 from mcp_server.issuing import token
 from test_task_tokens import pem
 

@@ -10,11 +10,11 @@ import pytest
 from sqlalchemy import select
 
 from journeys.town import Town, error_of, text_of, town
-from loaner.consent import pending
-from loaner.consent.allowed import HOUR_USES
-from loaner.consent.pending import Pending
+from loaner.consent import requests
+from loaner.consent.new_approval import HOUR_USES
+from loaner.consent.requests import ConsentRequest
 from loaner.store.tables import approvals
-from loaner.web import words
+from loaner.web import texts
 
 COMMENT = ("github_add_issue_comment", {"owner": "acme", "repo": "web", "issue_number": 1, "body": "Looking into it."})
 SEND = ("slack_send_message", {"channel": "#releases", "text": "v1.4.0 is out"})
@@ -153,9 +153,9 @@ async def test_an_hours_yes_does_not_follow_the_name_to_another_repository(acme:
         assert len(other.issues[1].comments) == before + 1
 
 
-async def question(acme: Town, answer: Any) -> Pending:
+async def question(acme: Town, answer: Any) -> ConsentRequest:
     """What its page says, as it is kept."""
-    asked = await acme.loaner.store.read(lambda c: pending.get(c, handle_of(answer)))
+    asked = await acme.loaner.store.read(lambda c: requests.get(c, handle_of(answer)))
     assert asked
     return asked
 
@@ -170,7 +170,7 @@ async def test_the_person_sees_the_id_and_a_name_that_moves_before_the_yes_is_as
         await may_ask_for_names(acme, agent)
         asked = await agent.call_tool(*SEND)
         old_id = channels(acme)["releases"].id
-        told = words.limits(await question(acme, asked), acme.loaner.catalog.providers["slack"])
+        told = texts.limits(await question(acme, asked), acme.loaner.catalog.providers["slack"])
         assert any(old_id in line.text and line.code == "#releases" for line in told), "it is on the page"
         again = await agent.call_tool(*SEND)
         assert handle_of(again) == handle_of(asked), "a repeat meets the question that waits"

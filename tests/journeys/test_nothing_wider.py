@@ -12,11 +12,11 @@ from house import CONNECTORS, caller, tools
 from journeys.town import Town, error_of, text_of, town
 from loaner.catalog import BoundCall
 from loaner.catalog.operation import Operation
-from loaner.catalog.rule import Case
+from loaner.catalog.rule import ScopeCase
 from loaner.connectors import Connectors
 from loaner.consent.approvals import Approval
-from loaner.consent.calls import call_for
-from loaner.consent.proposal import Proposal
+from loaner.consent.call import call_for
+from loaner.consent.tasks.proposal import Proposal
 from loaner.scope import derive
 
 FILE = {"owner": "acme", "repo": "web", "message": "notes", "content": "text"}
@@ -80,7 +80,7 @@ def widening() -> Iterator[Any]:
                 yield pytest.param(operation, case, id=f"{operation.tool}: {case.told()}")
 
 
-def led_to(operation: Operation, case: Case) -> BoundCall:
+def led_to(operation: Operation, case: ScopeCase) -> BoundCall:
     """The narrow call with the one argument that leads to the case."""
     given: Any = case.equals
     if case.starts_with is not None:
@@ -91,7 +91,7 @@ def led_to(operation: Operation, case: Case) -> BoundCall:
 
 
 @pytest.mark.parametrize(("operation", "case"), list(widening()))
-def test_no_argument_of_a_write_widens_what_was_approved(operation: Operation, case: Case) -> None:
+def test_no_argument_of_a_write_widens_what_was_approved(operation: Operation, case: ScopeCase) -> None:
     """MUST 28: every case of every write in the catalogue; the resource is set alike, so the permissions decide."""
     narrow, wide = operation.bind(NARROW[operation.tool]), led_to(operation, case)
     assert not derive(wide).permissions <= derive(narrow).permissions, "this case widens nothing"
@@ -101,7 +101,7 @@ def test_no_argument_of_a_write_widens_what_was_approved(operation: Operation, c
 
 
 @pytest.mark.parametrize(("operation", "case"), list(widening()))
-def test_no_argument_of_a_write_widens_a_task(operation: Operation, case: Case) -> None:
+def test_no_argument_of_a_write_widens_a_task(operation: Operation, case: ScopeCase) -> None:
     """MUST 28: what it may lead to is on the page as what is asked for; what the proposal fixes is agreed."""
     if operation.effect == "destructive":
         return  # no task has it

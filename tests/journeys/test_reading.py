@@ -12,8 +12,8 @@ import pytest
 from mcp import Client
 
 from journeys.town import Town, error_of, text_of, town
-from loaner.caller import Subject
 from loaner.consent import approvals
+from loaner.identity.caller import Subject
 from loaner.sandbox.person import Person
 
 WEB: dict[str, Any] = {"owner": "acme", "repo": "web"}

@@ -9,8 +9,8 @@ import pytest
 
 from journeys.town import Town, text_of, town
 from loaner.catalog.pieces import Pieces
-from loaner.catalog.result import Fields, Kept
-from loaner.catalog.shaping import Shaper
+from loaner.catalog.result import Fields, KeptField
+from loaner.catalog.shape import Shaper
 
 PLACEHOLDER = "This content can't be displayed."
 PIECES = Pieces(
@@ -20,9 +20,9 @@ PIECES = Pieces(
     blank=r"This content can't be displayed\.?",
 )
 KEEP: Fields = {
-    "text": Kept(type="text", pieces=PIECES),
-    "attached": Kept(type="text", rest_of="text"),
-    "author": Kept(at="user", or_at=("username", "bot_profile.name", "bot_id")),
+    "text": KeptField(type="text", pieces=PIECES),
+    "attached": KeptField(type="text", rest_of="text"),
+    "author": KeptField(at="user", or_at=("username", "bot_profile.name", "bot_id")),
 }
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from journeys.town import Town, error_of, text_of
 from loaner import catalog
-from loaner.catalog.mentioned import mentioned
+from loaner.catalog.mentions import mentioned
 
 CATALOG = catalog.load()
 MARKDOWN = {"channel": "#general", "text": "a < b && **bold**"}

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from journeys.town import Town, error_of, text_of, town
-from loaner.caller import Subject
+from loaner.identity.caller import Subject
 from loaner.sandbox.switches import Switches
 
 READS: dict[str, tuple[str, dict[str, Any]]] = {

@@ -12,8 +12,8 @@ import pytest
 from journeys.test_whole_tasks import COMMENT, ISSUE, agreed
 from journeys.town import Town, error_of, text_of
 from loaner.assembly import Loaner, open_loaner
-from loaner.caller import Agent, Caller, Subject
 from loaner.cli import _sandboxed
+from loaner.identity.caller import Agent, Caller, Subject
 
 Ends = Callable[[Town, Any, str], Awaitable[None]]
 

@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from journeys.town import Town
-from loaner.provider_call.wire import Incoming, Outgoing
+from loaner.provider_call.wire import WireAnswer, WireRequest
 
 READ = ("github_issue_read", {"owner": "acme", "repo": "web", "issue_number": 1})
 
@@ -19,7 +19,7 @@ async def test_an_agents_own_token_never_reaches_a_provider(acme: Town, monkeypa
     left: list[bytes] = []
     ask = acme.loaner.transport.wire.ask
 
-    async def watched(request: Outgoing, *, cut: bool) -> Incoming:
+    async def watched(request: WireRequest, *, cut: bool) -> WireAnswer:
         left.append(whole(request))
         return await ask(request, cut=cut)
 
@@ -40,7 +40,7 @@ async def test_an_agents_own_token_never_reaches_a_provider(acme: Town, monkeypa
         assert not any(_is_token_of(word, acme.mcp_url) for word in request.split())
 
 
-def whole(request: Outgoing) -> bytes:
+def whole(request: WireRequest) -> bytes:
     """All of it that leaves."""
     lines = (f"{request.method} {request.target}", *(f"{name}: {value}" for name, value in request.headers.items()))
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + request.content

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from journeys.town import Town, error_of, text_of, town
-from loaner.consent import pending
+from loaner.consent import requests
 
 START = {"owner": "acme", "repo": "web", "workflow_id": "ci.yml", "ref": "main"}
 TOOL = "github_run_workflow"
@@ -38,7 +38,7 @@ async def test_a_workflow_gets_the_inputs_that_were_shown(acme: Town) -> None:
         assert not (await acme.call(agent, "github_get_me", {})).is_error
         asked = await agent.call_tool(TOOL, START | {"inputs": INPUTS})
         handle = error_of(asked)["url"].rpartition("/")[2]
-        question = await acme.loaner.store.read(lambda c: pending.get(c, handle))
+        question = await acme.loaner.store.read(lambda c: requests.get(c, handle))
         assert question
         assert ["inputs environment", "staging"] in question.shown["payload"], "each has a line of its own"
         assert ["inputs note", INPUTS["note"]] in question.shown["payload"]

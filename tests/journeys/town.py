@@ -30,7 +30,7 @@ from loaner.audit import event
 from loaner.cli import _listening, _sandboxed
 from loaner.cli._servers import Server, announced
 from loaner.connectors import Connectors
-from loaner.jwks import IssuerKeys
+from loaner.identity.issuer_keys import IssuerKeys
 from loaner.lending.journal import OpenLoan, open_loans
 from loaner.mcp_server.http import create_app
 from loaner.sandbox.person import Outcome, Person

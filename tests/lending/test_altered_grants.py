@@ -14,8 +14,8 @@ from sqlalchemy import Connection, delete, select, update
 from journeys.town import Town, error_of, town
 from loaner.audit import event
 from loaner.cli import _app
-from loaner.consent import altered, grant_ends, grant_seals
-from loaner.consent.grants import GrantUnreadable
+from loaner.grants import altered, endings, seals
+from loaner.grants.grants import GrantUnreadable
 from loaner.store.tables import facts, grants
 
 SLACK = ("slack_read_channel", {"channel": "#releases"})
@@ -96,7 +96,7 @@ async def test_a_server_looks_for_changed_rows_by_itself(acme: Town, values: dic
     await changed(acme, **values)
     assert await altered.retire(acme.loaner.grants) == [grant.id]
     assert await altered.retire(acme.loaner.grants) == []
-    (ending,) = await acme.loaner.store.read(grant_ends.listed)
+    (ending,) = await acme.loaner.store.read(endings.listed)
     assert (ending.grant.id, ending.reason) == (grant.id, "altered, or of another row")
 
 
@@ -114,7 +114,7 @@ async def test_what_an_earlier_loaner_sealed_is_sealed_anew_once_and_never_opens
     """Neither by the fact that is gone, nor by a row that was kept."""
     store, (grant,) = acme.loaner.store, await acme.loaner.grants.everybodys()
     row = await store.read(lambda c: c.execute(select(grants)).one())
-    kept = store.sealed.open(row.sealed, *grant_seals.identity(row._mapping))
+    kept = store.sealed.open(row.sealed, *seals.identity(row._mapping))
     old = store.sealed.seal(kept, "grants", row.id, row.subject, row.connector, str(row.version))
 
     def earlier(connection: Connection) -> None:
@@ -124,11 +124,11 @@ async def test_what_an_earlier_loaner_sealed_is_sealed_anew_once_and_never_opens
     await store.write(earlier)
     with pytest.raises(GrantUnreadable):
         await acme.loaner.grants.tokens(grant.id)
-    assert await grant_seals.reseal(store, event.note, acme.loaner.now()) == 1
+    assert await seals.reseal(store, event.note, acme.loaner.now()) == 1
     async with acme.agent() as agent:
         assert not (await agent.call_tool(*SLACK)).is_error
     await store.write(earlier)
     await changed(acme, account_id="U0SOMEBODY")
-    assert await grant_seals.reseal(store, event.note, acme.loaner.now()) == 0
+    assert await seals.reseal(store, event.note, acme.loaner.now()) == 0
     with pytest.raises(GrantUnreadable):
         await acme.loaner.grants.tokens(grant.id)

@@ -14,13 +14,13 @@ from sqlalchemy import select, update
 
 from journeys.town import Town, error_of, providers, served, standing
 from loaner import settings as settings_module
-from loaner.caller import Agent, Caller, Subject
 from loaner.cli import _sandboxed
 from loaner.connectors import Connectors
-from loaner.consent import grant_ends
-from loaner.consent.grant_seals import identity
-from loaner.consent.grants import GrantUnreadable
-from loaner.lending.loan import NotReturned
+from loaner.grants import endings
+from loaner.grants.grants import GrantUnreadable
+from loaner.grants.seals import identity
+from loaner.identity.caller import Agent, Caller, Subject
+from loaner.lending.loan import NotRevoked
 from loaner.sandbox.run import RunningSandbox
 from loaner.secret import Secret
 from loaner.store.tables import grants, loans
@@ -107,7 +107,7 @@ async def test_a_revoke_does_not_take_the_new_apps_word_for_the_death_of_a_grant
             assert not ended.confirmed
             assert f"the grant is of the app {FORMER}, and the connector 'github' is the app {OTHER} now" in ended.how
             assert "Set connectors.github.client_id and its client_secret as they were" in ended.how
-            (listed,) = await town.loaner.store.read(grant_ends.listed)
+            (listed,) = await town.loaner.store.read(endings.listed)
             assert listed.ends_at
         assert alive(running, "refresh") == ["refresh"]
 
@@ -180,7 +180,7 @@ async def test_of_a_grant_whose_app_was_not_kept_no_refused_refresh_is_proof(tmp
                 assert error_of(await agent.call_tool(*ISSUE))["code"] == "grant_broken"
             town.advance(minutes=1)
             await town.loaner.stopper.finish()
-            (listed,) = await town.loaner.store.read(grant_ends.listed)
+            (listed,) = await town.loaner.store.read(endings.listed)
             assert (listed.grant.id, alive(running, "refresh")) == (grant.id, ["refresh"])
         async with as_before(tmp_path, running) as town:
             town.advance(hours=1)
@@ -218,7 +218,7 @@ async def left_behind(home: Path, running: RunningSandbox) -> None:
     """A key that could not be given back before the server ended."""
 
     async def unreachable(*_: object) -> str:
-        raise NotReturned("the provider could not be reached")
+        raise NotRevoked("the provider could not be reached")
 
     async with as_before(home, running) as town, town.agent() as agent:
         setattr(town.loaner.lender.styles["token_scoped"], "give_back", unreachable)  # noqa: B010 - it is a method

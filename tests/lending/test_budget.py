@@ -14,10 +14,10 @@ from sqlalchemy import Connection
 from loaner import catalog
 from loaner.catalog import BoundCall
 from loaner.errors import RateLimited
-from loaner.lending import buckets
-from loaner.lending.account import Account
-from loaner.lending.budget import Budgets, NothingLeft
-from loaner.lending.costs import costs, unasked
+from loaner.limits import buckets
+from loaner.limits.costs import costs, unasked
+from loaner.limits.key import LimitKey
+from loaner.limits.limiter import Limiter, NothingLeft
 from loaner.provider_call import Answer
 from loaner.settings import BudgetSettings
 from loaner.store import LocalKey, Store, open_store
@@ -49,10 +49,10 @@ class Bank:
     def __init__(self, store: Store, clock: Clock, **settings: Any) -> None:
         self.clock = clock
         self.store = store
-        self.budgets = Budgets(store, clock, BudgetSettings(**settings))
+        self.budgets = Limiter(store, clock, BudgetSettings(**settings))
 
-    def account(self, bound: BoundCall, name: str = "1") -> Account:
-        return Account(bound.operation.provider, bound.operation.provider.name, name)
+    def account(self, bound: BoundCall, name: str = "1") -> LimitKey:
+        return LimitKey(bound.operation.provider, bound.operation.provider.name, name)
 
     async def spend(self, bound: BoundCall, account: str = "1") -> float:
         """Seconds to wait; 0 where there was room."""
@@ -210,9 +210,9 @@ async def test_a_channel_takes_a_message_a_second_and_a_workspace_many(bank: Ban
 
 async def test_everybody_in_a_slack_workspace_spends_of_the_same(bank: Bank) -> None:
     slack, github = CATALOG.providers["slack"], CATALOG.providers["github"]
-    assert Account.named(slack, "slack", "T1/U1").key == Account.named(slack, "slack", "T1/U2").key
-    assert Account.named(slack, "slack", "T1/U1").key != Account.named(slack, "slack", "T2/U1").key
-    assert Account.named(github, "github", "1").key != Account.named(github, "github", "2").key
+    assert LimitKey.of(slack, "slack", "T1/U1").key == LimitKey.of(slack, "slack", "T1/U2").key
+    assert LimitKey.of(slack, "slack", "T1/U1").key != LimitKey.of(slack, "slack", "T2/U1").key
+    assert LimitKey.of(github, "github", "1").key != LimitKey.of(github, "github", "2").key
 
 
 async def test_what_is_spent_without_asking_is_paid_by_the_next_call(bank: Bank) -> None:

@@ -17,9 +17,9 @@ from sqlalchemy.exc import OperationalError
 
 from loaner import catalog
 from loaner.errors import StoreUnusable
-from loaner.lending.account import Account
-from loaner.lending.budget import Budgets
-from loaner.lending.costs import unasked
+from loaner.limits.costs import unasked
+from loaner.limits.key import LimitKey
+from loaner.limits.limiter import Limiter
 from loaner.provider_call import Answer
 from loaner.settings import BudgetSettings
 from loaner.store import LocalKey, Store, open_store
@@ -27,7 +27,7 @@ from loaner.store import LocalKey, Store, open_store
 CATALOG = catalog.load()
 READ = CATALOG["github_issue_read"].bind({"owner": "acme", "repo": "web", "issue_number": 1})
 GITHUB = READ.operation.provider
-MINE, OTHER = Account(GITHUB, "github", "1"), Account(GITHUB, "github", "2")
+MINE, OTHER = LimitKey(GITHUB, "github", "1"), LimitKey(GITHUB, "github", "2")
 AT = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
@@ -38,8 +38,8 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
 
 
 @pytest.fixture
-def budgets(store: Store) -> Budgets:
-    made = Budgets(store, lambda: AT, BudgetSettings())
+def budgets(store: Store) -> Limiter:
+    made = Limiter(store, lambda: AT, BudgetSettings())
     made.owe(MINE, unasked(GITHUB, "give_back"))
     return made
 
@@ -49,11 +49,11 @@ def remaining(requests: int) -> Answer:
     return Answer(200, httpx2.Headers(headers), {})
 
 
-async def left(budgets: Budgets) -> dict[str, int]:
+async def left(budgets: Limiter) -> dict[str, int]:
     return {one.budget: one.left for one in await budgets.left(CATALOG.providers) if one.account == "1"}
 
 
-async def test_what_is_owed_and_heard_survives_a_batch_that_is_run_again(store: Store, budgets: Budgets) -> None:
+async def test_what_is_owed_and_heard_survives_a_batch_that_is_run_again(store: Store, budgets: Limiter) -> None:
     """Two calls share a transaction, and what the second raises has the store run both anew."""
     budgets.heard(MINE, remaining(1000))
     begun, over, runs = Event(), Event(), list[str]()
@@ -83,7 +83,7 @@ async def test_what_is_owed_and_heard_survives_a_batch_that_is_run_again(store: 
     assert (told["requests"], told["revocations"]) == (998, 890)
 
 
-async def test_what_is_owed_and_heard_survives_a_loan_that_is_not_written(budgets: Budgets) -> None:
+async def test_what_is_owed_and_heard_survives_a_loan_that_is_not_written(budgets: Limiter) -> None:
     def fails(_: Connection) -> None:
         raise LookupError
 
@@ -96,7 +96,7 @@ async def test_what_is_owed_and_heard_survives_a_loan_that_is_not_written(budget
     assert (told["requests"], told["revocations"]) == (998, 890)
 
 
-async def test_what_is_heard_meanwhile_is_newer_than_what_is_put_back(budgets: Budgets) -> None:
+async def test_what_is_heard_meanwhile_is_newer_than_what_is_put_back(budgets: Limiter) -> None:
     def fails(_: Connection) -> None:
         budgets.heard(MINE, remaining(2000))  # an hour began
         raise LookupError
@@ -109,7 +109,7 @@ async def test_what_is_heard_meanwhile_is_newer_than_what_is_put_back(budgets: B
 
 
 async def test_what_is_owed_and_heard_survives_a_commit_that_fails(
-    budgets: Budgets, monkeypatch: pytest.MonkeyPatch
+    budgets: Limiter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(_: Connection) -> NoReturn:
         raise OperationalError("COMMIT", {}, Exception("disk full"))

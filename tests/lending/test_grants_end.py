@@ -15,8 +15,8 @@ from sqlalchemy import select, update
 
 from journeys.town import Town, error_of, town
 from loaner.cli import _app
-from loaner.consent import grant_ends
-from loaner.provider_call.token_endpoint import TokenSet
+from loaner.grants import endings
+from loaner.grants.token_endpoint import TokenSet
 from loaner.sandbox.linear.oauth import OAuthError
 from loaner.sandbox.slack.errors import SlackError
 from loaner.secret import Secret
@@ -126,7 +126,7 @@ async def test_a_refresh_that_is_refused_is_no_proof_where_the_pair_before_it_wa
     (grant,) = await acme.loaner.grants.everybodys()
     ended = await acme.loaner.stopper.end_grant(grant.id)
     assert (ended.confirmed, alive(acme, "github")) == (False, ["user", "refresh"])
-    assert len(await acme.loaner.store.read(grant_ends.listed)) == 1
+    assert len(await acme.loaner.store.read(endings.listed)) == 1
 
 
 @pytest.mark.parametrize("call", [GITHUB, SLACK, LINEAR])
@@ -153,7 +153,7 @@ async def test_a_grant_is_listed_until_the_last_token_that_was_replaced_is_dead(
     before = [(Secret("old"), at + timedelta(hours=1))]
     await acme.loaner.store.write(lambda c: kept.renew(c, grant, short, at, replaced=before))
     await acme.loaner.lender.refresher.retire(replace(grant, version=grant.version + 1), "refused", dead_refresh=dead)
-    (listed,) = await acme.loaner.store.read(grant_ends.listed)
+    (listed,) = await acme.loaner.store.read(endings.listed)
     assert listed.ends_at == at + timedelta(hours=1)
 
 
@@ -162,7 +162,7 @@ async def test_a_grant_that_no_attempt_ended_is_over_once_nothing_of_it_can_live
     acme.fault("github", "status:503")
     (grant,) = await acme.loaner.grants.everybodys()
     await acme.loaner.stopper.end_grant(grant.id)
-    (listed,) = await acme.loaner.store.read(grant_ends.listed)
+    (listed,) = await acme.loaner.store.read(endings.listed)
     assert listed.ends_at
     acme.advance(days=180)
     assert await states(acme) == ["revoking"]
@@ -185,13 +185,13 @@ async def test_what_was_granted_and_cannot_be_ended_yet_stays_listed_and_is_trie
     acme.fault("linear", "status:503", path="/oauth/revoke")
     async with acme.agent() as agent:
         assert (await acme.decide(await agent.call_tool(*LINEAR))).state == "failed"
-    (listed,) = await acme.loaner.store.read(grant_ends.listed)
+    (listed,) = await acme.loaner.store.read(endings.listed)
     assert (listed.reason, listed.ends_at) == ("what was granted was not connected", None)
     assert alive(acme, "linear") == ["user", "refresh"]
     acme.running.sandbox.faults.clear()
     acme.advance(minutes=1)
     await acme.loaner.stopper.finish()
-    assert (alive(acme, "linear"), await acme.loaner.store.read(grant_ends.listed)) == ([], [])
+    assert (alive(acme, "linear"), await acme.loaner.store.read(endings.listed)) == ([], [])
 
 
 async def test_ending_an_old_grant_of_an_account_leaves_the_new_one_alone(acme: Town) -> None:
@@ -262,7 +262,7 @@ async def test_a_400_that_is_not_about_the_client_is_final(
         linear_says(meanwhile, word, 400)
         assert [await told(acme, LINEAR) for _ in range(2)] == ["grant_broken", "consent_required"]
     assert alive(acme, "linear") == ["user", "refresh"]
-    assert len(await acme.loaner.store.read(grant_ends.listed)) == 1
+    assert len(await acme.loaner.store.read(endings.listed)) == 1
 
 
 async def test_refusals_in_unknown_words_end_after_three(acme: Town, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from journeys.town import Town, error_of
-from loaner.lending import idle
+from loaner.grants import idle
 from loaner.store.tables import grants
 
 ME = ("github_get_me", {})

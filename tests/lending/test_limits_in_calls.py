@@ -42,7 +42,7 @@ async def test_a_call_that_waited_for_its_turn_says_so_in_the_record(
             acme.advance(seconds=seconds)
 
         stand_in = SimpleNamespace(sleep=passes, CancelScope=anyio.CancelScope)
-        monkeypatch.setattr("loaner.lending.budget.anyio", stand_in)
+        monkeypatch.setattr("loaner.limits.limiter.anyio", stand_in)
         issue = WEB | {"issue_number": 1}
         assert not (await acme.call(agent, "github_issue_read", issue)).is_error
         acme.advance(seconds=45)

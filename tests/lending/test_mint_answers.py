@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from journeys.town import Town, error_of
-from loaner.lending.token_scoped import TokenScoped
+from loaner.lending.styles.down_scoped import DownScoped
 from loaner.provider_call import Answer, replication
 from loaner.store.tables import grants
 
@@ -201,7 +201,7 @@ async def test_what_nobody_foresaw_in_a_mint_closes_the_record_and_lists_the_loa
     async def fails(*_: Any) -> None:
         raise KeyError("of no kind that anybody thought of")
 
-    monkeypatch.setattr(TokenScoped, "mint", fails)
+    monkeypatch.setattr(DownScoped, "mint", fails)
     async with linked.agent() as agent:
         assert (await agent.call_tool(*READ)).is_error
     (record,) = await linked.records(tool=READ[0])

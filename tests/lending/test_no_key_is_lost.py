@@ -23,11 +23,12 @@ from crash.kit import AT_LENGTH
 from lending.dying import server_dies
 from loaner import settings as settings_module
 from loaner.assembly import Loaner, open_loaner
-from loaner.caller import Agent, Caller, Subject, local_subject
 from loaner.cli import _sandboxed
 from loaner.cli.loans import listed
 from loaner.connectors import Connectors
 from loaner.errors import ConsentNeeded, LoanerError
+from loaner.identity.caller import Agent, Caller, Subject
+from loaner.identity.local_person import local_subject
 from loaner.journey import ToolCall
 from loaner.keys import FileKey
 from loaner.maintenance import archive, backup, restore
@@ -178,14 +179,16 @@ async def idle(world: World) -> None:
 
 
 async def back_up(world: World) -> None:
-    source = backup.Source(world.home / "loaner.db", world.loaner.store.sealed, None, {})
+    source = backup.BackupSource(world.home / "loaner.db", world.loaner.store.sealed, None, {})
     backup.make(source, world.home / "backup", at=world.loaner.now(), replacing=True)
 
 
 async def restored(world: World) -> None:
     file, old = world.home / "backup", world.loaner
     if file.exists():
-        place = restore.Place(world.home / "loaner.db", old.store.sealed, None, old.catalog.providers, "local olga")
+        place = restore.RestoreTarget(
+            world.home / "loaner.db", old.store.sealed, None, old.catalog.providers, "local olga"
+        )
         await world.close()
         restore.restore(archive.read(file), place, at=old.now())
         await world.open()

@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import select
 
 from journeys.town import Town, error_of
+from loaner.grants import pending_pairs
 from loaner.sandbox.linear.oauth import OAuthError
-from loaner.store import pairs
 from loaner.store.tables import grants
 
 READ = ("slack_read_channel", {"channel": "#releases"})
@@ -125,7 +125,7 @@ async def test_a_refresh_answered_to_nobody_is_listed(acme: Town) -> None:
         assert error_of(await agent.call_tool(*HELD))["code"] == "provider_unavailable"
         assert error_of(await agent.call_tool(*HELD))["code"] == "grant_broken"
         (lost,) = await acme.open_loans()
-        assert (lost.style, lost.fingerprint, lost.latest_expiry) == ("pair", None, pairs.NO_KNOWN_END)
+        assert (lost.style, lost.fingerprint, lost.latest_expiry) == ("pair", None, pending_pairs.NO_KNOWN_END)
         assert not (await acme.call(agent, *HELD)).is_error
 
 

@@ -13,8 +13,8 @@ from sqlalchemy import select
 
 from journeys.town import Town, error_of, town
 from loaner.errors import RateLimited
-from loaner.lending.account import Account
-from loaner.lending.budget import Budgets
+from loaner.limits.key import LimitKey
+from loaner.limits.limiter import Limiter
 from loaner.provider_call import Answer, replication
 from loaner.scope import derive
 from loaner.store.tables import grants
@@ -282,9 +282,11 @@ async def held_in_another_process(town: Town) -> None:
     """It knows nothing but the store."""
     loaner = town.loaner
     (grant,), bound = await loaner.grants.everybodys(), loaner.catalog[ELSEWHERE[0]].bind(ELSEWHERE[1])
-    other = Budgets(loaner.store, loaner.now, loaner.settings.budget)
+    other = Limiter(loaner.store, loaner.now, loaner.settings.budget)
     with pytest.raises(RateLimited):
-        await other.granted(Account.of(bound.operation.provider, grant), bound, lambda _: None)
+        await other.granted(
+            LimitKey.of(bound.operation.provider, grant.connector, grant.account_id), bound, lambda _: None
+        )
 
 
 async def test_a_limit_that_is_used_up_is_everybodys(linked: Town, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import pytest
 from mcp import Client
 
 from journeys.town import Town, error_of, text_of, town
-from loaner.caller import Agent, Caller, Subject
+from loaner.identity.caller import Agent, Caller, Subject
 
 ISSUE: dict[str, Any] = {"owner": "acme", "repo": "web", "issue_number": 1}
 TRIAGE: dict[str, Any] = {

@@ -18,8 +18,8 @@ from sqlalchemy import Connection, func, select
 from audit.audit_parts import filled
 from cli.terminal import Terminal
 from databases import with_store
-from loaner import fences
 from loaner.audit import event
+from loaner.blocks import blocks
 from loaner.errors import Exit
 from loaner.keys import FileKey
 from loaner.store.restored import restored_at
@@ -88,7 +88,7 @@ def facts_of_the_store() -> tuple[int, int, list[str], bool]:
         return (
             connection.execute(alive).scalar_one(),
             connection.execute(sessions).scalar_one(),
-            [fence.kind for fence in fences.listed(connection)],
+            [fence.kind for fence in blocks.listed(connection)],
             restored_at(connection) is not None,
         )
 

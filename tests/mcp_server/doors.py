@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from loaner.cli import _listening
 from loaner.clock import utc_now
-from loaner.jwks import IssuerKeys
+from loaner.identity.issuer_keys import IssuerKeys
 from loaner.mcp_server.http import create_app
 from loaner.settings import LimitSettings
 from mcp_server.fakes import FakeLoaner, fake_loaner

@@ -9,14 +9,14 @@ from typing import Any
 
 import anyio
 
-from loaner.caller import Caller, Subject
 from loaner.clock import utc_now
 from loaner.errors import ConsentNeeded, Invitation, UnknownTool
+from loaner.identity.caller import Caller, Subject
+from loaner.identity.host_tasks import HostTasks
 from loaner.journey import ToolCall
 from loaner.settings import ConsentSettings, HttpSettings, IdentitySettings, Settings
 from loaner.shutdown import Shutdown
 from loaner.store import LocalKey, Sealed
-from loaner.task_tokens import TaskTokens
 
 HANDLE = "h" * 32
 CODE = "WDJB-MJHT"
@@ -122,8 +122,8 @@ class FakeLoaner:
     )
     store: Any = field(default_factory=lambda: SimpleNamespace(sealed=Sealed(LocalKey(b"k" * 32)), write=_forgotten))
     now: Any = utc_now
-    task_tokens: TaskTokens = field(
-        default_factory=lambda: TaskTokens((), people=ISSUER, audience=lambda: PUBLIC, now=utc_now)
+    task_tokens: HostTasks = field(
+        default_factory=lambda: HostTasks((), people=ISSUER, audience=lambda: PUBLIC, now=utc_now)
     )
     shutdown: Shutdown = field(default_factory=Shutdown)
     base_url: str = PUBLIC

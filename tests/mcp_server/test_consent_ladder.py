@@ -18,8 +18,8 @@ from mcp_types import (
     InputRequiredResult,
 )
 
-from loaner.caller import local_subject
 from loaner.errors import ConsentDenied
+from loaner.identity.local_person import local_subject
 from loaner.mcp_server.consent_ladder import MAX_ROUNDS
 from loaner.mcp_server.replies import ERROR_META
 from loaner.mcp_server.server import build

@@ -12,8 +12,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from loaner.caller import Subject
 from loaner.clock import utc_now
+from loaner.identity.caller import Subject
 from loaner.settings import IdentitySettings, Settings
 from mcp_server.doors import MODERN, Door, open_door
 from mcp_server.issuing import ISSUER, REMOVE, token

@@ -13,10 +13,10 @@ import anyio
 import httpx2
 import pytest
 
-from loaner.caller import Subject
 from loaner.errors import SettingsInvalid
-from loaner.introspection import _AT_ONCE, KEPT, KEPT_INACTIVE
-from loaner.jwks import IssuerKeys
+from loaner.identity.caller import Subject
+from loaner.identity.introspection import _AT_ONCE, KEPT, KEPT_INACTIVE
+from loaner.identity.issuer_keys import IssuerKeys
 from loaner.sandbox.app import Sandbox, create_app
 from loaner.sandbox.idp.registered import SECRET
 from loaner.settings import IdentitySettings

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from mcp import Client, StdioServerParameters
 
-from loaner.caller import local_subject
+from loaner.identity.local_person import local_subject
 from loaner.mcp_server.own_tools import OWN
 
 PROGRAM = [sys.executable, str(Path(__file__).with_name("stdio_server.py"))]

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from loaner.caller import Agent, Subject, UnverifiedToken
 from loaner.clock import utc_now
 from loaner.errors import NotAuthenticated, SettingsInvalid
-from loaner.jwks import IssuerKeys
+from loaner.identity.caller import Agent, Subject, UnverifiedToken
+from loaner.identity.issuer_keys import IssuerKeys
+from loaner.identity.workloads import WorkloadTokens
 from loaner.settings import IdentitySettings, WorkloadSettings
-from loaner.workloads import WorkloadTokens
 from mcp_server import doors
 from mcp_server.doors import ERAS, Door, open_door
 from mcp_server.fakes import fake_loaner

@@ -7,8 +7,8 @@ from functools import cache
 from typing import Any
 
 from loaner import catalog
-from loaner.caller import Agent, Caller, Subject
 from loaner.catalog import Catalog
+from loaner.identity.caller import Agent, Caller, Subject
 from loaner.policy import CedarPolicy, Ruling, load
 from loaner.policy.rules import read
 from loaner.policy.schema import schema_of

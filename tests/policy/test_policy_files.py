@@ -11,7 +11,7 @@ from ruled import EVERY, policy, tools
 
 from loaner.errors import PolicyInvalid
 from loaner.policy import load
-from loaner.policy.cases import Case, problem
+from loaner.policy.cases import PolicyCase, problem
 
 GOOD = EVERY
 
@@ -78,4 +78,4 @@ def test_what_the_docs_show_is_valid_and_rules_as_they_say(tmp_path: Path) -> No
     rules = blocks[0]
     (case,) = (block for block in re.findall(r"```toml\n(.*?)```", page, re.DOTALL) if "[[case]]" in block)
     (written,) = tomllib.loads(case)["case"]
-    assert problem(Case.model_validate(written), policy(rules), tools()) is None
+    assert problem(PolicyCase.model_validate(written), policy(rules), tools()) is None

@@ -11,8 +11,8 @@ import cedarpy
 import pytest
 from ruled import DELETE, EVERY, NOON, POST, READ, REPO, WRITE, ask, built_in, policy, tools
 
-from loaner.caller import Agent, Caller, Subject
 from loaner.catalog import Catalog
+from loaner.identity.caller import Agent, Caller, Subject
 from loaner.policy import Allowed, Ask, Refused, load
 from loaner.policy.cedar import CedarPolicy
 from loaner.scope import derive

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from loaner.mcp_server.gate import Names
+from loaner.mcp_server.gate import HostNames
 from loaner.settings import HttpSettings, load
 from settings.place import Place
 
@@ -159,4 +159,4 @@ def test_other_names_are_exact(setting: str, value: str, place: Place) -> None:
 
 
 def test_a_port_that_clients_leave_out_is_left_out_of_our_names() -> None:
-    assert Names.of("http://127.0.0.1", HttpSettings()).hosts == {"127.0.0.1", "localhost", "[::1]"}
+    assert HostNames.of("http://127.0.0.1", HttpSettings()).hosts == {"127.0.0.1", "localhost", "[::1]"}

@@ -9,7 +9,7 @@ import pytest
 
 from loaner.errors import SettingsInvalid
 from loaner.settings import Settings, load, resolve
-from loaner.settings.anchored import Source
+from loaner.settings.anchored import SettingsSource
 from settings.place import Place
 
 SAYS: dict[str, str] = {
@@ -80,7 +80,7 @@ def test_a_store_that_a_reference_names_is_whole_too(place: Place) -> None:
 
 def test_every_path_among_the_settings_is_found() -> None:
     """A further table with a path in it needs no list to be kept: its type says so."""
-    source = Source({"task": "t", "connectors": {"x": {"client_secret": "file:s"}}}, Path("/base"), str)
+    source = SettingsSource({"task": "t", "connectors": {"x": {"client_secret": "file:s"}}}, Path("/base"), str)
     assert source.anchored(Settings) == {
         "task": Path("/base/t"),
         "connectors": {"x": {"client_secret": "file:/base/s"}},

@@ -8,11 +8,11 @@ import pytest
 from sqlalchemy import update
 
 from journeys.town import Town, error_of
-from loaner import fences
-from loaner.caller import Agent, Caller, Subject
-from loaner.fences import Fence
-from loaner.lending.loan import Ask, Minted
-from loaner.lending.token_scoped import TokenScoped
+from loaner.blocks import blocks
+from loaner.blocks.blocks import Block
+from loaner.identity.caller import Agent, Caller, Subject
+from loaner.lending.loan import Minted, MintRequest
+from loaner.lending.styles.down_scoped import DownScoped
 from loaner.provider_call import Answer
 from loaner.store.tables import grants
 
@@ -23,8 +23,8 @@ OPERATOR = Caller(Subject("local", "olga"), Agent("loaner revoke", "loaner"), "s
 
 async def stopped(town: Town) -> None:
     """Another process stops the agent."""
-    fence = Fence("agent", "test-agent", "olga", town.loaner.now())
-    await town.loaner.store.write(lambda c: fences.put_up(c, fence))
+    fence = Block("agent", "test-agent", "olga", town.loaner.now())
+    await town.loaner.store.write(lambda c: blocks.put_up(c, fence))
 
 
 def mints(town: Town, monkeypatch: pytest.MonkeyPatch) -> list[int]:
@@ -73,20 +73,20 @@ async def test_a_grant_that_was_renewed_meanwhile_mints_nothing_behind_a_fence(
     linked: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     linked.fault("github", "status:404", path="/token", count=2)  # the mint, and the check of the grant
-    refresher, asked = linked.loaner.lender.refresher, list[Ask]()
-    renewed, mint = refresher.renewed, TokenScoped.mint
+    refresher, asked = linked.loaner.lender.refresher, list[MintRequest]()
+    renewed, mint = refresher.renewed, DownScoped.mint
 
     async def overtaken(*about: Any) -> Any:
         done = await renewed(*about)
         await stopped(linked)
         return done
 
-    async def counted(style: TokenScoped, ask: Ask) -> Minted:
+    async def counted(style: DownScoped, ask: MintRequest) -> Minted:
         asked.append(ask)
         return await mint(style, ask)
 
     monkeypatch.setattr(refresher, "renewed", overtaken)
-    monkeypatch.setattr(TokenScoped, "mint", counted)
+    monkeypatch.setattr(DownScoped, "mint", counted)
     async with linked.agent() as agent:
         assert error_of(await agent.call_tool("github_issue_read", ISSUE))["rule"] == "fence"
     assert len(asked) == 1

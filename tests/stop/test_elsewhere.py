@@ -12,9 +12,11 @@ import pytest
 from sqlalchemy import select
 
 from journeys.town import Town, error_of
-from loaner.caller import Agent, Caller, Subject
+from loaner import stopping
 from loaner.errors import StoreUnusable
-from loaner.lending import journal, returning, stopping
+from loaner.grants import loan_rows
+from loaner.identity.caller import Agent, Caller, Subject
+from loaner.lending import journal, revocations
 from loaner.store.tables import loans
 
 ISSUE = {"owner": "acme", "repo": "web", "issue_number": 1}
@@ -29,7 +31,7 @@ def alive(town: Town) -> list[str]:
 @pytest.fixture
 async def stranded(linked: Town, monkeypatch: pytest.MonkeyPatch) -> Town:
     """A key is minted, and then neither the store nor the provider takes anything: memory alone knows it."""
-    monkeypatch.setattr(returning, "_UNSTORED_EVERY", 3600)
+    monkeypatch.setattr(revocations, "_UNSTORED_EVERY", 3600)
     store, minted = linked.loaner.store, len(linked.ledger(kind="scoped"))
     write = store.write
 
@@ -55,7 +57,7 @@ async def unreachable(*_: object) -> str:
 
 async def row(town: Town) -> Any:
     columns = (loans.c.state, loans.c.owner, loans.c.sealed, loans.c.next_attempt_at)
-    only = select(*columns).where(loans.c.state.in_(journal.OPEN))
+    only = select(*columns).where(loans.c.state.in_(loan_rows.OPEN))
     return await town.loaner.store.read(lambda c: c.execute(only).one())
 
 

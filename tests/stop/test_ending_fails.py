@@ -9,15 +9,16 @@ import pytest
 from sqlalchemy import Connection, select, update
 
 from journeys.town import Town
+from loaner import stopping
 from loaner.audit import event
-from loaner.caller import Agent, Caller, Subject
-from loaner.consent import unwritten
-from loaner.consent.grants import Grant
-from loaner.consent.unwritten import Unwritten
+from loaner.blocks import calls_in_flight
+from loaner.blocks.blocks import Party
+from loaner.blocks.calls_in_flight import CallsInFlight
 from loaner.errors import StoreUnusable
-from loaner.fences import Party
-from loaner.lending import running, stopping
-from loaner.lending.running import Running
+from loaner.grants import unsaved
+from loaner.grants.grants import Grant
+from loaner.grants.unsaved import UnsavedTokens
+from loaner.identity.caller import Agent, Caller, Subject
 from loaner.store.tables import grants
 
 OPERATOR = Caller(Subject("local", "olga"), Agent("loaner revoke", "loaner"), "sandbox", "here", "olga")
@@ -82,7 +83,7 @@ async def test_what_cannot_be_written_in_the_background_leaves_the_server_servin
 
 
 async def test_a_look_for_fences_that_fails_is_not_the_last(linked: Town, monkeypatch: pytest.MonkeyPatch) -> None:
-    watched, looked = Running(linked.loaner.store), anyio.Event()
+    watched, looked = CallsInFlight(linked.loaner.store), anyio.Event()
 
     def fails(_: object) -> int:
         if looks.pop():
@@ -91,7 +92,7 @@ async def test_a_look_for_fences_that_fails_is_not_the_last(linked: Town, monkey
         return 0
 
     looks = [False, False, True]
-    monkeypatch.setattr(running, "LOOK_EVERY", 0.001)
+    monkeypatch.setattr(calls_in_flight, "LOOK_EVERY", 0.001)
     monkeypatch.setattr(watched, "stop", fails)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(watched.watch)
@@ -103,7 +104,7 @@ async def test_a_look_for_fences_that_fails_is_not_the_last(linked: Town, monkey
 async def test_a_renewed_pair_that_cannot_be_written_keeps_no_other_from_it(
     linked: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pairs, written = Unwritten(linked.loaner.store), anyio.Event()
+    pairs, written = UnsavedTokens(linked.loaner.store), anyio.Event()
 
     async def settle(grant_id: str) -> None:
         if grant_id == "damaged":
@@ -113,7 +114,7 @@ async def test_a_renewed_pair_that_cannot_be_written_keeps_no_other_from_it(
     def full(_: Connection) -> Grant:
         raise StoreUnusable("it is full.")
 
-    monkeypatch.setattr(unwritten, "TRY_EVERY", 0.001)
+    monkeypatch.setattr(unsaved, "TRY_EVERY", 0.001)
     monkeypatch.setattr(pairs, "settle", settle)
     for grant_id in ("damaged", "whole"):
         with pytest.raises(StoreUnusable):

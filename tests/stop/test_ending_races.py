@@ -11,8 +11,8 @@ from sqlalchemy import select, update
 
 from crash import consenting
 from journeys.town import Town
-from loaner.caller import Agent, Caller, Subject
 from loaner.errors import ConsentNeeded, GrantBroken, LoanerError
+from loaner.identity.caller import Agent, Caller, Subject
 from loaner.journey import ToolCall
 from loaner.store.tables import grants
 

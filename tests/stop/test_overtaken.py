@@ -12,8 +12,8 @@ from sqlalchemy import select, update
 from crash import consenting
 from journeys.town import Town
 from loaner import journey
-from loaner.caller import Agent, Caller, Subject
 from loaner.errors import ConsentNeeded, GrantBroken, LoanerError
+from loaner.identity.caller import Agent, Caller, Subject
 from loaner.journey import ToolCall
 from loaner.store.tables import grants, loans
 

@@ -16,10 +16,10 @@ import pytest
 from mcp import Client
 
 from journeys.town import EVERYTHING, Town, error_of, local_agent
-from loaner.caller import Agent, Caller, Subject
 from loaner.errors import LoanerError
+from loaner.identity.caller import Agent, Caller, Subject
 from loaner.journey import ToolCall
-from loaner.lending.stopping import Stopped
+from loaner.stopping import Stopped
 
 RACES = int(os.environ.get("SOAK_RACES", "1000"))
 ISSUE = {"owner": "acme", "repo": "web", "issue_number": 1}

@@ -8,11 +8,11 @@ import anyio
 import pytest
 
 from journeys.town import Town, error_of
-from loaner import fences
-from loaner.caller import Agent, Caller, Subject
-from loaner.fences import Fence
-from loaner.lending.loan import Ask, Minted
-from loaner.lending.token_scoped import TokenScoped
+from loaner.blocks import blocks
+from loaner.blocks.blocks import Block
+from loaner.identity.caller import Agent, Caller, Subject
+from loaner.lending.loan import Minted, MintRequest
+from loaner.lending.styles.down_scoped import DownScoped
 from loaner.store.tables import approvals, consents
 
 ISSUE = {"owner": "acme", "repo": "web", "issue_number": 1}
@@ -143,15 +143,15 @@ async def test_a_key_that_was_minted_while_another_process_put_a_fence_up_goes_b
     linked: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert await refused(linked) is None
-    mint = TokenScoped.mint
+    mint = DownScoped.mint
 
-    async def overtaken(style: TokenScoped, ask: Ask) -> Minted:
+    async def overtaken(style: DownScoped, ask: MintRequest) -> Minted:
         minted = await mint(style, ask)
-        fence = Fence("user", "user-alice", "olga", linked.loaner.now())
-        await linked.loaner.store.write(lambda c: fences.put_up(c, fence))
+        fence = Block("user", "user-alice", "olga", linked.loaner.now())
+        await linked.loaner.store.write(lambda c: blocks.put_up(c, fence))
         return minted
 
-    monkeypatch.setattr(TokenScoped, "mint", overtaken)
+    monkeypatch.setattr(DownScoped, "mint", overtaken)
     before = {entry["fingerprint"] for entry in linked.ledger(kind="scoped")}
     error = await refused(linked)
     assert error

@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy import select, update
 
 from journeys.town import Town
-from loaner.caller import Agent, Caller, Subject
 from loaner.cli import _app
+from loaner.identity.caller import Agent, Caller, Subject
 from loaner.store import LocalKey, Sealed
 from loaner.store.tables import grants
 

@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, MetaData, Table, inspect, text
 
-from loaner.consent import approvals, tasks
-from loaner.consent.approvals import Call
-from loaner.consent.tasks import Holder
+from loaner.consent import approvals
+from loaner.consent.approvals import ApprovableCall
+from loaner.consent.tasks import stored
+from loaner.consent.tasks.stored import Holder
 from loaner.store import LocalKey, open_store, schema
 from loaner.store.tables import metadata
 
@@ -19,7 +20,9 @@ NEW = {
     "tasks": {"lifted_at", "tag"},
     "consents": {"tag"},
 }
-CALL = Call("local ada", "reported a", "development", "c", "slack_send_message", "channel:#x", "aa", "1", exact=True)
+CALL = ApprovableCall(
+    "local ada", "reported a", "development", "c", "slack_send_message", "channel:#x", "aa", "1", exact=True
+)
 OLD_APPROVAL = (
     "INSERT INTO approvals (id, subject, agent, environment, connector, operations, resources, digest, uses_left,"
     " policy_version, proven_by, phrase, created_at, expires_at) VALUES ('1', 'local ada', 'reported a', 'development',"
@@ -43,7 +46,7 @@ async def test_the_store_of_an_older_loaner_opens_and_its_untagged_rows_count_fo
         assert found == {name: set(table.columns.keys()) for name, table in metadata.tables.items()}
         assert await store.write(lambda c: approvals.consume(c, CALL, NOW)) is None
         holder = Holder("local ada", "reported a", "development", "1")
-        assert await store.read(lambda c: tasks.held(c, holder, NOW)) == []
+        assert await store.read(lambda c: stored.held(c, holder, NOW)) == []
         until = NOW + timedelta(hours=1)
         given = {"uses": 1, "proven_by": "passkey", "phrase": "post", "at": NOW, "until": until}
         await store.write(lambda c: approvals.make(c, CALL, **given))

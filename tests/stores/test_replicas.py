@@ -16,8 +16,8 @@ from sqlalchemy import select, update
 from databases import Server
 from journeys.town import error_of, text_of
 from loaner.audit.read import tail
-from loaner.caller import Agent, Caller, Subject
 from loaner.clock import utc_now
+from loaner.identity.caller import Agent, Caller, Subject
 from loaner.lending.journal import open_loans
 from loaner.store import LocalKey, open_store
 from loaner.store.owner import this_process

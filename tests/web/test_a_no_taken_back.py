@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from house import POST, House, caller
-from loaner import fences
+from loaner.blocks import blocks
+from loaner.blocks.blocks import Block
 from loaner.consent import Proposal
 from loaner.errors import ConsentNeeded, LoanerError
-from loaner.fences import Fence
 
 TASK = Proposal.of({"purpose": "announce", "operations": [{"tool": "slack_send_message"}], "resources": ["#releases"]})
 
@@ -38,7 +38,7 @@ async def test_a_no_that_a_fence_stands_behind_is_not_taken_back(local: House) -
     await browser.open(needed.invitation.url)
     await browser.press("deny")
     await local.store.write(
-        lambda c: fences.put_up(c, Fence("agent", "reported claude-code", "an operator", local.now()))
+        lambda c: blocks.put_up(c, Block("agent", "reported claude-code", "an operator", local.now()))
     )
     await browser.press("again")
     assert browser.answer is not None

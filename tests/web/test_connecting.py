@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from house import LOCAL, OURS, POST, READ, House, caller, subject
-from loaner import fences
+from loaner.blocks import blocks
+from loaner.blocks.blocks import Block
 from loaner.errors import ConsentNeeded
-from loaner.fences import Fence
 from loaner.store.tables import consents, grants
 
 GITHUB = ("github_issue_read", {"owner": "acme", "repo": "web", "issue_number": 1})
@@ -142,7 +142,7 @@ async def test_another_site_cannot_begin_it(local: House) -> None:
 
 
 async def test_behind_a_fence_nothing_can_be_connected(local: House) -> None:
-    await local.store.write(lambda c: fences.put_up(c, Fence("user", LOCAL.key, LOCAL.key, local.now())))
+    await local.store.write(lambda c: blocks.put_up(c, Block("user", LOCAL.key, LOCAL.key, local.now())))
     browser = local.browser()
     await browser.open("/connect")
     await browser.press("Connect Slack")

@@ -11,10 +11,10 @@ from sqlalchemy import update
 
 from house import POST, READ, Browser, House, caller, subject
 from loaner.audit import Audit
-from loaner.caller import Caller
-from loaner.consent import grant_ends
-from loaner.consent.grants import GrantUnreadable
 from loaner.errors import ConsentNeeded
+from loaner.grants import endings
+from loaner.grants.grants import GrantUnreadable
+from loaner.identity.caller import Caller
 from loaner.sandbox.ledger import Entry
 from loaner.store.tables import consents, grants
 
@@ -117,10 +117,10 @@ async def test_a_no_ends_the_tokens_at_the_provider(local: House, title: str, ca
 async def test_where_nobody_presses_the_tokens_end_with_the_question(local: House, title: str, call: Any) -> None:
     """MUST 22: by what is in the store alone, so that it happens in whatever process and after whatever crash."""
     browser = await named(local, call)
-    before = await local.store.read(lambda c: grant_ends.due(c, "development", local.now()))
+    before = await local.store.read(lambda c: endings.due(c, "development", local.now()))
     assert before == [], f"the person at {title} has until the question ends"
     local.pass_time(minutes=11)
-    (due,) = await local.store.read(lambda c: grant_ends.due(c, "development", local.now()))
+    (due,) = await local.store.read(lambda c: endings.due(c, "development", local.now()))
     answer = await browser.press("Yes, that is me")
     assert browser.state == "expired", answer.text
     await local.end_unused(due)
@@ -173,7 +173,7 @@ async def test_what_was_stopped_meanwhile_is_not_connected(local: House) -> None
     """MUST 37."""
     browser = await named(local, GITHUB)
     (row,) = await local.rows(grants)
-    await local.store.write(lambda c: grant_ends.fence(c, row["id"], reason="stopped", at=local.now()))
+    await local.store.write(lambda c: endings.fence(c, row["id"], reason="stopped", at=local.now()))
     await browser.press("approve")
     assert browser.state == "failed"
     assert [row["state"] for row in await local.rows(grants)] == ["revoking"]

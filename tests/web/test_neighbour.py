@@ -12,7 +12,7 @@ import httpx2
 import pytest
 
 from loaner.cli import _listening
-from loaner.web.neighbour import is_another_user, owner_of
+from loaner.web.local_peer import is_another_user, owner_of
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the kernel's table is Linux's")
 real = pytest.mark.skipif(

@@ -16,9 +16,9 @@ from starlette.routing import Route
 
 from house import OURS, POST, Browser, House, caller, subject
 from loaner.audit import Audit
-from loaner.caller import Caller
-from loaner.consent.proposal import Proposal
+from loaner.consent.tasks.proposal import Proposal
 from loaner.errors import ConsentNeeded
+from loaner.identity.caller import Caller
 from loaner.store import tags
 from loaner.store.tables import approvals, consents, grants, passkeys, pauses, tasks, web_sessions
 

@@ -8,9 +8,9 @@ from html import unescape
 import pytest
 
 from house import LOCAL, OURS, POST, READ, House, caller, subject
-from loaner.caller import Agent, Caller
 from loaner.consent import Proposal, approvals
 from loaner.errors import ConsentNeeded
+from loaner.identity.caller import Agent, Caller
 from loaner.store.tables import grants
 from loaner.web.pages import written
 

@@ -9,7 +9,7 @@ import pytest
 import structlog
 
 from house import ISSUER, OURS, POST, Browser, House, caller, house, subject
-from loaner.caller import Subject
+from loaner.identity.caller import Subject
 from loaner.sandbox.idp.registered import SECRET
 from loaner.store.tables import web_sessions
 

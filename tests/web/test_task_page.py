@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from house import House, caller
-from loaner.caller import SuppliedTask
+from loaner.blocks.blocks import Block, put_up
 from loaner.consent import Proposal
 from loaner.errors import ConsentNeeded, PolicyDenied
-from loaner.fences import Fence, put_up
+from loaner.identity.caller import HostTask
 from loaner.scope import derive
 
 WANTED: dict[str, Any] = {
@@ -35,7 +35,7 @@ async def test_a_tool_for_some_of_the_resources_says_for_which(local: House) -> 
 
 async def test_a_task_that_its_host_signed_says_who_did(local: House) -> None:
     ends = local.now().replace(microsecond=0) + timedelta(minutes=5)
-    signed = SuppliedTask("a" * 64, "https://host.example", WANTED | {"minutes": 30}, ends, ends, agreed=False)
+    signed = HostTask("a" * 64, "https://host.example", WANTED | {"minutes": 30}, ends, ends, agreed=False)
     bound = replace(caller(), task=signed)
     with pytest.raises(ConsentNeeded) as asked:
         await local.consents.tasks.require(bound)
@@ -50,8 +50,8 @@ async def test_a_task_that_its_host_signed_says_who_did(local: House) -> None:
 
 async def test_no_issuer_speaks_for_a_person_behind_a_fence(local: House) -> None:
     ends = local.now() + timedelta(minutes=5)
-    signed = SuppliedTask("a" * 64, "https://host.example", WANTED | {"minutes": 30}, ends, ends, agreed=True)
-    await local.store.write(lambda c: put_up(c, Fence("agent", "reported claude-code", "an operator", local.now())))
+    signed = HostTask("a" * 64, "https://host.example", WANTED | {"minutes": 30}, ends, ends, agreed=True)
+    await local.store.write(lambda c: put_up(c, Block("agent", "reported claude-code", "an operator", local.now())))
     with pytest.raises(PolicyDenied):
         await local.consents.tasks.require(replace(caller(), task=signed))
     assert await local.consents.tasks.of_person(caller().subject) == []

@@ -11,7 +11,7 @@ import jwt
 import pytest
 
 from house import BASES, ISSUER, OURS, POST, READ, Browser, House, caller, subject
-from loaner.peers import Bucket, PerPeer
+from loaner.peers import PeerBucket, PerPeer
 from loaner.store.tables import consents, grants, web_sessions
 from loaner.web import sessions, throttle
 
@@ -78,7 +78,7 @@ async def test_one_persons_wrong_codes_lock_nobody_else_out(
 async def test_sign_ins_that_one_peer_begins_are_counted(shared_house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """MUST 63: each is a row, and nobody has to prove anything to begin one."""
     counted = PerPeer(2)
-    monkeypatch.setattr(PerPeer, "take", lambda _, address: Bucket.take(counted.bucket(address), 1))
+    monkeypatch.setattr(PerPeer, "take", lambda _, address: PeerBucket.take(counted.bucket(address), 1))
     answers = [await shared_house.browser().http.get(f"{OURS}/signin") for _ in range(4)]
     assert [answer.status_code for answer in answers] == [200, 200, 429, 429], "sent on to the issuer, or not"
     assert int(answers[2].headers["retry-after"]) > 0

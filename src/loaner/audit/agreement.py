@@ -15,14 +15,14 @@ import anyio
 import structlog
 from sqlalchemy import Connection, select, text
 
-from loaner import fences
 from loaner.audit import event, pruned
 from loaner.audit.chain import Record
 from loaner.audit.plain import plain
-from loaner.caller import local_subject
+from loaner.blocks import blocks
+from loaner.blocks.blocks import Block, Kind
 from loaner.clock import Now, from_iso
 from loaner.errors import LoanerError
-from loaner.fences import Fence, Kind
+from loaner.identity.local_person import local_subject
 from loaner.store import Store
 from loaner.store.tables import approvals, records, tasks
 
@@ -36,9 +36,9 @@ _TASK_ID = 29
 """So much of a task's id do the ids of its approvals begin with, before a hyphen."""
 
 
-def said_to_stand(connection: Connection) -> dict[str, Fence]:
+def said_to_stand(connection: Connection) -> dict[str, Block]:
     """Every block that was set and not lifted, as the records tell. A grant's own is left out: grants do not resume."""
-    standing: dict[str, Fence] = {}
+    standing: dict[str, Block] = {}
     for body in _said(connection, "revoke", "resume", "restore"):
         name = "fence:all" if body["kind"] == "restore" else str(body.get("resource"))
         kind, _, value = name.removeprefix("fence:").partition(" ")
@@ -46,26 +46,26 @@ def said_to_stand(connection: Connection) -> dict[str, Fence]:
             standing.pop(name, None)
         elif kind != "grant":
             by = "loaner restore" if body["kind"] == "restore" else str(body["sub"])
-            standing.setdefault(name, Fence(cast("Kind", kind), value, by, from_iso(body["at"])))
+            standing.setdefault(name, Block(cast("Kind", kind), value, by, from_iso(body["at"])))
     return standing
 
 
-def missing(connection: Connection) -> list[Fence]:
+def missing(connection: Connection) -> list[Block]:
     """Blocks that nobody lifted and that are not in the table."""
-    there = {named(one) for one in fences.listed(connection)}
+    there = {named(one) for one in blocks.listed(connection)}
     return [fence for name, fence in said_to_stand(connection).items() if name not in there]
 
 
-def named(fence: Fence) -> str:
+def named(fence: Block) -> str:
     """As a record calls it."""
     return plain(f"fence:{fence.kind} {fence.value}".rstrip())
 
 
-def put_back(connection: Connection, at: datetime) -> list[Fence]:
+def put_back(connection: Connection, at: datetime) -> list[Block]:
     """Put up what is missing, and record it. Inside a ``Store.write``, so that a lifting stands with its record."""
     gone = missing(connection)
     for fence in gone:
-        fences.put_up(connection, fence)
+        blocks.put_up(connection, fence)
         said = "the block was gone from the store, and nobody had lifted it"
         event.note(
             connection,

@@ -12,11 +12,11 @@ import structlog
 from loaner.audit import read, spans, tree
 from loaner.audit.chain import Record, append
 from loaner.audit.note import Signer
-from loaner.audit.record import Call, Draft
+from loaner.audit.record import Draft, RecordedCall
 from loaner.audit.tree import Signed
-from loaner.caller import Caller
 from loaner.clock import Now
 from loaner.errors import ConnectorOutdated, LoanerError, RecordUnwritable, StoreUnusable
+from loaner.identity.caller import Caller
 from loaner.shutdown import Shutdown
 from loaner.store import Store
 
@@ -34,7 +34,7 @@ class Audit:
         self._shutdown = shutdown or Shutdown()
 
     @asynccontextmanager
-    async def opened(self, call: Call, caller: Caller) -> AsyncIterator[Draft]:
+    async def opened(self, call: RecordedCall, caller: Caller) -> AsyncIterator[Draft]:
         """A draft for one call, closed on every way out of the block: success, error, cancellation, the server's end.
 
         Once ``draft.handed_over`` is set, the lender has journalled it and closes it together with the loan; then

@@ -20,7 +20,7 @@ from loaner.catalog import BoundCall
 from loaner.clock import Now
 from loaner.errors import LoanerError
 from loaner.provider_call import Answer
-from loaner.provider_call.named import Named, named
+from loaner.provider_call.named import AcceptedPermissions, named
 from loaner.provider_call.verdict import judge
 from loaner.scope import Scope
 from loaner.store import Store
@@ -49,7 +49,7 @@ class Drift:
         return hashlib.sha256(f"{self.tool}\n{self.kind}\n{self.named}".encode()).hexdigest()[:32]
 
 
-def compare(bound: BoundCall, scope: Scope, said: Named) -> Drift | None:
+def compare(bound: BoundCall, scope: Scope, said: AcceptedPermissions) -> Drift | None:
     """``None`` where one of the ways in is ours, or is one that our table of cases knows."""
     operation, provider = bound.operation, bound.operation.provider
     # What other calls of this operation may ask for is known to us: a case, not a surprise.

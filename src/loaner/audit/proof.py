@@ -33,7 +33,7 @@ class NotProven(ValueError):
 
 
 @dataclass(frozen=True)
-class Proven:
+class ProvenRecord:
     """A record, and the checkpoint that covers it."""
 
     record: Record
@@ -52,7 +52,7 @@ def prove(connection: Connection, seq: int) -> str:
     return "\n".join(lines) + "\n\n" + signed.note
 
 
-def check(proof: str, verifier: Verifier) -> Proven:
+def check(proof: str, verifier: Verifier) -> ProvenRecord:
     """Read a proof with nothing but the log's public key. Raises :class:`NotProven`."""
     found = _SHAPE.fullmatch(proof)
     if not found:
@@ -73,7 +73,7 @@ def check(proof: str, verifier: Verifier) -> Proven:
         raise NotProven("its record was altered")
     if not includes(bytes.fromhex(record.hash), index, checkpoint.size, path, checkpoint.root):
         raise NotProven("its record is not among those of the checkpoint")
-    return Proven(record, checkpoint)
+    return ProvenRecord(record, checkpoint)
 
 
 def _is_hex(text: object) -> bool:

@@ -15,7 +15,6 @@ from datetime import datetime
 from typing import Annotated, Any, Literal, Protocol, TypeVar, get_origin, get_type_hints
 
 from loaner.audit.plain import plain
-from loaner.caller import Caller
 from loaner.catalog.operation import BoundCall, Operation
 from loaner.clock import Now, from_iso, iso, utc_now
 from loaner.errors import (
@@ -30,6 +29,7 @@ from loaner.errors import (
     ScopeNotGrantable,
     UnknownTool,
 )
+from loaner.identity.caller import Caller
 from loaner.policy import Allowed, Refused, Ruling
 from loaner.scope import Limit, Scope
 
@@ -57,7 +57,7 @@ _OUTCOMES: tuple[tuple[type[LoanerError], Outcome], ...] = (
 )
 
 
-class Call(Protocol):
+class RecordedCall(Protocol):
     """What the front door hands over. ``id`` is made by loaner, never by the client: a record is closed once per id."""
 
     @property
@@ -188,7 +188,7 @@ class Draft:
         return self.effect not in {None, "read"} and bool(self.used)
 
     @classmethod
-    def begun(cls, call: Call, caller: Caller, now: Now) -> Draft:
+    def begun(cls, call: RecordedCall, caller: Caller, now: Now) -> Draft:
         """The first lines: who asks, through what, for which tool."""
         return cls(
             id=call.id,

@@ -13,7 +13,7 @@ from loaner.audit.merkle import EMPTY
 from loaner.audit.note import NotSigned, Verifier
 from loaner.audit.pruned import Floor
 from loaner.audit.read import every
-from loaner.audit.verify import Held, Start, Verdict, verify
+from loaner.audit.verify import ChainVerdict, HeldCheckpoint, Start, verify
 from loaner.errors import UsageError
 from loaner.store.tables import checkpoints
 
@@ -22,13 +22,13 @@ from loaner.store.tables import checkpoints
 class Stored:
     """What was found in a store."""
 
-    verdict: Verdict
+    verdict: ChainVerdict
     held: int | None
     """The size of the newest checkpoint that was compared."""
     floor: Floor
 
 
-def verify_stored(connection: Connection, verifier: Verifier | None, kept: Sequence[Held] = ()) -> Stored:
+def verify_stored(connection: Connection, verifier: Verifier | None, kept: Sequence[HeldCheckpoint] = ()) -> Stored:
     """Verify all records, against ``kept`` checkpoints and, where the key is here to tell, those in the store.
 
     Raises :class:`UsageError` where a kept checkpoint covers nothing but records that were pruned.
@@ -50,7 +50,7 @@ def verify_stored(connection: Connection, verifier: Verifier | None, kept: Seque
     return Stored(verdict, max((one.size for one in held), default=None), floor)
 
 
-def _own(connection: Connection, verifier: Verifier | None) -> list[Held]:
+def _own(connection: Connection, verifier: Verifier | None) -> list[HeldCheckpoint]:
     if verifier is None:
         return []
     notes = connection.execute(select(checkpoints.c.note).order_by(checkpoints.c.size)).scalars().all()
@@ -58,7 +58,7 @@ def _own(connection: Connection, verifier: Verifier | None) -> list[Held]:
         found = [Checkpoint.opened(note, verifier) for note in notes]
     except NotSigned as refused:
         raise NotSigned(f"a checkpoint in the store is {refused}") from None
-    return [Held(one.size, one.root) for one in found]
+    return [HeldCheckpoint(one.size, one.root) for one in found]
 
 
 def _floor(connection: Connection, verifier: Verifier | None) -> Floor:
@@ -72,4 +72,4 @@ def _floor(connection: Connection, verifier: Verifier | None) -> Floor:
 
 
 def _bad(why: str) -> Stored:
-    return Stored(Verdict(False, 0, "", EMPTY, None, why), None, Floor())
+    return Stored(ChainVerdict(False, 0, "", EMPTY, None, why), None, Floor())

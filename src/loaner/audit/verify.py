@@ -18,7 +18,7 @@ class NotARecord(ValueError):
 
 
 @dataclass(frozen=True)
-class Held:
+class HeldCheckpoint:
     """What a checkpoint claims: so many records have this root."""
 
     size: int
@@ -34,7 +34,7 @@ class Start:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ChainVerdict:
     """What was found. Truthy when every record is as it was written."""
 
     ok: bool
@@ -52,7 +52,7 @@ class Verdict:
         return self.ok
 
 
-def verify(rows: Iterable[Record], held: Sequence[Held] = (), start: Start | None = None) -> Verdict:
+def verify(rows: Iterable[Record], held: Sequence[HeldCheckpoint] = (), start: Start | None = None) -> ChainVerdict:
     """Read all records once, in order, in constant memory, and compare with each checkpoint on the way."""
     start = start or Start()
     frontier, head = start.frontier, start.head
@@ -63,23 +63,23 @@ def verify(rows: Iterable[Record], held: Sequence[Held] = (), start: Start | Non
         while waiting and waiting[0].size == frontier.size:
             if frontier.root != waiting[0].root:
                 why = f"records {agreed + 1} to {frontier.size} are not the ones that the checkpoint was made over"
-                return Verdict(False, frontier.size, head, frontier.root, None, why)
+                return ChainVerdict(False, frontier.size, head, frontier.root, None, why)
             agreed = waiting.pop(0).size
         seq = frontier.size + 1
         try:
             record = next(rows, None)
         except NotARecord as bad:
-            return Verdict(False, frontier.size, head, frontier.root, seq, str(bad))
+            return ChainVerdict(False, frontier.size, head, frontier.root, seq, str(bad))
         if record is None:
             break
         if wrong := _wrong(record, seq, head):
-            return Verdict(False, frontier.size, head, frontier.root, seq, wrong)
+            return ChainVerdict(False, frontier.size, head, frontier.root, seq, wrong)
         head = record.hash
         frontier.add(bytes.fromhex(head))
     if waiting:
         why = f"the records end at {frontier.size}, but a checkpoint covers {waiting[0].size}"
-        return Verdict(False, frontier.size, head, frontier.root, frontier.size + 1, why)
-    return Verdict(True, frontier.size, head, frontier.root if frontier.size else EMPTY)
+        return ChainVerdict(False, frontier.size, head, frontier.root, frontier.size + 1, why)
+    return ChainVerdict(True, frontier.size, head, frontier.root if frontier.size else EMPTY)
 
 
 def _wrong(record: Record, seq: int, head: str) -> str | None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from loaner.catalog.catalog import Catalog
 from loaner.catalog.instances import Likeness
 from loaner.catalog.load import load, shipped
-from loaner.catalog.offered import Catalog
 from loaner.catalog.operation import BoundCall, Operation, PlannedRequest
 from loaner.catalog.params import Param
 from loaner.catalog.provider import Provider

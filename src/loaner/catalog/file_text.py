@@ -12,7 +12,7 @@ import binascii
 from dataclasses import dataclass
 from typing import Any
 
-from loaner.catalog.described import Described
+from loaner.catalog.base import Definition
 
 _NO_TEXT = ("\x00", "\ufffd")
 """Not in a text file: the second stands for what is no UTF-8."""
@@ -28,7 +28,7 @@ class Found:
     """It is the beginning of a longer file."""
 
 
-class FileText(Described):
+class FileText(Definition):
     """Dotted paths into an answer that carries a file."""
 
     encoding: str

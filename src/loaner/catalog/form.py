@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import field_validator
 
-from loaner.catalog.described import Described
+from loaner.catalog.base import Definition
 
 
 def _compiles(pattern: str | None) -> str | None:
@@ -20,7 +20,7 @@ def _compiles(pattern: str | None) -> str | None:
     return pattern
 
 
-class Fold(Described):
+class Fold(Definition):
     """One way in which the provider tells letters apart no further."""
 
     case: Literal["lower", "upper"]
@@ -36,7 +36,7 @@ class Fold(Described):
         return name.lower() if self.case == "lower" else name.upper()
 
 
-class Form(Described):
+class Form(Definition):
     """A shape that a string must have. ``means`` finishes the sentence "must be …"."""
 
     pattern: str

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from pydantic import Field
 
-from loaner.catalog.described import Described
+from loaner.catalog.base import Definition
 from loaner.catalog.result import Of, look
 from loaner.catalog.step import Step
 
@@ -19,7 +19,7 @@ class Identified(NamedTuple):
     """What it is a part of, where its name does not say so."""
 
 
-class Identify(Described):
+class Identify(Definition):
     """One request about one resource. The step may use ``{ taken = "wanted" }``, its name as the call gives it."""
 
     matching: str = ".*"

@@ -12,14 +12,14 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from loaner.catalog import instances
-from loaner.catalog.findable import dead_ends
+from loaner.catalog.catalog import Catalog
+from loaner.catalog.dead_ends import dead_ends
+from loaner.catalog.definition import OperationDefinition, problems
 from loaner.catalog.instances import Likeness
-from loaner.catalog.lines import Lines, Loc, read
-from loaner.catalog.offered import Catalog
 from loaner.catalog.operation import Operation
 from loaner.catalog.provider import Provider
 from loaner.catalog.step import Step
-from loaner.catalog.written import Written, problems
+from loaner.catalog.toml_lines import Lines, Loc, read
 from loaner.errors import ConnectorInvalid, SettingsInvalid
 
 _CHECKOUT = Path(__file__).resolve().parents[3] / "connectors"
@@ -100,7 +100,7 @@ def _operation(path: Path, provider: Provider, likeness: Likeness | None = None,
     data, lines = read(path)
     if likeness:
         data = likeness.of_operation(data, provider.name, original)
-    written = _validated(Written, _with_documents(data, path, lines), path, lines)
+    written = _validated(OperationDefinition, _with_documents(data, path, lines), path, lines)
     for loc, cause in problems(written, provider):
         raise ConnectorInvalid(f"{cause}.", where=f"{path}:{lines.of(loc)}")
     operation = Operation(

@@ -6,13 +6,13 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from loaner.catalog.described import Described
+from loaner.catalog.base import Definition
 from loaner.catalog.result import look
 from loaner.catalog.rule import ScopeRule
 from loaner.catalog.step import Step
 
 
-class Lookup(Described):
+class Lookup(Definition):
     """Searches a list for a name. The step may use ``{ taken = "cursor" }`` and ``{ taken = "wanted" }``."""
 
     ids: str

@@ -6,10 +6,10 @@ import re
 
 from pydantic import field_validator
 
-from loaner.catalog.described import Described
+from loaner.catalog.base import Definition
 
 
-class Mention(Described):
+class Mention(Definition):
     """One way to notify somebody by a text."""
 
     who: str

@@ -41,7 +41,7 @@ class Template:
         return "".join(f"{before}{text}" for before, text in zip(self.between, [*written, ""], strict=True))
 
 
-class Names:
+class ResourceNames:
     """Every kind of resource that some tools know."""
 
     def __init__(self, operations: Iterable[Operation], *, narrower: bool = True) -> None:

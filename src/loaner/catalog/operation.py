@@ -16,8 +16,8 @@ from loaner.catalog import binding, cursor, schema
 from loaner.catalog.lookup import Lookup
 from loaner.catalog.params import Param
 from loaner.catalog.provider import Provider
-from loaner.catalog.request import Outgoing, build
-from loaner.catalog.result import Page, Result
+from loaner.catalog.request import RequestParts, build
+from loaner.catalog.result import Result, ResultPage
 from loaner.catalog.rule import PLACEHOLDER, CaseTold, ScopeRule
 from loaner.catalog.step import TEAM, WITHIN, Step
 from loaner.characters import marked
@@ -134,7 +134,7 @@ class Operation:
     rule: ScopeRule
     steps: tuple[Step, ...]
     result: Result
-    page: Page | None = None
+    page: ResultPage | None = None
     refusals: Mapping[int, str] = field(default_factory=dict)
     """What an HTTP status means for this operation."""
 
@@ -301,7 +301,7 @@ class BoundCall:
                 arguments[name] = None
         return MappingProxyType(arguments)
 
-    def requests(self, step: Step, taken: Mapping[str, Any], resolved: Mapping[str, Any]) -> Outgoing:
+    def requests(self, step: Step, taken: Mapping[str, Any], resolved: Mapping[str, Any]) -> RequestParts:
         """The request of one step, given what earlier answers held."""
         return build(step, self.operation.provider, dict(self.sent) | dict(resolved), taken)
 
@@ -341,7 +341,7 @@ def _named(value: Any) -> str:
     return f"“{shown.replace('“', ' ').replace('”', ' ')}”" if re.search(r"\s", shown) else shown
 
 
-def _planned(outgoing: Outgoing) -> PlannedRequest:
+def _planned(outgoing: RequestParts) -> PlannedRequest:
     if outgoing.graphql:
         variables = (outgoing.json or {}).get("variables")
         return PlannedRequest(outgoing.method, outgoing.url, outgoing.query, variables, outgoing.graphql)

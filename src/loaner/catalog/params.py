@@ -14,7 +14,7 @@ from urllib.parse import unquote
 from pydantic import Field, model_validator
 
 from loaner.catalog import links
-from loaner.catalog.described import Described
+from loaner.catalog.base import Definition
 from loaner.catalog.form import Form
 from loaner.catalog.links import Refuses
 from loaner.catalog.paths import ROOT
@@ -34,7 +34,7 @@ _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,99}")
 _UNWRITABLE = re.compile(r"[\x00\ud800-\udfff]")
 
 
-class Param(Described):
+class Param(Definition):
     """One parameter of one tool."""
 
     about: str = Field(min_length=3)
@@ -199,9 +199,7 @@ FROM_CHARACTER = Param(
     max=MAX_START,
     default=0,
 )
-LIMIT = Param(
-    about="How many at most.", role="page", type="integer", min=1, max=MAX_LIMIT, default=DEFAULT_LIMIT
-)
+LIMIT = Param(about="How many at most.", role="page", type="integer", min=1, max=MAX_LIMIT, default=DEFAULT_LIMIT)
 CURSOR = Param(
     about="The next_cursor of an earlier answer.",
     role="page",

@@ -9,13 +9,13 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
-from loaner.catalog.described import Described
+from loaner.catalog.base import Definition
 
 _DEEPEST = 12
 """Levels of an item that are looked through: blocks hold elements that hold elements."""
 
 
-class Pieces(Described):
+class Pieces(Definition):
     """Where such pieces are. An item of those lists counts as a whole: it is in the text already, or it is not."""
 
     under: tuple[str, ...]

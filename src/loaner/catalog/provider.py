@@ -13,11 +13,12 @@ from urllib.parse import quote, urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from loaner.catalog.described import Described
+from loaner.catalog.base import Definition
 from loaner.catalog.form import Form
 from loaner.catalog.identify import Identify
 from loaner.catalog.lookup import Lookup
 from loaner.catalog.mention import Mention
+from loaner.catalog.part_of import PartOf
 from loaner.catalog.provider_parts import (
     WHERE,
     Instance,
@@ -33,12 +34,11 @@ from loaner.catalog.provider_parts import (
 )
 from loaner.catalog.rate import ProviderRate
 from loaner.catalog.reason import FailureCode, Reason
-from loaner.catalog.wider import Wider
 
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
-class Provider(Described):
+class Provider(Definition):
     """GitHub, Slack or Linear: everything about it that is not one operation."""
 
     name: str
@@ -74,7 +74,7 @@ class Provider(Described):
     """By kind of resource: how its canonical name is found out, where another one reaches it as well."""
     ids: dict[str, str] = Field(default_factory=dict)
     """By kind of resource: the pattern of the provider's own ids. A kind that is not here has none."""
-    wider: tuple[Wider, ...] = ()
+    wider: tuple[PartOf, ...] = ()
     mentions: tuple[Mention, ...] = ()
     """How a text that is posted notifies people."""
     unfurls: tuple[str, ...] = ()

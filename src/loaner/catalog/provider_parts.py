@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 
-from loaner.catalog.described import Described
+from loaner.catalog.base import Definition
 from loaner.catalog.reason import CODES
 from loaner.scope import Enforcer
 
@@ -47,7 +47,7 @@ def _is_meaning(meaning: str, info: ValidationInfo) -> str:
 Meaning = Annotated[str, AfterValidator(_is_meaning)]
 
 
-class ProviderConsent(Described):
+class ProviderConsent(Definition):
     """How a person's yes becomes a grant."""
 
     style: Literal["device", "code"]
@@ -79,7 +79,7 @@ class ProviderConsent(Described):
         return self
 
 
-class AccountRequest(Described):
+class AccountRequest(Definition):
     """Asks whose grant it is. ``id``, ``name`` and ``team`` are dotted paths into the JSON answer."""
 
     method: Literal["GET", "POST"]
@@ -94,7 +94,7 @@ class AccountRequest(Described):
     graphql: str | None = None
 
 
-class ProviderGrant(Described):
+class ProviderGrant(Definition):
     """How a grant is kept alive, named and ended."""
 
     account: AccountRequest
@@ -118,7 +118,7 @@ class ProviderGrant(Described):
     """What the provider promises to have ended afterwards."""
 
 
-class Replication(Described):
+class Replication(Definition):
     """How a provider refuses a credential that it does not know everywhere yet."""
 
     waits: tuple[float, ...] = ()
@@ -129,7 +129,7 @@ class Replication(Described):
     """The message of a 403 where the credential is known already and its permissions are not."""
 
 
-class ProviderLending(Described):
+class ProviderLending(Definition):
     """How a grant is narrowed to one call. A new provider is data; a new *style* is code."""
 
     style: Literal["token_scoped", "held"]
@@ -156,7 +156,7 @@ class ProviderLending(Described):
         return self
 
 
-class ProviderLimits(Described):
+class ProviderLimits(Definition):
     """Who enforces each limit of a loan. Pages and records repeat this, so it must be true."""
 
     permissions: Enforcer
@@ -164,7 +164,7 @@ class ProviderLimits(Described):
     call: Enforcer = "loaner"
 
 
-class ProviderReads(Described):
+class ProviderReads(Definition):
     """How reading there is put to the person."""
 
     private: str
@@ -173,7 +173,7 @@ class ProviderReads(Described):
     """What a reading permission is for, as people say it: ``issues:read`` is for ``issues``."""
 
 
-class ProviderAnswers(Described):
+class ProviderAnswers(Definition):
     """How the API tells success from failure."""
 
     style: Literal["status", "ok_field", "graphql"]
@@ -191,7 +191,7 @@ class ProviderAnswers(Described):
     """Pattern of an error message that says that something does not exist. Neither message is ever repeated."""
 
 
-class Instance(Described):
+class Instance(Definition):
     """Where one address in the settings leads: that of an instance which is hosted elsewhere."""
 
     address: str

@@ -6,10 +6,10 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from loaner.catalog.described import Described
+from loaner.catalog.base import Definition
 
 
-class Budget(Described):
+class RateLimit(Definition):
     """One limit of a provider, as a bucket that flows back evenly: what of it each request costs."""
 
     name: str
@@ -36,7 +36,7 @@ class Budget(Described):
     """Only answers count whose ``resource_header`` says this."""
 
 
-class EachBudget(Described):
+class EachRateLimit(Definition):
     """A limit of one path for each value of a parameter: messages in each channel."""
 
     name: str
@@ -46,12 +46,12 @@ class EachBudget(Described):
     limit: int = Field(ge=1)
     seconds: int = Field(ge=1)
 
-    def of(self, value: str) -> Budget:
+    def of(self, value: str) -> RateLimit:
         named = f"{self.name} {value}"
-        return Budget(name=named, source=self.source, limit=self.limit, seconds=self.seconds, read=1, write=1)
+        return RateLimit(name=named, source=self.source, limit=self.limit, seconds=self.seconds, read=1, write=1)
 
 
-class ProviderRate(Described):
+class ProviderRate(Definition):
     """What the provider allows, and where it says how long to wait."""
 
     retry_after: str | None = None
@@ -74,8 +74,8 @@ class ProviderRate(Described):
     """Requests a minute, by tier."""
     methods: dict[str, str] = Field(default_factory=dict)
     """The tier of each path that has a limit of its own."""
-    budgets: tuple[Budget, ...] = ()
-    each: tuple[EachBudget, ...] = ()
+    budgets: tuple[RateLimit, ...] = ()
+    each: tuple[EachRateLimit, ...] = ()
     per: Literal["account", "workspace"] = "account"
     """Who shares these limits: a person's account, or everybody in its workspace."""
 
@@ -85,10 +85,10 @@ class ProviderRate(Described):
             raise ValueError(f"no such tier: {', '.join(unknown)}")
         return self
 
-    def of_method(self, path: str) -> Budget | None:
+    def of_method(self, path: str) -> RateLimit | None:
         """The limit of one path alone, where it has one."""
         tier = self.methods.get(path)
         if tier is None:
             return None
         name, source = path.rpartition("/")[2], "https://docs.slack.dev/apis/web-api/rate-limits"
-        return Budget(name=name, source=source, limit=self.tiers[tier], seconds=60, read=1, write=1)
+        return RateLimit(name=name, source=source, limit=self.tiers[tier], seconds=60, read=1, write=1)

@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 
 from pydantic import Field, field_validator, model_validator
 
-from loaner.catalog.described import Described
+from loaner.catalog.base import Definition
 from loaner.catalog.result import look
 
 FailureCode = Literal[
@@ -33,7 +33,7 @@ _LONGEST = 2_000
 """Characters of a message that is compared."""
 
 
-class Reason(Described):
+class Reason(Definition):
     """One reason, told by its signs, of which all that are given have to be there, or by an error word alone."""
 
     name: str = Field(pattern=r"^[a-z_]{3,40}$")

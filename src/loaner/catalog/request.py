@@ -12,7 +12,7 @@ from loaner.catalog.step import Placed, Step
 
 
 @dataclass(frozen=True)
-class Outgoing:
+class RequestParts:
     """One request, ready to be sent; the credential is added by whoever sends it."""
 
     method: str
@@ -27,23 +27,23 @@ class Outgoing:
     """False for the places that must never see it."""
 
 
-def build(step: Step, provider: Provider, arguments: Mapping[str, Any], taken: Mapping[str, Any]) -> Outgoing:
+def build(step: Step, provider: Provider, arguments: Mapping[str, Any], taken: Mapping[str, Any]) -> RequestParts:
     """The request of one step. Raises :class:`loaner.errors.InvalidArguments` if an argument does not fit the path."""
     if step.upload_to:
         content = str(arguments[str(step.upload)]).encode()
-        return Outgoing("POST", str(taken[step.upload_to]), {}, content=content, credential=False)
+        return RequestParts("POST", str(taken[step.upload_to]), {}, content=content, credential=False)
     if step.graphql:
         body = {"query": step.graphql, "variables": nest(_given(step.variables, arguments, taken))}
-        return Outgoing("POST", provider.url(str(provider.graphql)), {}, json=body, graphql=step.graphql)
+        return RequestParts("POST", provider.url(str(provider.graphql)), {}, json=body, graphql=step.graphql)
     values = {name: _text(value) for name, value in (dict(arguments) | dict(taken)).items()}
     url = provider.hosts[provider.api] + fill(str(step.path), values)
     query = {name: _text(value) for name, value in _given(step.query, arguments, taken).items()}
     given = _given(step.body, arguments, taken)
     if not step.body:
-        return Outgoing(step.method, url, query)
+        return RequestParts(step.method, url, query)
     if step.encoding == "form":
-        return Outgoing(step.method, url, query, form={name: _text(value) for name, value in given.items()})
-    return Outgoing(step.method, url, query, json=nest(given))
+        return RequestParts(step.method, url, query, form={name: _text(value) for name, value in given.items()})
+    return RequestParts(step.method, url, query, json=nest(given))
 
 
 def _given(placed: Placed, arguments: Mapping[str, Any], taken: Mapping[str, Any]) -> dict[str, Any]:

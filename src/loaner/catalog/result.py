@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from loaner.catalog.described import Described
+from loaner.catalog.base import Definition
 from loaner.catalog.file_text import FileText
 from loaner.catalog.pieces import Pieces
 
@@ -40,7 +40,7 @@ def look(document: Any, path: str) -> Any:
     return document
 
 
-class Of(Described):
+class Of(Definition):
     """Where an item says which resource it is of, or is: ``repository`` at ``repository_url``."""
 
     kind: str
@@ -69,7 +69,7 @@ class Of(Described):
         return f"{self.prefix}{text}"
 
 
-class Holding(Described):
+class Holding(Definition):
     """Which items of a list are wanted, where the provider cannot be told: those with an argument's text in them."""
 
     param: str
@@ -82,7 +82,7 @@ class Holding(Described):
         return wanted is None or any(isinstance(one, str) and str(wanted).casefold() in one.casefold() for one in texts)
 
 
-class Kept(Described):
+class KeptField(Definition):
     """One field of the result. In a file, a bare string is its type."""
 
     at: str | None = None
@@ -128,11 +128,11 @@ def _kept(given: Any) -> Any:
     return {"type": given} if isinstance(given, str) else given
 
 
-Fields = dict[str, Annotated[Kept, BeforeValidator(_kept)]]
-Kept.model_rebuild()
+Fields = dict[str, Annotated[KeptField, BeforeValidator(_kept)]]
+KeptField.model_rebuild()
 
 
-class Page(Described):
+class ResultPage(Definition):
     """How the provider tells where the next page begins."""
 
     next: str
@@ -145,7 +145,7 @@ class Page(Described):
     """Items that the provider gives at most in one page."""
 
 
-class Result(Described):
+class Result(Definition):
     """The shape of a tool's answer."""
 
     keep: Fields = Field(default_factory=dict)
@@ -227,7 +227,7 @@ def _beside_files(fields: Fields) -> dict[str, Any]:
     return left_out | ({"binary": {"type": "boolean"}} if files else {})
 
 
-def _schema(kept: Kept) -> dict[str, Any]:
+def _schema(kept: KeptField) -> dict[str, Any]:
     if kept.each is None:
         return {"type": _JSON_TYPE.get(kept.type, kept.type)}
     if isinstance(kept.each, str):

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, model_validator
 
-from loaner.catalog.described import Described
+from loaner.catalog.base import Definition
 from loaner.errors import InvalidArguments
 
 PLACEHOLDER = re.compile(r"\{([A-Za-z_]+)\}")
@@ -29,7 +29,7 @@ def _permissions(given: Any) -> Any:
 Permissions = Annotated[frozenset[str], BeforeValidator(_permissions)]
 
 
-class Test(Described):
+class Test(Definition):
     """One test of one argument, out of a closed set."""
 
     __test__ = False  # not pytest's
@@ -89,7 +89,7 @@ class Test(Described):
         return f"{self.param} is {' or '.join(self.one_of) if self.one_of else str(self.equals)}"
 
 
-class Case(Test):
+class ScopeCase(Test):
     """What a test changes about the scope."""
 
     add: Permissions = frozenset()
@@ -98,7 +98,7 @@ class Case(Test):
     narrower: str | None = None
 
     @model_validator(mode="after")
-    def _changes_something(self) -> Case:
+    def _changes_something(self) -> ScopeCase:
         if not self.add and not self.instead and not self.resource and not self.narrower:
             raise ValueError("a case needs add, instead, resource or narrower")
         return self
@@ -118,7 +118,7 @@ def _told(value: Any) -> str:
     return ",".join(value) if isinstance(value, tuple) else str(value)
 
 
-class ScopeRule(Described):
+class ScopeRule(Definition):
     """``permissions`` may be ``"none"`` (the call needs none) or ``"cases"`` (only the cases give some)."""
 
     permissions: Permissions | Literal["none", "cases"]
@@ -128,7 +128,7 @@ class ScopeRule(Described):
     account: str | None = None
     """The parameter that says on which account a call is that is about no one repository."""
     alternatives: tuple[Permissions, ...] = ()
-    when: tuple[Case, ...] = ()
+    when: tuple[ScopeCase, ...] = ()
 
     @model_validator(mode="after")
     def _is_not_empty_by_accident(self) -> ScopeRule:

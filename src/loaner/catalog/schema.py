@@ -8,7 +8,7 @@ from typing import Any
 
 from loaner.catalog.form import Form
 from loaner.catalog.params import Param
-from loaner.catalog.result import Page, Result, schema_of
+from loaner.catalog.result import Result, ResultPage, schema_of
 
 
 def input_schema(params: Mapping[str, Param], forms: Mapping[str, Form]) -> dict[str, Any]:
@@ -63,7 +63,7 @@ def _string(param: Param, forms: Mapping[str, Form]) -> dict[str, Any]:
 
 
 def output_schema(
-    result: Result, page: Page | None, *, limited: bool = False, accounts: bool = False
+    result: Result, page: ResultPage | None, *, limited: bool = False, accounts: bool = False
 ) -> dict[str, Any]:
     """What a successful answer may hold; ``truncated`` where something can be cut, and where to go on with texts."""
     schema = schema_of(result.keep)

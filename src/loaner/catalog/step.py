@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from loaner.catalog.described import Described
+from loaner.catalog.base import Definition
 from loaner.catalog.result import look
 from loaner.catalog.rule import Test
 
@@ -25,14 +25,14 @@ TEAM = "team"
 """Among what is taken: the workspace of the account, for a provider where an account may be in several."""
 
 
-class Limiting(Described):
+class Limiting(Definition):
     """How a search is limited to where its credential reaches: what to put before the name of each."""
 
     repository: str
     account: str
 
 
-class Told(Described):
+class ToldValue(Definition):
     """What the answer so far has to say for a step to be taken."""
 
     at: str
@@ -43,7 +43,7 @@ class Told(Described):
         return bool(look(answer, self.at) == self.equals)
 
 
-class Value(Described):
+class Value(Definition):
     """Where one value comes from. In a file, a bare string names a parameter."""
 
     param: str | None = None
@@ -105,7 +105,7 @@ Placed = dict[str, Annotated[Value, BeforeValidator(_value)]]
 """Values by where they go; dots nest, and numbers are places in a list: ``files.0.id``."""
 
 
-class Step(Described):
+class Step(Definition):
     """One request of an operation, and what later steps may take from its answer."""
 
     method: Method = "POST"
@@ -122,7 +122,7 @@ class Step(Described):
     take: dict[str, str] = Field(default_factory=dict)
     """Names for later steps, and dotted paths into this answer. Missing ones end the call."""
     when: Test | None = None
-    after: Told | None = None
+    after: ToldValue | None = None
     """Only where the answer before it says so."""
     accept: str | None = None
     """The ``Accept`` header, where it is not the provider's usual one."""

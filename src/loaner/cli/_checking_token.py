@@ -8,19 +8,21 @@ from loaner.cli._report import Check, Report
 from loaner.errors import NotAuthenticated, UsageError
 
 if TYPE_CHECKING:
-    from loaner.caller import AccessTokens, UnverifiedToken
-    from loaner.workloads import WorkloadTokens
+    from loaner.identity.access_tokens import AccessTokens
+    from loaner.identity.caller import UnverifiedToken
+    from loaner.identity.workloads import WorkloadTokens
 
 
 async def of(token: str) -> Report:
     """Raises :class:`UsageError` where no setting says whose tokens are accepted."""
-    from loaner.caller import AccessTokens, UnverifiedToken
     from loaner.cli import _opened, _servers
     from loaner.clock import utc_now
-    from loaner.issuer_faults import issuer_faults
-    from loaner.jwks import IssuerKeys
+    from loaner.identity.access_tokens import AccessTokens
+    from loaner.identity.caller import UnverifiedToken
+    from loaner.identity.issuer_faults import issuer_faults
+    from loaner.identity.issuer_keys import IssuerKeys
+    from loaner.identity.workloads import PeopleAndWorkloads, WorkloadTokens
     from loaner.network import Network
-    from loaner.workloads import PeopleAndWorkloads, WorkloadTokens
 
     settings, _ = _opened.settings_for_a_verb()
     identity = settings.identity
@@ -51,7 +53,7 @@ async def of(token: str) -> Report:
 
 
 async def _of_a_job(jobs: WorkloadTokens, token: UnverifiedToken) -> Report:
-    from loaner.jwks import IssuerUnreachable
+    from loaner.identity.issuer_keys import IssuerUnreachable
 
     about, what = "the token of a job", "is one of the jobs that [[workloads]] name"
     try:
@@ -64,9 +66,9 @@ async def _of_a_job(jobs: WorkloadTokens, token: UnverifiedToken) -> Report:
 
 
 async def _of_a_person(people: AccessTokens, token: UnverifiedToken, about: str) -> Report:
-    from loaner.jwks import IssuerUnreachable
-    from loaner.jwts import Rejected, is_jwt
-    from loaner.token_claims import CHECKS
+    from loaner.identity.issuer_keys import IssuerUnreachable
+    from loaner.identity.jwt_checks import Rejected, is_jwt
+    from loaner.identity.token_claims import CHECKS
 
     left_out = {"active"} if is_jwt(token) else _SIGNED
     made = [name for name in CHECKS if name not in left_out]
@@ -84,7 +86,7 @@ async def _of_a_person(people: AccessTokens, token: UnverifiedToken, about: str)
 
 def _until(made: list[str], failed: str, found: str = "", cure: str = "") -> list[Check]:
     """Those before the one that failed have passed, since each is made only then."""
-    from loaner.token_claims import CHECKS
+    from loaner.identity.token_claims import CHECKS
 
     at = made.index(failed) if failed in made else len(made)
     checks = [Check(name, CHECKS[name], "ok") for name in made[:at]]

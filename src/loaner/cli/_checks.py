@@ -13,7 +13,7 @@ from loaner.cli._report import Check, Report
 from loaner.errors import LoanerError
 
 if TYPE_CHECKING:
-    from loaner.jwks import IssuerKeys
+    from loaner.identity.issuer_keys import IssuerKeys
     from loaner.provider_call import ProviderTransport
     from loaner.settings import IdentitySettings, Settings
 
@@ -135,11 +135,11 @@ async def _outside(settings: Settings, *, sandboxed: bool) -> AsyncIterator[list
     """The issuer, and the hosts of the providers that are configured. Nothing is proven to them, nor sent."""
     from loaner.assembly import whole_catalog
     from loaner.clock import utc_now
-    from loaner.issuer_faults import other_issuers
-    from loaner.jwks import IssuerKeys
+    from loaner.identity.issuer_faults import other_issuers
+    from loaner.identity.issuer_keys import IssuerKeys
     from loaner.network import Network
     from loaner.provider_call import ProviderTransport
-    from loaner.provider_call.connections import Connections
+    from loaner.provider_call.connections import ProviderConnections
 
     try:
         network, providers = Network.of(settings.network), whole_catalog(settings).providers
@@ -149,7 +149,7 @@ async def _outside(settings: Settings, *, sandboxed: bool) -> AsyncIterator[list
     used = set(providers) if sandboxed else {one.provider for one in settings.connectors.values()} & set(providers)
     bases = sorted({base for name in used for base in providers[name].hosts.values()})
     async with AsyncExitStack() as stack:
-        transport = await stack.enter_async_context(ProviderTransport(Connections(network)))
+        transport = await stack.enter_async_context(ProviderTransport(ProviderConnections(network)))
         looks: list[Named] = [("host", f"{base} can be reached", _of_host(transport, base)) for base in bases]
         if settings.identity:
             keys = IssuerKeys(settings.identity.issuer, now=utc_now, network=network)
@@ -162,7 +162,7 @@ async def _outside(settings: Settings, *, sandboxed: bool) -> AsyncIterator[list
 
 
 def _of_issuer(keys: IssuerKeys, identity: IdentitySettings) -> Look:
-    from loaner.issuer_faults import issuer_faults
+    from loaner.identity.issuer_faults import issuer_faults
 
     async def look() -> str:
         if faults := await issuer_faults(keys, identity):
@@ -173,7 +173,7 @@ def _of_issuer(keys: IssuerKeys, identity: IdentitySettings) -> Look:
 
 
 def _of_keys(keys: IssuerKeys, setting: str) -> Look:
-    from loaner.issuer_faults import keys_missing
+    from loaner.identity.issuer_faults import keys_missing
 
     async def look() -> str:
         for one in await keys_missing(keys, setting):

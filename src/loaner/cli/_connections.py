@@ -23,7 +23,7 @@ MAX_HEAD: Final = 64 * 1024
 """Bytes of a request's first line and headers."""
 
 
-class Connections(ServerState):
+class ClientConnections(ServerState):
     """All open connections of one listener."""
 
     def __init__(self, limits: LimitSettings) -> None:
@@ -71,7 +71,7 @@ class Connections(ServerState):
 class BoundedConnection(H11Protocol):
     """One connection. It is *waiting* until a whole head is there, then *busy* until the answer is complete."""
 
-    server_state: Connections
+    server_state: ClientConnections
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)

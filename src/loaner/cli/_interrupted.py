@@ -17,7 +17,7 @@ _DIED = 128
 
 
 @dataclass
-class Told:
+class Interruption:
     """The signal that came first, if one did."""
 
     by: int | None = None
@@ -28,9 +28,9 @@ class Told:
 
 
 @contextmanager
-def heard() -> Iterator[Told]:
+def heard() -> Iterator[Interruption]:
     """While the block runs, each of them raises what Ctrl-C raises, and cancels what it cancels."""
-    told = Told()
+    told = Interruption()
 
     def got(number: int, frame: FrameType | None) -> None:
         told.by = told.by or number

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import anyio
 import uvicorn
 
-from loaner.cli._connections import MAX_HEAD, BoundedConnection, Connections
+from loaner.cli._connections import MAX_HEAD, BoundedConnection, ClientConnections
 from loaner.cli._edge import Edge
 from loaner.errors import SettingsInvalid
 from loaner.settings import LimitSettings
@@ -77,7 +77,7 @@ class _Server(uvicorn.Server):
 
     def __init__(self, config: uvicorn.Config, limits: LimitSettings) -> None:
         super().__init__(config)
-        self.connections = Connections(limits)
+        self.connections = ClientConnections(limits)
         self.server_state = self.connections
         self.finished = anyio.Event()
 

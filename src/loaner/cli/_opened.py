@@ -9,9 +9,10 @@ from pathlib import Path
 
 from loaner import connectors as registered
 from loaner.assembly import Loaner, open_loaner
-from loaner.caller import Agent, Caller, local_subject
 from loaner.cli import _logging, _sandboxed, _servers
 from loaner.errors import SettingsInvalid
+from loaner.identity.caller import Agent, Caller
+from loaner.identity.local_person import local_subject
 from loaner.settings import Settings, load, with_project
 from loaner.store.looking import NoStore, looked_at, nothing_yet
 

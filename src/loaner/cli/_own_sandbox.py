@@ -21,8 +21,8 @@ import anyio.to_thread
 import structlog
 
 from loaner.cli import _sandboxed, _servers
-from loaner.consent import grant_ends
 from loaner.errors import LoanerError, StoreUnusable, UsageError
+from loaner.grants import endings
 from loaner.sandbox.run import STATE_FILE
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ async def forget_the_gone(loaner: Loaner) -> None:
     store cannot be read, the next start does it."""
     environment = loaner.settings.environment
     try:
-        places = await loaner.store.read(lambda c: grant_ends.places(c, environment))
+        places = await loaner.store.read(lambda c: endings.places(c, environment))
     except StoreUnusable as failure:
         log.warning("grants of sandboxes that are gone were not looked for", reason=failure.log)
         return
@@ -60,7 +60,7 @@ async def forget_the_gone(loaner: Loaner) -> None:
             await _sandboxed.refuse_nothing(place.split(" ")[0])
         except UsageError:
             await loaner.returns.forget(place, how=_GONE)
-            await loaner.store.write(partial(grant_ends.forget, environment=environment, place=place, reason=_GONE))
+            await loaner.store.write(partial(endings.forget, environment=environment, place=place, reason=_GONE))
 
 
 async def unused(home: Path, url: str) -> None:

@@ -9,7 +9,7 @@ import typer
 from loaner.errors import UsageError
 
 if TYPE_CHECKING:
-    from loaner.fences import Kind
+    from loaner.blocks.blocks import Kind
 
 MyTokens = Annotated[bool, typer.Option("--my-tokens", help="The person at this machine.")]
 AllTokens = Annotated[bool, typer.Option("--all-tokens", "--all", help="Everybody.")]
@@ -28,7 +28,7 @@ def selected(
     environment: str | None,
 ) -> tuple[Kind, str]:
     """The kind and the value of the fence that is meant. Raises :class:`UsageError` unless it is exactly one."""
-    from loaner.caller import local_subject
+    from loaner.identity.local_person import local_subject
 
     said: list[tuple[Kind, str | None]] = [
         ("user", local_subject().key if my_tokens else None),

@@ -13,7 +13,7 @@ from loaner.audit.note import NotSigned, Verifier
 from loaner.audit.read import every
 from loaner.audit.signing import verifier_of
 from loaner.audit.stored import verify_stored
-from loaner.audit.verify import Held, Verdict, verify
+from loaner.audit.verify import ChainVerdict, HeldCheckpoint, verify
 from loaner.cli._open import opened_store
 from loaner.clock import iso, utc_now
 from loaner.errors import RecordsAltered, UsageError
@@ -23,7 +23,7 @@ from loaner.store.restored import restored_at
 
 
 @dataclass(frozen=True)
-class Finding:
+class CheckFinding:
     """A verdict, and the newest checkpoint that it was held against."""
 
     ok: bool
@@ -61,7 +61,7 @@ class Finding:
             raise RecordsAltered(self.told().removeprefix("✗ "), do="Nothing was signed. See: loaner audit verify")
 
 
-def verdict(file: Path | None, kept: list[Path], vkey: str | None) -> Finding:
+def verdict(file: Path | None, kept: list[Path], vkey: str | None) -> CheckFinding:
     """Verify the store, an export or a proof. Raises :class:`UsageError` when it cannot even be begun."""
     settings = load()
     verifier = _named(vkey) if vkey is not None else verifier_of(settings)
@@ -81,7 +81,7 @@ def verdict(file: Path | None, kept: list[Path], vkey: str | None) -> Finding:
         raise UsageError(f"{file} cannot be read: {failure.strerror}.") from None
 
 
-def store_verdict(store: Store, verifier: Verifier | None, held: list[Held] | None = None) -> Finding:
+def store_verdict(store: Store, verifier: Verifier | None, held: list[HeldCheckpoint] | None = None) -> CheckFinding:
     """Verify the store, against the checkpoints that it holds itself too, where this loaner's key is there to tell."""
 
     found = store.read_now(lambda connection: verify_stored(connection, verifier, held or ()))
@@ -90,13 +90,13 @@ def store_verdict(store: Store, verifier: Verifier | None, held: list[Held] | No
     if why and (since := store.read_now(_restored)):
         why += f" (the store was restored from a backup on {since})"
     pruned = found.floor.through
-    return Finding(told.ok, told.count, told.head, found.held, told.first_bad, why, pruned=pruned)
+    return CheckFinding(told.ok, told.count, told.head, found.held, told.first_bad, why, pruned=pruned)
 
 
-def _agreed(store: Store, found: Finding) -> Finding:
+def _agreed(store: Store, found: CheckFinding) -> CheckFinding:
     """The records are as they were written: so do the calls, and the tables, agree with them?"""
 
-    def look(connection: Connection) -> Finding:
+    def look(connection: Connection) -> CheckFinding:
         rows = every(connection, found.pruned)
         for seq, why in agreement.wrong_calls(rows, whole=not found.pruned):
             return replace(found, ok=False, first_bad=seq, why=why)
@@ -112,20 +112,20 @@ def _restored(connection: Connection) -> str | None:
     return iso(restored_at(connection))
 
 
-def _found(verdict: Verdict, held: list[Held]) -> Finding:
+def _found(verdict: ChainVerdict, held: list[HeldCheckpoint]) -> CheckFinding:
     newest = max((one.size for one in held), default=None)
-    return Finding(verdict.ok, verdict.count, verdict.head, newest, verdict.first_bad, verdict.why)
+    return CheckFinding(verdict.ok, verdict.count, verdict.head, newest, verdict.first_bad, verdict.why)
 
 
-def _of_proof(text: bytes, verifier: Verifier | None) -> Finding:
+def _of_proof(text: bytes, verifier: Verifier | None) -> CheckFinding:
     if verifier is None:
         raise UsageError("whose checkpoint is it?", do="Give the log's public key: --vkey name+id+key")
     try:
         proven = proof.check(text.decode(), verifier)
     except ValueError as refused:
         why = str(refused) if isinstance(refused, proof.NotProven) else "it is not text"
-        return Finding(False, 0, "", None, None, why)
-    return Finding(True, 1, proven.record.hash, proven.checkpoint.size, proven=proven.record.seq)
+        return CheckFinding(False, 0, "", None, None, why)
+    return CheckFinding(True, 1, proven.record.hash, proven.checkpoint.size, proven=proven.record.seq)
 
 
 def _named(vkey: str) -> Verifier:
@@ -135,7 +135,7 @@ def _named(vkey: str) -> Verifier:
         raise UsageError("--vkey is not a public key.", do="It is what `loaner audit checkpoint` printed.") from None
 
 
-def _held(path: Path, verifier: Verifier | None) -> Held:
+def _held(path: Path, verifier: Verifier | None) -> HeldCheckpoint:
     if verifier is None:
         raise UsageError("whose checkpoint is it?", do="Give the log's public key: --vkey name+id+key")
     try:
@@ -147,8 +147,8 @@ def _held(path: Path, verifier: Verifier | None) -> Held:
         raise UsageError(f"{path} is no checkpoint to trust: {why}.") from None
 
 
-def _opened(note: str, verifier: Verifier | None) -> Held:
+def _opened(note: str, verifier: Verifier | None) -> HeldCheckpoint:
     if verifier is None:
         raise NotSigned("of an unknown log")
     checkpoint = Checkpoint.opened(note, verifier)
-    return Held(checkpoint.size, checkpoint.root)
+    return HeldCheckpoint(checkpoint.size, checkpoint.root)

@@ -38,7 +38,7 @@ def backup(
     if not store.exists():
         raise UsageError(f"there is no store at {store}.", do="Set LOANER_HOME to the one that the server uses.")
     keys = _keys(settings) if with_key else {}
-    source = backups.Source(store, Sealed(key_holder(settings, look=True)), verifier_of(settings), keys)
+    source = backups.BackupSource(store, Sealed(key_holder(settings, look=True)), verifier_of(settings), keys)
     told = _progress.shown("copying", as_json=as_json)
     made = backups.make(source, file.absolute(), at=utc_now(), replacing=force, told=told)
     if as_json:

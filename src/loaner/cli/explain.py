@@ -62,8 +62,8 @@ def _pairs(arguments: list[str]) -> dict[str, str]:
 
 async def _explain(tool: str, pairs: dict[str, str], agent: str) -> dict[str, Any]:
     from loaner.assembly import whole_catalog
-    from loaner.caller import Agent
     from loaner.cli import _opened
+    from loaner.identity.caller import Agent
     from loaner.policy import Allowed, Refused
 
     async with _opened.loaner_to_look_at(store_needed=False) as (loaner, _):

@@ -48,9 +48,9 @@ async def _open_loans() -> list[dict[str, Any]]:
 async def listed(store: Store) -> list[dict[str, Any]]:
     """Every loan, lost pair and ending grant of which something may be alive."""
     from loaner.clock import iso
-    from loaner.consent import grant_ends
+    from loaner.grants import endings
+    from loaner.grants.pending_pairs import PAIR
     from loaner.lending.journal import known_end, open_loans
-    from loaner.store.pairs import PAIR
 
     loans = [
         {
@@ -85,5 +85,5 @@ async def listed(store: Store) -> list[dict[str, Any]]:
             "last_error": one.last_error,
             "reason": one.reason,
         }
-        for one in await store.read(grant_ends.listed)
+        for one in await store.read(endings.listed)
     ]

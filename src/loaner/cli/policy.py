@@ -89,10 +89,10 @@ def explain(
     from datetime import UTC
 
     from loaner.clock import utc_now
-    from loaner.policy.cases import Case, ruling_of, verdict
+    from loaner.policy.cases import PolicyCase, ruling_of, verdict
 
     read, everything, _ = _read(policy)
-    case = Case(
+    case = PolicyCase(
         name="explain",
         tool=tool,
         arguments=everything[tool].from_text(_pairs(arguments or [])),

@@ -63,9 +63,9 @@ async def _prune(settings: Settings, retention: Retention, export: Path | None, 
     from dataclasses import replace
 
     from loaner.audit.signing import signer_of
-    from loaner.caller import local_subject
     from loaner.cli import _progress
     from loaner.clock import utc_now
+    from loaner.identity.local_person import local_subject
     from loaner.maintenance import prune as pruning
     from loaner.store import open_store
     from loaner.store.looking import NoKey

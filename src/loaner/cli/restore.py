@@ -17,7 +17,7 @@ from loaner.errors import UsageError
 
 if TYPE_CHECKING:
     from loaner.maintenance.archive import Archive
-    from loaner.maintenance.restore import Place, Restored
+    from loaner.maintenance.restore import Restored, RestoreTarget
     from loaner.settings import Settings
 
 
@@ -102,17 +102,17 @@ def _in_place(settings: Settings) -> Restored:
     return Restored(voided, carried, loans, None)
 
 
-def _place(settings: Settings) -> Place:
+def _place(settings: Settings) -> RestoreTarget:
     from sqlalchemy.engine import make_url
 
     from loaner.assembly import read_catalog
     from loaner.audit.signing import verifier_of
-    from loaner.caller import local_subject
+    from loaner.identity.local_person import local_subject
     from loaner.keys import key_holder
-    from loaner.maintenance.restore import Place
+    from loaner.maintenance.restore import RestoreTarget
     from loaner.store import Sealed
 
-    return Place(
+    return RestoreTarget(
         file=Path(make_url(settings.store_url).database or ""),
         sealed=Sealed(key_holder(settings, look=True)),
         verifier=verifier_of(settings),

@@ -12,7 +12,7 @@ from loaner.cli._say import say
 from loaner.errors import Exit
 
 if TYPE_CHECKING:
-    from loaner.fences import Fence, Kind
+    from loaner.blocks.blocks import Block, Kind
 
 
 def resume(
@@ -40,9 +40,9 @@ def resume(
         raise typer.Exit(int(Exit.ERROR))
 
 
-async def _resume(kind: Kind, value: str) -> tuple[bool, list[Fence]]:
-    from loaner.caller import Agent
+async def _resume(kind: Kind, value: str) -> tuple[bool, list[Block]]:
     from loaner.cli import _opened
+    from loaner.identity.caller import Agent
 
     async with _opened.loaner_for_a_verb() as loaner:
         me = _opened.local_caller(loaner, Agent("loaner resume", "loaner"))

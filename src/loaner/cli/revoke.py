@@ -16,8 +16,8 @@ from loaner.errors import Exit, UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from loaner.fences import Kind
-    from loaner.lending.stopping import Stopped
+    from loaner.blocks.blocks import Kind
+    from loaner.stopping import Stopped
 
 
 def revoke(
@@ -98,12 +98,12 @@ def _rows(stopped: Stopped, agents: list[str]) -> Iterator[dict[str, Any]]:
 
 
 async def _stop(kind: Kind, value: str) -> tuple[Stopped, list[str]]:
-    from loaner import fences
-    from loaner.caller import Agent
+    from loaner.blocks import blocks
     from loaner.cli import _opened
+    from loaner.identity.caller import Agent
 
     async with _opened.loaner_for_a_verb() as loaner:
         me = _opened.local_caller(loaner, Agent("loaner revoke", "loaner"))
         stopped = await loaner.stopper.stop(kind, value, me)
-        agents = await loaner.store.read(lambda c: fences.agents_behind(c, stopped.fence)) if kind == "agent" else []
+        agents = await loaner.store.read(lambda c: blocks.agents_behind(c, stopped.fence)) if kind == "agent" else []
         return stopped, agents

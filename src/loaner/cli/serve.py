@@ -17,7 +17,7 @@ from loaner.errors import SettingsInvalid
 if TYPE_CHECKING:
     from loaner.assembly import Loaner
     from loaner.cli._signals import Signals
-    from loaner.jwks import IssuerKeys
+    from loaner.identity.issuer_keys import IssuerKeys
     from loaner.settings import Settings
 
 
@@ -137,7 +137,7 @@ async def _over_stdio(loaner: Loaner, signals: Signals) -> None:
     """The protocol on stdin and stdout, the consent pages on loopback."""
     from loaner import web
     from loaner.cli import _forwarding, _listening
-    from loaner.jwks import IssuerKeys
+    from loaner.identity.issuer_keys import IssuerKeys
     from loaner.mcp_server.stdio import serve_stdio
     from loaner.network import Network
     from loaner.settings import urls
@@ -188,7 +188,7 @@ async def _over_http(loaner: Loaner, signals: Signals) -> None:
 
     from loaner import web
     from loaner.cli import _listening
-    from loaner.jwks import IssuerKeys
+    from loaner.identity.issuer_keys import IssuerKeys
     from loaner.mcp_server.http import create_app
     from loaner.network import Network
     from loaner.settings import urls
@@ -233,8 +233,8 @@ async def _looked_at(keys: IssuerKeys, settings: Settings) -> AsyncIterator[None
     import anyio
 
     from loaner.clock import utc_now
-    from loaner.issuer_faults import Fault, issuer_faults, keys_missing, other_issuers
-    from loaner.jwks import IssuerKeys
+    from loaner.identity.issuer_faults import Fault, issuer_faults, keys_missing, other_issuers
+    from loaner.identity.issuer_keys import IssuerKeys
     from loaner.network import Network
     from loaner.settings.notes import note
 

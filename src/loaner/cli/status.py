@@ -96,14 +96,15 @@ async def _status() -> dict[str, Any]:
     from loaner.audit import agreement
     from loaner.cli import _opened, _servers
     from loaner.clock import iso
-    from loaner.consent import grant_ends, pending
+    from loaner.consent import requests
+    from loaner.grants import endings
     from loaner.lending.journal import known_end, open_loans
     from loaner.store.tables import consents
 
     async with _opened.loaner_to_look_at() as (loaner, missing):
         grants = await loaner.grants.everybodys()
         names = {(grant.provider, grant.account_id): grant.account_name for grant in grants}
-        waiting = select(consents).where(consents.c.state.in_(pending.OPEN), consents.c.expires_at > loaner.now())
+        waiting = select(consents).where(consents.c.state.in_(requests.OPEN), consents.c.expires_at > loaner.now())
         return {
             "environment": loaner.settings.environment,
             "settings": _settings(loaner.settings),
@@ -147,7 +148,7 @@ async def _status() -> dict[str, Any]:
                     "last_error": one.last_error,
                     "latest_expiry": iso(one.ends_at),
                 }
-                for one in await loaner.store.read(grant_ends.listed)
+                for one in await loaner.store.read(endings.listed)
             ],
             # Neither code nor link: whoever may look at the state may not thereby answer a question.
             "consents": [

@@ -1,11 +1,21 @@
 """What people said yes to: grants, approvals, the questions that wait, and linking accounts."""
 
 from loaner.consent.approvals import Approval
+from loaner.consent.consent import Consent, Standing
 from loaner.consent.consents import Consents
-from loaner.consent.grants import Grant, Grants
-from loaner.consent.pending import Pending
-from loaner.consent.proposal import Proposal
-from loaner.consent.standing import Consent, Standing
-from loaner.consent.tasking import Running
+from loaner.consent.requests import ConsentRequest
+from loaner.consent.tasks.proposal import Proposal
+from loaner.consent.tasks.tasks import RunningTask
+from loaner.grants.grants import Grant, Grants
 
-__all__ = ["Approval", "Consent", "Consents", "Grant", "Grants", "Pending", "Proposal", "Running", "Standing"]
+__all__ = [
+    "Approval",
+    "Consent",
+    "ConsentRequest",
+    "Consents",
+    "Grant",
+    "Grants",
+    "Proposal",
+    "RunningTask",
+    "Standing",
+]

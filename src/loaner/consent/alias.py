@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from loaner.catalog import BoundCall
-from loaner.catalog.looking import looking
-from loaner.consent.approvals import Call
+from loaner.catalog.identify_resource import looking
+from loaner.consent.approvals import ApprovableCall
 from loaner.consent.known import Known
 from loaner.scope import Scope
 
 
 @dataclass(frozen=True)
-class Named:
+class NamedCall:
     """A call, its scope and what an approval compares, all by one name of the resource."""
 
     bound: BoundCall
     scope: Scope
-    call: Call
+    call: ApprovableCall
 
     @property
     def may_have_another(self) -> bool:
@@ -25,7 +25,7 @@ class Named:
         look = looking(self.bound, self.scope)
         return not self.scope.ids and look is not None and not (look.identify and look.identify.lasting)
 
-    def canonical(self, known: Known) -> Named:
+    def canonical(self, known: Known) -> NamedCall:
         """By the canonical name. The permissions stay what they were. A task may name the thing by its id as well."""
         bound = self.bound.called(self.scope.resource_name, known.resource.partition(":")[2])
         operation, kind = bound.operation, self.scope.resource_kind
@@ -33,4 +33,4 @@ class Named:
         scope = replace(self.scope, resource=known.resource, narrower=narrower, wider=wider)
         names = (*scope.names, f"{kind}:{known.id}")
         call = replace(self.call, resource=known.resource, digest=bound.digest, names=names, ids=known.ids)
-        return Named(bound, scope, call)
+        return NamedCall(bound, scope, call)

@@ -24,7 +24,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, or_, select
 
-from loaner.consent.envelope import ANYTHING, is_about, plain_value
+from loaner.consent.tasks.scope import ANYTHING, is_about, plain_value
 from loaner.store import tags
 from loaner.store.tables import approvals
 
@@ -33,7 +33,7 @@ READ = "read"
 
 
 @dataclass(frozen=True)
-class Call:
+class ApprovableCall:
     """The call that an approval has to fit, in the values that are compared."""
 
     subject: str
@@ -88,7 +88,7 @@ class Approval:
     created_at: datetime
     expires_at: datetime
 
-    def fits(self, call: Call) -> bool:
+    def fits(self, call: ApprovableCall) -> bool:
         """Is all of the call within this approval: tool, resource and its id, permissions, what is fixed?"""
         return (
             (self._reads(call) if self.effect else self._names(call))
@@ -102,7 +102,7 @@ class Approval:
             return self.effect == READ
         return any(permissions <= shown for shown in self.permissions)
 
-    def _names(self, call: Call) -> bool:
+    def _names(self, call: ApprovableCall) -> bool:
         given = {name: plain_value(value) for name, value in call.arguments.items()}
         fixed = all(given.get(name) == value for name, value in (self.fixed or {}).items())
         about = is_about(self.resources, call.names) if self.task else call.resource in self.resources
@@ -110,14 +110,21 @@ class Approval:
         bound = bound and (self.digest == call.digest or call.rings <= set(self.fixed or ()))
         return call.operation in self.operations and about and fixed and bound and self.agent == call.agent
 
-    def _reads(self, call: Call) -> bool:
+    def _reads(self, call: ApprovableCall) -> bool:
         reads = self.effect == READ == call.effect and not call.in_task and call.task is None
         about = is_about(self.resources, (call.resource, *call.names))
         return reads and about and (not self.operations or call.operation in self.operations)
 
 
 def make(
-    connection: Connection, call: Call, *, uses: int, proven_by: str, phrase: str, at: datetime, until: datetime
+    connection: Connection,
+    call: ApprovableCall,
+    *,
+    uses: int,
+    proven_by: str,
+    phrase: str,
+    at: datetime,
+    until: datetime,
 ) -> str:
     """Store an approval and return its id. It is exact when ``call.exact``. Inside the caller's transaction."""
     if uses < 1 or until <= at:
@@ -151,12 +158,12 @@ def add(connection: Connection, **columns: Any) -> None:
     tags.add(connection, approvals, columns)
 
 
-def matching(connection: Connection, call: Call, at: datetime) -> Approval | None:
+def matching(connection: Connection, call: ApprovableCall, at: datetime) -> Approval | None:
     """An approval that would allow this call, the narrowest first; nothing is used up."""
     return next(iter(_matching(connection, call, at)), None)
 
 
-def consume(connection: Connection, call: Call, at: datetime) -> Approval | None:
+def consume(connection: Connection, call: ApprovableCall, at: datetime) -> Approval | None:
     """Take one use of a fitting approval, or ``None``. Of any number of takers of the last use one succeeds."""
     for approval in _matching(connection, call, at):
         if approval.uses_left is None:
@@ -210,19 +217,12 @@ def all_of(connection: Connection, subject: str, at: datetime) -> list[Approval]
     return _read(connection, *mine, by=approvals.c.created_at.desc())
 
 
-def read_elsewhere(connection: Connection, call: Call, at: datetime) -> list[Approval]:
+def read_elsewhere(connection: Connection, call: ApprovableCall, at: datetime) -> list[Approval]:
     """The reading approvals that would allow this call, were it about their resources."""
     if call.effect != READ or call.in_task or call.task is not None:
         return []
     mine = _read(connection, *_of(call), approvals.c.effect == READ, *alive_in(at), by=approvals.c.created_at)
     return [one for one in mine if not one.operations and one.covers(call.permissions)]
-
-
-def end_reading(connection: Connection, at: datetime, *, subject: str, connector: str, environment: str) -> int:
-    """End what was agreed to be read with an account; how many approvals."""
-    account = {"subject": subject, "connector": connector, "environment": environment}
-    same = (approvals.c[name] == value for name, value in account.items())
-    return end_all(connection, and_(approvals.c.effect == READ, *same), at)
 
 
 def any_of(connection: Connection, subject: str, agent: str) -> bool:
@@ -235,7 +235,7 @@ def rows_of(connection: Connection, *where: ColumnElement[bool]) -> list[Approva
     return _read(connection, *where, by=approvals.c.id)
 
 
-def _matching(connection: Connection, call: Call, at: datetime) -> list[Approval]:
+def _matching(connection: Connection, call: ApprovableCall, at: datetime) -> list[Approval]:
     same_arguments = approvals.c.digest == call.digest
     fits = and_(
         *_of(call),
@@ -246,7 +246,7 @@ def _matching(connection: Connection, call: Call, at: datetime) -> list[Approval
     return [one for one in _read(connection, fits, *alive_in(at), by=order) if one.fits(call)]
 
 
-def _of(call: Call) -> tuple[ColumnElement[bool], ...]:
+def _of(call: ApprovableCall) -> tuple[ColumnElement[bool], ...]:
     """Whose approvals may count for this call at all."""
     return (
         approvals.c.subject == call.subject,

@@ -1,4 +1,4 @@
-"""Handles, user codes and PKCE: random values, how they are shown, and what is stored of them.
+"""Handles and user codes: random values, how they are shown, and what is stored of them.
 
 A handle names a pending consent and is no authority. A user code has 20^8 values (34 bits) from consonants that
 make no words and are hard to confuse (RFC 8628 §6.1). Only hashes are stored; the code is also kept under seal,
@@ -49,19 +49,6 @@ def hashed(value: str) -> str:
 def new_state() -> str:
     """A one-time ``state`` of a redirect, 256 bits."""
     return secrets.token_urlsafe(32)
-
-
-def new_pkce() -> tuple[Secret, str]:
-    """A code verifier and its S256 challenge (RFC 7636 §4)."""
-    verifier = secrets.token_urlsafe(48)
-    return Secret(verifier), challenge_of(verifier)
-
-
-def challenge_of(verifier: str) -> str:
-    """The S256 challenge of a code verifier."""
-    from authlib.oauth2.rfc7636 import create_s256_code_challenge
-
-    return str(create_s256_code_challenge(verifier))
 
 
 def seal_code(sealed: Sealed, code: str, handle: str, whose: str = "code") -> bytes:

@@ -12,16 +12,16 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from loaner.caller import Agent, Caller, Subject
 from loaner.catalog import Catalog
 from loaner.catalog.provider import Provider
 from loaner.clock import Now
 from loaner.connectors import Connectors
-from loaner.consent import asking, pending
-from loaner.consent.grants import Grant, Grants
-from loaner.consent.pending import Pending
+from loaner.consent import ask, requests
 from loaner.consent.reading import Offer
+from loaner.consent.requests import ConsentRequest
 from loaner.errors import LoanerError
+from loaner.grants.grants import Grant, Grants
+from loaner.identity.caller import Agent, Caller, Subject
 from loaner.settings import Connector, Settings
 from loaner.store import Store
 
@@ -29,7 +29,7 @@ _HERE = Agent("loaner", "loaner")
 
 
 @dataclass(frozen=True)
-class Account:
+class ProviderAccount:
     """One registered app, as a person may connect it."""
 
     connector: Connector
@@ -53,7 +53,7 @@ class Connecting:
     base_url: Callable[[], str]
     policy_version: str
 
-    async def accounts(self, subject: Subject) -> list[Account]:
+    async def accounts(self, subject: Subject) -> list[ProviderAccount]:
         """Every app that serves this environment, connected or not."""
         mine = [one for one in await self.grants.usable_of(subject.key) if one.environment == self.settings.environment]
         return [
@@ -77,13 +77,13 @@ class Connecting:
             raise found
         return found.handle
 
-    def _put(self, connection: Connection, wanted: Account, caller: Caller) -> Pending | LoanerError:
+    def _put(self, connection: Connection, wanted: ProviderAccount, caller: Caller) -> ConsentRequest | LoanerError:
         at, name = self.now(), wanted.connector.name
         need = hashlib.sha256(f"connect {name} {sorted(wanted.permissions)}".encode()).hexdigest()
-        last = pending.newest(connection, caller.key, need)
-        if last and last.state_at(at) in pending.OPEN:
+        last = requests.newest(connection, caller.key, need)
+        if last and last.state_at(at) in requests.OPEN:
             return last
-        added = asking.add(
+        added = ask.add(
             connection,
             self.store.sealed,
             self.settings.consent,
@@ -102,7 +102,7 @@ class Connecting:
         )
         return added if isinstance(added, LoanerError) else added[0]
 
-    def _account(self, connector: Connector, mine: list[Grant]) -> Account:
+    def _account(self, connector: Connector, mine: list[Grant]) -> ProviderAccount:
         provider = self.catalog.providers[connector.provider]
         held = provider.lending.style == "held"
         reads = (
@@ -111,10 +111,10 @@ class Connecting:
         needed = frozenset[str]().union(*reads) if held else frozenset()
         of_it = [grant for grant in mine if grant.connector == connector.name]
         enough = next((grant for grant in of_it if not held or provider.covers(grant.permissions, needed)), None)
-        return Account(connector, provider, needed, enough, tuple(one for one in of_it if one is not enough))
+        return ProviderAccount(connector, provider, needed, enough, tuple(one for one in of_it if one is not enough))
 
 
-def _shown(wanted: Account, *, asks_reading: bool) -> dict[str, Any]:
+def _shown(wanted: ProviderAccount, *, asks_reading: bool) -> dict[str, Any]:
     told = ", ".join(sorted(wanted.permissions))
     offer = {"reads": Offer.of_account(wanted.provider).stored()} if asks_reading else {}
     return {

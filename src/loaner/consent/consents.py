@@ -8,38 +8,30 @@ from functools import partial
 from anyio import TASK_STATUS_IGNORED
 from anyio.abc import TaskStatus
 
-from loaner.caller import Caller, Subject
 from loaner.catalog import BoundCall, Catalog
 from loaner.clock import Now
 from loaner.connectors import Connectors
-from loaner.consent import (
-    again,
-    approvals,
-    asking,
-    codes,
-    pauses,
-    pending,
-    texts,
-    turns,
-    unconfirmed,
-)
-from loaner.consent.alias import Named
-from loaner.consent.calls import call_for, call_of
+from loaner.consent import approvals, ask, codes, pauses, reopen, requests, single_use, texts
+from loaner.consent.alias import NamedCall
+from loaner.consent.bell import Bell
+from loaner.consent.call import call_for, call_of
 from loaner.consent.connecting import Connecting
-from loaner.consent.grants import Grant, Grants
+from loaner.consent.consent import Consent, Standing
+from loaner.consent.events import NoteEvent
 from loaner.consent.known import Look, once
 from loaner.consent.linking import Linking
-from loaner.consent.otherwise import Otherwise
-from loaner.consent.pending import Pending, Remember, State
+from loaner.consent.other_names import OtherNames
 from loaner.consent.polling import Polling
-from loaner.consent.proposal import Proposal
 from loaner.consent.reading import Choice, Offer
-from loaner.consent.settling import Note, Settling
-from loaner.consent.standing import Consent, Standing
-from loaner.consent.tasking import Tasks
-from loaner.consent.unwritten import EndUnused
-from loaner.consent.waiting import Bell
+from loaner.consent.requests import ConsentRequest, Remember, State
+from loaner.consent.resolve import Resolver
+from loaner.consent.tasks.proposal import Proposal
+from loaner.consent.tasks.tasks import Tasks
 from loaner.errors import LoanerError, PolicyDenied
+from loaner.grants import unconfirmed
+from loaner.grants.grants import Grant, Grants
+from loaner.grants.unsaved import EndUnused
+from loaner.identity.caller import Caller, Subject
 from loaner.policy import Allowed, Ask, Ruling
 from loaner.provider_call import ProviderTransport
 from loaner.scope import Scope
@@ -62,7 +54,7 @@ class Consents:
         now: Now,
         base_url: Callable[[], str],
         policy_version: str,
-        note: Note,
+        note: NoteEvent,
         end_unused: EndUnused,
         host_task: Proposal | None = None,
     ) -> None:
@@ -73,8 +65,8 @@ class Consents:
         self.base_url = base_url
         self.policy_version = policy_version
         self._bell = Bell()
-        self._by_other = Otherwise(store, now)
-        self._settling = Settling(store, grants, transport, now, self._bell, note, end_unused)
+        self._by_other = OtherNames(store, now)
+        self._settling = Resolver(store, grants, transport, now, self._bell, note, end_unused)
         self.unwritten = self._settling.unwritten
         self.tasks = Tasks(
             store, catalog, connectors, settings.consent, now, base_url, policy_version, self._settling, host_task
@@ -141,7 +133,7 @@ class Consents:
             approved = await self.store.write(lambda c: approvals.consume(c, call, self.now()))
         if grant and approved:
             return Consent.by(approved, grant, ruling.rule)
-        named, look = Named(bound, scope, call), look and once(look)
+        named, look = NamedCall(bound, scope, call), look and once(look)
         if grant and (other := await self._by_other.consent(named, grant, ruling, running, look)):
             return other
         outside = await self.tasks.outside(running, call) if asks and (grant or not approved) else ""
@@ -150,7 +142,7 @@ class Consents:
                 f"it is {outside}.", rule="outside-task", do="Tell the user; only another task allows it."
             )
         put = partial(
-            asking.put,
+            ask.put,
             sealed=self.store.sealed,
             settings=self.settings,
             base_url=self.base_url(),
@@ -168,10 +160,12 @@ class Consents:
             policy_version=self.policy_version,
         )
         return await self._asked(
-            put, Named(bound, scope, call), grant if asks and not scope.ids else None, ruling, look
+            put, NamedCall(bound, scope, call), grant if asks and not scope.ids else None, ruling, look
         )
 
-    async def _asked(self, put: Put, named: Named, grant: Grant | None, ruling: Ruling, look: Look | None) -> Consent:
+    async def _asked(
+        self, put: Put, named: NamedCall, grant: Grant | None, ruling: Ruling, look: Look | None
+    ) -> Consent:
         """Before a new question is put: what does the name mean now? A yes by another name of the same counts."""
         if look and grant and named.call.effect != "read":
             if waiting := await self.store.write(partial(put, new=False)):
@@ -198,13 +192,13 @@ class Consents:
 
         async def decided() -> State | None:
             state = await self._polling.advanced(handle)
-            return None if state in pending.OPEN else state
+            return None if state in requests.OPEN else state
 
         return await self._bell.until(decided, seconds) or await self.state(handle)
 
     async def spend_turn(self, turn: str) -> bool:
         """Whether what a client brought back is used for the first time, whichever process it comes to."""
-        return await self.store.write(lambda c: turns.spend(c, turn, self.now()))
+        return await self.store.write(lambda c: single_use.spend(c, turn, self.now()))
 
     async def state(self, handle: str) -> State | None:
         return await self._polling.state(handle)
@@ -222,53 +216,53 @@ class Consents:
 
     # What a person's browser asks. Every method names the person, and another's question is as unknown as none.
 
-    async def question(self, handle: str, subject: Subject) -> Pending | None:
+    async def question(self, handle: str, subject: Subject) -> ConsentRequest | None:
         """One question of this person, in whatever state; a device flow that is due is moved on first."""
-        if await self.store.read(lambda c: pending.of(c, handle, subject)) is None:
+        if await self.store.read(lambda c: requests.of(c, handle, subject)) is None:
             return None
         await self._polling.advanced(handle)
-        return await self.store.read(lambda c: pending.get(c, handle))
+        return await self.store.read(lambda c: requests.get(c, handle))
 
-    async def opened(self, asked: Pending) -> set[int]:
+    async def opened(self, asked: ConsentRequest) -> set[int]:
         """Which of its texts this person has opened whole."""
         return await self.store.read(lambda c: texts.opened(c, asked.handle))
 
-    async def note_opened(self, asked: Pending, place: int) -> None:
+    async def note_opened(self, asked: ConsentRequest, place: int) -> None:
         await self.store.write(lambda c: texts.note_opened(c, asked.handle, place, self.now()))
 
-    def code_of(self, asked: Pending) -> str:
+    def code_of(self, asked: ConsentRequest) -> str:
         """The code to compare, as the agent shows it."""
         return codes.shown_code(self.store.sealed, asked.code_shown, asked.handle)
 
-    def provider_code_of(self, asked: Pending) -> str | None:
+    def provider_code_of(self, asked: ConsentRequest) -> str | None:
         """The code to type at the provider, where its flow has one."""
         stored = (asked.flow or {}).get("user_code")
         if not stored:
             return None
         return codes.shown_code(self.store.sealed, bytes.fromhex(stored), asked.handle, "provider code")
 
-    async def is_used(self, asked: Pending) -> bool:
+    async def is_used(self, asked: ConsentRequest) -> bool:
         """Is nothing left of what this answer approved?"""
         if not asked.wants_approval or "task" in asked.shown:  # a task's page says what is left of it
             return False
         at, call = self.now(), call_of(asked, asked.remember or "once")
         return await self.store.read(lambda c: approvals.matching(c, call, at)) is None
 
-    async def deny(self, asked: Pending, *, proven_by: str) -> None:
+    async def deny(self, asked: ConsentRequest, *, proven_by: str) -> None:
         await self._settling.deny(asked, proven_by=proven_by)
 
-    async def account_of(self, asked: Pending) -> Grant:
+    async def account_of(self, asked: ConsentRequest) -> Grant:
         """What waits for the person to say whether its account is theirs. Raises :class:`GrantBroken` where its end
         has begun."""
         return await self.store.read(lambda c: unconfirmed.of(c, self.grants, asked.handle, self.now()))
 
-    async def ask_again(self, asked: Pending) -> bool:
+    async def ask_again(self, asked: ConsentRequest) -> bool:
         """The person takes a "no" back, and will answer anew. Raises :class:`PolicyDenied` behind a fence."""
-        return await self.store.write(lambda c: again.ask_again(c, asked, self.now()))
+        return await self.store.write(lambda c: reopen.ask_again(c, asked, self.now()))
 
     async def lift_pause(self, pause_id: str, subject: Subject) -> bool:
         """The person wants to be asked again about what they refused; whether that was paused."""
-        return await self.store.write(lambda c: again.lift_pause(c, pause_id, subject, self.now()))
+        return await self.store.write(lambda c: reopen.lift_pause(c, pause_id, subject, self.now()))
 
     async def reaches_person(self, caller: Caller) -> bool:
         """Did this person ever answer this agent on a page? Else nothing says that its dialogs are seen by anybody.
@@ -277,11 +271,11 @@ class Consents:
         nothing.
         """
         who = caller.subject.key, caller.agent.key
-        return await self.store.read(lambda c: pending.was_answered(c, caller.key) or approvals.any_of(c, *who))
+        return await self.store.read(lambda c: requests.was_answered(c, caller.key) or approvals.any_of(c, *who))
 
     async def approve(
         self,
-        asked: Pending,
+        asked: ConsentRequest,
         *,
         remember: Remember,
         proven_by: str,
@@ -305,7 +299,7 @@ class Consents:
         said = {"remember": remember, "reading": reading.stored() if reading else None, "proven_by": proven_by}
         said["shown"] = self._linking.expecting(asked, accounts or {})
         at, again = self.now(), style == "code"
-        if not await self.store.write(lambda c: pending.claim_linking(c, asked.handle, at=at, again=again, **said)):
+        if not await self.store.write(lambda c: requests.claim_linking(c, asked.handle, at=at, again=again, **said)):
             return None
         if style == "code":
             return await self._linking.start_redirect(asked, session)
@@ -321,8 +315,8 @@ class Consents:
         at = self.now()
         grants = await self.grants.all_of(subject.key)
         approved = await self.store.read(lambda c: approvals.all_of(c, subject.key, at))
-        waiting = await self.store.read(lambda c: pending.open_of(c, subject, at))
-        denied = await self.store.read(lambda c: pending.denied_of(c, subject, at))
+        waiting = await self.store.read(lambda c: requests.open_of(c, subject, at))
+        denied = await self.store.read(lambda c: requests.denied_of(c, subject, at))
         paused = await self.store.read(lambda c: pauses.of_person(c, subject, at))
         return Standing(grants, approved, waiting, await self.tasks.of_person(subject), denied, paused)
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from loaner.consent.grants import Grant
+from loaner.grants.grants import Grant
 
 
 @dataclass(frozen=True)

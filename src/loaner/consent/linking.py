@@ -1,6 +1,6 @@
 """Linking an account: the provider's own device flow, or an authorization code behind loaner's page.
 
-Both end in :class:`~loaner.consent.settling.Settling`. What must survive a restart is in the row, sealed; a lease in
+Both end in :class:`~loaner.consent.resolve.Resolver`. What must survive a restart is in the row, sealed; a lease in
 the row lets one of several processes poll.
 """
 
@@ -19,17 +19,18 @@ from sqlalchemy import Connection
 from loaner.catalog.provider import Provider
 from loaner.clock import Now
 from loaner.connectors import Connectors
-from loaner.consent import codes, device, exchange, pending
-from loaner.consent.device import FlowEnded, Send, Wait
-from loaner.consent.exchange import ExchangeFailed, ExchangeUnknown
-from loaner.consent.pending import Pending
-from loaner.consent.settling import Settling
+from loaner.consent import codes, requests
+from loaner.consent.requests import ConsentRequest
+from loaner.consent.resolve import Resolver
 from loaner.errors import PolicyDenied, ProviderUnavailable, SettingsInvalid
+from loaner.grants import device_flow, exchange, pending_pairs, pkce
+from loaner.grants.device_flow import FlowEnded, Send, Wait
+from loaner.grants.exchange import ExchangeFailed, ExchangeUnknown
 from loaner.provider_call import ProviderTransport, Unanswered
 from loaner.provider_call.failures import out_of_reach
 from loaner.secret import Secret
 from loaner.settings import Connector
-from loaner.store import Store, Unsealable, pairs
+from loaner.store import Store, Unsealable
 
 log = structlog.get_logger(__name__)
 _POLL_LEASE = timedelta(seconds=60)
@@ -46,10 +47,10 @@ class Linking:
     connectors: Connectors
     now: Now
     base_url: Callable[[], str]
-    settling: Settling
+    settling: Resolver
     account_claims: Mapping[str, str]
 
-    async def start_device(self, asked: Pending) -> None:
+    async def start_device(self, asked: ConsentRequest) -> None:
         """Get a device code and show the person where to type the user code (RFC 8628 §3.1–§3.3).
 
         Raises :class:`ProviderUnavailable`, and then the person may try again; where that is no use, the question ends.
@@ -57,7 +58,7 @@ class Linking:
         provider, connector = self._of(asked)
         wanted = provider.consent
         scope = wanted.scope_separator.join(sorted(asked.permissions)) if wanted.scope_param else None
-        flow = device.start(connector.client_id, scope)
+        flow = device_flow.start(connector.client_id, scope)
         try:
             started = await self._started(flow, provider.url(wanted.device_authorization or ""))
         except Unanswered as lost:
@@ -67,7 +68,7 @@ class Linking:
             if ended.why == "settings":
                 await self._ended(asked, provider, ended)
                 return
-            await self.store.write(lambda c: pending.reopen(c, asked.handle))
+            await self.store.write(lambda c: requests.reopen(c, asked.handle))
             raise ProviderUnavailable(
                 f"{provider.title} did not start the connection.",
                 do="Try again in a minute. If it stays like this, an operator has to look at the connector.",
@@ -83,7 +84,9 @@ class Linking:
             "expires_at": (at + timedelta(seconds=started.expires_in)).isoformat(),
         }
         after = at + timedelta(seconds=started.interval)
-        await self.store.write(lambda c: pending.set_flow(c, asked.handle, sealed=sealed, flow=shown, poll_after=after))
+        await self.store.write(
+            lambda c: requests.set_flow(c, asked.handle, sealed=sealed, flow=shown, poll_after=after)
+        )
 
     async def poll(self, handle: str) -> None:
         """Ask the provider once whether the person has answered there, if it is time to."""
@@ -94,7 +97,7 @@ class Linking:
         turn = await self._turn_to_poll(handle)
         if turn is None:
             return
-        asked = await self.store.read(lambda c: pending.get(c, handle))
+        asked = await self.store.read(lambda c: requests.get(c, handle))
         if asked is None or asked.sealed is None or asked.flow is None:
             return
         try:
@@ -105,7 +108,7 @@ class Linking:
             # never to be polled again.
             await self.settling.fail(handle, _CANNOT_GO_ON)
             return
-        steps = device.poll(connector.client_id, code, asked.flow["interval"])
+        steps = device_flow.poll(connector.client_id, code, asked.flow["interval"])
         next(steps)  # the wait that the lease has just found to be over
         try:
             step = steps.send(None)
@@ -123,22 +126,22 @@ class Linking:
                 await self.settling.no_pair(handle)  # not answered yet, so no earlier asking was answered either
             seconds = step.seconds if isinstance(step, Wait) else asked.flow["interval"]
             flow, after = {**asked.flow, "interval": seconds}, self.now() + timedelta(seconds=seconds)
-            await self.store.write(lambda c: pending.set_flow(c, handle, flow=flow, poll_after=after))
+            await self.store.write(lambda c: requests.set_flow(c, handle, flow=flow, poll_after=after))
 
-    async def _polled(self, provider: Provider, form: Mapping[str, str | Secret]) -> device.Body | None:
+    async def _polled(self, provider: Provider, form: Mapping[str, str | Secret]) -> device_flow.Body | None:
         with contextlib.suppress(Unanswered):  # the person may be done there already: ask again, later
             return await exchange.post(self.transport, provider.url(provider.consent.token), form)
         return None
 
-    async def start_redirect(self, asked: Pending, session: str) -> str:
+    async def start_redirect(self, asked: ConsentRequest, session: str) -> str:
         """The provider's page to send this browser to. ``session`` is the hash of the browser's session: only the
         same browser may bring the answer back (RFC 9700 §4.7.1, and the attack of forwarding the link)."""
         provider, connector = self._of(asked)
-        verifier, challenge = codes.new_pkce()
+        verifier, challenge = pkce.new_pkce()
         state = codes.new_state()
         sealed = self.store.sealed.seal(verifier, *_identity(asked, "redirect", provider))
         await self.store.write(
-            lambda c: pending.set_flow(
+            lambda c: requests.set_flow(
                 c, asked.handle, sealed=sealed, flow={"session": session}, state_hash=codes.hashed(state)
             )
         )
@@ -165,14 +168,14 @@ class Linking:
         browser's, not this person's, answered before, or unknown: all alike."""
         state = answer.get("state", "")
         at = self.now()
-        asked = await self.store.read(lambda c: pending.by_state(c, codes.hashed(state), at)) if state else None
+        asked = await self.store.read(lambda c: requests.by_state(c, codes.hashed(state), at)) if state else None
         mine = asked and asked.flow and asked.flow.get("session") == session and asked.subject == subject
         if asked is None or not mine or asked.provider != provider_name:
             return None
         with self.transport.unbroken.section():  # a code works once
             return await self._redeemed(asked, answer, at)
 
-    async def _redeemed(self, asked: Pending, answer: Mapping[str, str], at: datetime) -> str | None:
+    async def _redeemed(self, asked: ConsentRequest, answer: Mapping[str, str], at: datetime) -> str | None:
         asks = bool(answer.get("code")) and "error" not in answer
         if asked.sealed is None or not await self._spent(asked, codes.hashed(answer["state"]), at, asks=asks):
             return None
@@ -212,7 +215,7 @@ class Linking:
                 await self.settling.tokens(asked, provider, connector, tokens)
         return asked.handle
 
-    def expecting(self, asked: Pending, accounts: Mapping[str, str]) -> dict[str, Any]:
+    def expecting(self, asked: ConsentRequest, accounts: Mapping[str, str]) -> dict[str, Any]:
         """What the question says, with the account that the person's sign-in names, where the settings want one.
 
         Raises :class:`PolicyDenied` where it names none.
@@ -228,11 +231,11 @@ class Linking:
             )
         return asked.shown | {"account": accounts[asked.provider]}
 
-    async def confirm(self, asked: Pending) -> None:
+    async def confirm(self, asked: ConsentRequest) -> None:
         """The person says that the account which the provider told is theirs."""
         await self.settling.confirm(asked, *self._of(asked))
 
-    async def granted_meanwhile(self, asked: Pending) -> bool:
+    async def granted_meanwhile(self, asked: ConsentRequest) -> bool:
         """Another question may have brought the same grant since this one was put."""
         provider = self.providers[asked.provider]
         grants = await self.settling.grants.usable_of(asked.subject)
@@ -248,30 +251,30 @@ class Linking:
         at = self.now()
 
         def work(connection: Connection) -> Literal["first", "again"] | None:
-            asked = pending.get(connection, handle)
-            if asked is None or not pending.lease_poll(connection, handle, at=at, until=at + _POLL_LEASE):
+            asked = requests.get(connection, handle)
+            if asked is None or not requests.lease_poll(connection, handle, at=at, until=at + _POLL_LEASE):
                 return None
             return "first" if self._expect(connection, asked, at) else "again"
 
         return await self.store.write(work)
 
-    async def _spent(self, asked: Pending, state_hash: str, at: datetime, *, asks: bool) -> bool:
+    async def _spent(self, asked: ConsentRequest, state_hash: str, at: datetime, *, asks: bool) -> bool:
         """Use up the state; ``asks``: tokens are asked for next."""
 
         def work(connection: Connection) -> bool:
-            mine = pending.spend_state(connection, asked.handle, state_hash)
+            mine = requests.spend_state(connection, asked.handle, state_hash)
             if mine and asks:
                 self._expect(connection, asked, at, apart=True)
             return mine
 
         return await self.store.write(work)
 
-    def _expect(self, connection: Connection, asked: Pending, at: datetime, *, apart: bool = False) -> bool:
+    def _expect(self, connection: Connection, asked: ConsentRequest, at: datetime, *, apart: bool = False) -> bool:
         """Tokens may come, and a crash may lose them; whether none were expected before."""
         grant = self.providers[asked.provider].grant
-        return pairs.expect(
+        return pending_pairs.expect(
             connection,
-            pairs.id_of(asked.handle),
+            pending_pairs.id_of(asked.handle),
             subject=asked.subject,
             environment=asked.environment,
             provider=asked.provider,
@@ -284,16 +287,18 @@ class Linking:
             at=at,
         )
 
-    async def _started(self, flow: Generator[Send, device.Body | None, device.Started], url: str) -> device.Started:
+    async def _started(
+        self, flow: Generator[Send, device_flow.Body | None, device_flow.Started], url: str
+    ) -> device_flow.Started:
         step = next(flow)
         while True:
             try:
                 step = flow.send(await exchange.post(self.transport, url, step.form))
             except StopIteration as done:
-                started: device.Started = done.value
+                started: device_flow.Started = done.value
                 return started
 
-    async def _ended(self, asked: Pending, provider: Provider, ended: FlowEnded) -> None:
+    async def _ended(self, asked: ConsentRequest, provider: Provider, ended: FlowEnded) -> None:
         if ended.why == "denied":
             await self.settling.deny(asked, words=f"You said no at {provider.title}.")
         elif ended.why == "expired":
@@ -308,23 +313,23 @@ class Linking:
         else:
             await self.settling.fail(asked.handle, f"{provider.title} ended the connection before it was made.")
 
-    async def _out_of_reach(self, asked: Pending, provider: Provider, lost: Unanswered) -> None:
+    async def _out_of_reach(self, asked: ConsentRequest, provider: Provider, lost: Unanswered) -> None:
         told = out_of_reach(provider, lost).cause
         await self._end_by_settings(asked, f"{told} An operator has to change what loaner's log names.")
 
-    async def _end_by_settings(self, asked: Pending, words: str) -> None:
+    async def _end_by_settings(self, asked: ConsentRequest, words: str) -> None:
         """Nobody who answers it can help, so the question ends."""
-        await self.store.write(lambda c: pending.set_flow(c, asked.handle, flow={"settings": True}))
+        await self.store.write(lambda c: requests.set_flow(c, asked.handle, flow={"settings": True}))
         await self.settling.fail(asked.handle, words)
 
-    def _of(self, asked: Pending) -> tuple[Provider, Connector]:
+    def _of(self, asked: ConsentRequest) -> tuple[Provider, Connector]:
         return self.providers[asked.provider], self.connectors.named(asked.connector)
 
     def _redirect_uri(self, provider: Provider) -> str:
         return f"{self.base_url()}/callback/{provider.name}"
 
 
-def _identity(asked: Pending, what: str, provider: Provider) -> tuple[str, ...]:
+def _identity(asked: ConsentRequest, what: str, provider: Provider) -> tuple[str, ...]:
     """With the place, since what one host gave out is sent to no other."""
     return ("consents", asked.handle, asked.subject, asked.connector, what, provider.place)
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from loaner.catalog.provider import Provider
-from loaner.consent.grants import Granted, Grants
-from loaner.consent.pending import Pending
-from loaner.provider_call.token_endpoint import TokenSet
+from loaner.consent.requests import ConsentRequest
+from loaner.grants.grants import Granted, Grants
+from loaner.grants.token_endpoint import TokenSet
 
 
-async def misfit(grants: Grants, asked: Pending, granted: Granted) -> str | None:
+async def misfit(grants: Grants, asked: ConsentRequest, granted: Granted) -> str | None:
     """Compare what was granted with what was asked (RFC 6749 §5.1), and for whom; words when it does not fit."""
     return _another_account(asked, granted) or await _another_width(grants, asked, granted.provider, granted.tokens)
 
 
-def _another_account(asked: Pending, granted: Granted) -> str | None:
+def _another_account(asked: ConsentRequest, granted: Granted) -> str | None:
     """Where the person's sign-in names their account, it is the only one."""
     expected, provider = asked.shown.get("account"), granted.provider
     if expected is None:
@@ -28,7 +28,7 @@ def _another_account(asked: Pending, granted: Granted) -> str | None:
     )
 
 
-async def _another_width(grants: Grants, asked: Pending, provider: Provider, granted: TokenSet) -> str | None:
+async def _another_width(grants: Grants, asked: ConsentRequest, provider: Provider, granted: TokenSet) -> str | None:
     if provider.lending.style != "held":
         return None  # the app's registration fixes the width, and every loan is narrowed from it
     needed = asked.permissions

@@ -13,9 +13,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, delete, select
 
-from loaner.caller import Subject
-from loaner.consent.pending import Pending
+from loaner.consent.requests import ConsentRequest
 from loaner.errors import ConsentDenied
+from loaner.identity.caller import Subject
 from loaner.store import tags
 from loaner.store.tables import pauses
 
@@ -37,7 +37,7 @@ class About:
     """In its canonical name, so that an alias is the same resource."""
 
     @classmethod
-    def asked(cls, asked: Pending) -> About:
+    def asked(cls, asked: ConsentRequest) -> About:
         """What a denied question was about."""
         only_grant = asked.wants_grant and not asked.wants_approval
         tool, resource = _wish(asked.tool, asked.shown.get("resource", ""), asked.connector, only_grant=only_grant)
@@ -81,7 +81,7 @@ class Pause:
         )
 
 
-def begin(connection: Connection, asked: Pending, at: datetime) -> None:
+def begin(connection: Connection, asked: ConsentRequest, at: datetime) -> None:
     """A question was denied. Inside the transaction that says so."""
     about = About.asked(asked)
     before = next(iter(_read(connection, pauses.c.id == about.id)), None)

@@ -11,14 +11,14 @@ from anyio import TASK_STATUS_IGNORED
 from anyio.abc import TaskStatus
 from sqlalchemy import Connection
 
-from loaner.caller import Subject
 from loaner.clock import Now
 from loaner.connectors import Connectors
-from loaner.consent import pauses, pending
+from loaner.consent import pauses, requests
+from loaner.consent.bell import LOOK_AGAIN
 from loaner.consent.linking import Linking
-from loaner.consent.pending import State
-from loaner.consent.waiting import LOOK_AGAIN
+from loaner.consent.requests import State
 from loaner.errors import LoanerError
+from loaner.identity.caller import Subject
 from loaner.store import Store, clock_seen
 
 log = structlog.get_logger(__name__)
@@ -59,7 +59,7 @@ class Polling:
             at = self.now()
             clock_seen.see(connection, at)
             pauses.sweep(connection, at)
-            return pending.sweep(connection, at)
+            return requests.sweep(connection, at)
 
         return await self.store.write(work)
 
@@ -67,9 +67,9 @@ class Polling:
         """Did a device flow of this person end just now, because it was time to ask the provider?"""
         at, moved = self.now(), False
         due = await self._due()
-        for asked in await self.store.read(lambda c: pending.open_of(c, subject, at)) if due else ():
+        for asked in await self.store.read(lambda c: requests.open_of(c, subject, at)) if due else ():
             if asked.handle in due and (asked.provider, asked.connector) == (provider, connector):
-                moved = await self.advanced(asked.handle) not in pending.OPEN or moved
+                moved = await self.advanced(asked.handle) not in requests.OPEN or moved
         return moved
 
     async def advanced(self, handle: str) -> State | None:
@@ -79,10 +79,10 @@ class Polling:
         return await self.state(handle)
 
     async def state(self, handle: str) -> State | None:
-        asked = await self.store.read(lambda c: pending.get(c, handle))
+        asked = await self.store.read(lambda c: requests.get(c, handle))
         return asked.state_at(self.now()) if asked else None
 
     async def _due(self) -> set[str]:
         names = [connector.name for connector in self.connectors]
-        due = partial(pending.due, at=self.now(), environment=self.environment, connectors=names)
+        due = partial(requests.due, at=self.now(), environment=self.environment, connectors=names)
         return set(await self.store.read(due))

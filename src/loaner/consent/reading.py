@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 from loaner.catalog import BoundCall
 from loaner.catalog.provider import Provider
 from loaner.consent.approvals import ANY_AGENT, READ
-from loaner.consent.envelope import ANYTHING
+from loaner.consent.tasks.scope import ANYTHING
 from loaner.scope import Scope
 
 Reach = Literal["none", "kind", "here", "everything"]

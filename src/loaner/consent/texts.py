@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from loaner.consent.pending import Pending
+from loaner.consent.requests import ConsentRequest
 from loaner.store.tables import openings
 
 LONGEST = 20_000
@@ -56,7 +56,7 @@ class Text:
         return hashlib.sha256(self.value.encode()).hexdigest()
 
 
-def texts_of(asked: Pending) -> list[Text]:
+def texts_of(asked: ConsentRequest) -> list[Text]:
     """All of a question's, in the order of its page."""
     pairs = _fixed(asked.shown["task"]) if "task" in asked.shown else asked.shown["payload"]
     return [Text(place, label, value) for place, (label, value) in enumerate(pairs)]
@@ -89,7 +89,7 @@ def note_opened(connection: Connection, handle: str, place: int, at: datetime) -
         connection.execute(openings.insert().values(handle=handle, place=place, at=at))
 
 
-def all_opened(connection: Connection, asked: Pending) -> bool | None:
+def all_opened(connection: Connection, asked: ConsentRequest) -> bool | None:
     """Was each text opened whole that the page cuts? ``None`` where it cuts none."""
     cut = {text.place for text in texts_of(asked) if text.is_cut}
     return cut <= opened(connection, asked.handle) if cut else None

@@ -10,29 +10,24 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, or_, select, update
 
-from loaner import fences
-from loaner.caller import Caller
-from loaner.catalog.provider import Provider
-from loaner.consent.grants import Grant
+from loaner.blocks import blocks
+from loaner.blocks.blocks import Block, Party
 from loaner.errors import GrantBroken
-from loaner.fences import Fence, Party
-from loaner.lending.loan import Ask, Minted
+from loaner.grants import pending_pairs
+from loaner.grants.loan_rows import CALL_DEADLINE, CLOCK_SKEW, OPEN
+from loaner.identity.caller import Caller
+from loaner.lending.loan import Minted, MintRequest
 from loaner.secret import Secret
-from loaner.store import Store, pairs
+from loaner.store import Store
 from loaner.store.owner import is_gone, is_here, this_process
 from loaner.store.tables import grants, loans
 
-OPEN = ("intent", "lent", "returning")
 SHARED = "shared"
 """The style of the row of a call that uses another call's loan. It has no credential of its own, and ends with it."""
-CALL_DEADLINE = timedelta(minutes=2)
-"""No call takes longer; after it, another process may take a loan's return over."""
 UNKNOWN_LIFETIME = timedelta(hours=8)
 """The longest that a credential lives whose expiry we were never told (GitHub's user tokens)."""
-CLOCK_SKEW = timedelta(minutes=15)
-"""How far the clocks of two machines, or of a provider and us, may be apart."""
 _OPEN = (loans.c.state.in_(OPEN), loans.c.style != SHARED)
 _BACKOFF = (1, 2, 5, 15, 30, 60, 300)
 
@@ -76,7 +71,7 @@ class OpenLoan:
 def intend(
     connection: Connection,
     loan_id: str,
-    ask: Ask,
+    ask: MintRequest,
     caller: Caller,
     *,
     call_id: str,
@@ -105,10 +100,10 @@ def intend(
     )
 
 
-def admit(connection: Connection, ask: Ask, caller: Caller, at: datetime) -> None:
+def admit(connection: Connection, ask: MintRequest, caller: Caller, at: datetime) -> None:
     """Nothing stands in the way of a call on this grant, now and until the commit. Raises as :func:`intend` does."""
     party = Party(caller.subject.key, caller.agent.key, caller.environment, ask.connector.name, ask.grant.id)
-    fences.refuse(connection, party)
+    blocks.refuse(connection, party)
     # One statement, so that no refresh can take its turn between the look and the loan that it would break.
     use = _USE_UNLEASED if ask.provider.grant.kills_previous else _USE
     of = {"of": ask.grant.id, "read": ask.grant.version, "now": at}
@@ -119,7 +114,7 @@ def admit(connection: Connection, ask: Ask, caller: Caller, at: datetime) -> Non
 
 
 def insert_row(
-    connection: Connection, row_id: str, ask: Ask, caller: Caller, *, record: dict[str, Any], **values: object
+    connection: Connection, row_id: str, ask: MintRequest, caller: Caller, *, record: dict[str, Any], **values: object
 ) -> None:
     """One row, as far as it says whose it is and what it is about; ``values`` say the rest."""
     row = {
@@ -139,33 +134,6 @@ def insert_row(
     connection.execute(_ADD, row | values)
 
 
-def expect_pair(connection: Connection, pair_id: str, grant: Grant, provider: Provider, *, at: datetime) -> None:
-    """Write down that a refresh is about to bring a new pair. Where it gets lost, this is what lists it."""
-    pairs.expect(
-        connection,
-        pair_id,
-        subject=grant.subject,
-        environment=grant.environment,
-        provider=grant.provider,
-        connector=grant.connector,
-        grant_id=grant.id,
-        permissions=grant.permissions,
-        resource=f"account:{grant.account_name}",
-        lifetime=provider.grant.refresh_lifetime if provider.grant.rotates else provider.grant.lifetime,
-        at=at,
-    )
-
-
-def pair_kept(connection: Connection, pair_id: str, grant: Grant, provider: Provider, *, at: datetime) -> None:
-    """The pair became the grant. Where a refresh token works once, earlier attempts with it brought none."""
-    returned(connection, pair_id, how="kept as the grant", at=at)
-    if provider.grant.rotates and provider.grant.kills_previous:
-        earlier = (loans.c.grant_id == grant.id) & (loans.c.style == pairs.PAIR) & loans.c.state.in_(OPEN)
-        connection.execute(
-            update(loans).where(earlier).values(state="failed", returned_at=at, returned_how="nothing was issued")
-        )
-
-
 def lent(
     connection: Connection,
     store: Store,
@@ -176,12 +144,12 @@ def lent(
     at: datetime,
     keep: bool,
     party: Party,
-) -> Fence | None:
+) -> Block | None:
     """The credential exists. ``keep`` seals it here so that anyone who finds this row can end it.
 
     Behind a fence that was put up since the intent, it goes back unused: the answer is that fence.
     """
-    fence = fences.around(connection, party)
+    fence = blocks.around(connection, party)
     state = "returning" if fence else "lent"
     values: dict[str, Any] = {"state": state, "minted_at": at, "fingerprint": minted.credential.fingerprint}
     if keep:
@@ -240,7 +208,7 @@ def unknown(connection: Connection, loan_id: str, *, reason: str) -> None:
 
 def known_end(latest: datetime) -> datetime | None:
     """When a credential is dead at the latest; ``None`` where no end is known."""
-    return None if latest >= pairs.NO_KNOWN_END else latest
+    return None if latest >= pending_pairs.NO_KNOWN_END else latest
 
 
 def open_loans(connection: Connection) -> list[OpenLoan]:
@@ -298,24 +266,7 @@ def is_lost(row: Any) -> bool:
 def is_anothers(row: Any) -> bool:
     """Does another process alone know the credential, and may it live? Then it is that one's to end."""
     elsewhere = row.owner != this_process() and not is_gone(row.owner)
-    return bool(elsewhere and row.sealed is None and row.style not in ("held", pairs.PAIR) and not is_lost(row))
-
-
-def in_use(connection: Connection, grant_id: str, *, at: datetime, held: bool, before: datetime | None = None) -> int:
-    """Calls that need the grant's present access token to stay alive: until they end, or else could be minted.
-
-    ``before`` counts only the calls that began earlier, on a token of an earlier version.
-    """
-    states = ("intent", "lent") if held else ("intent",)
-    running = [
-        loans.c.grant_id == grant_id,
-        loans.c.state.in_(states),
-        loans.c.style != pairs.PAIR,
-        loans.c.intent_at > at - CALL_DEADLINE,
-    ]
-    if before is not None:
-        running.append(loans.c.intent_at < before)
-    return connection.execute(select(func.count()).select_from(loans).where(*running)).scalar_one()
+    return bool(elsewhere and row.sealed is None and row.style not in ("held", pending_pairs.PAIR) and not is_lost(row))
 
 
 def credential(connection: Connection, store: Store, loan_id: str) -> Secret | None:

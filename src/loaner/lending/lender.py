@@ -14,7 +14,9 @@ from functools import partial
 
 import anyio
 
-from loaner import fences
+from loaner.blocks import blocks
+from loaner.blocks.blocks import Party
+from loaner.blocks.calls_in_flight import CallsInFlight
 from loaner.catalog import BoundCall
 from loaner.clock import Now
 from loaner.errors import (
@@ -26,15 +28,22 @@ from loaner.errors import (
     StoreUnusable,
 )
 from loaner.failpoints import reached
-from loaner.fences import Party
+from loaner.grants.refresh import Refresher
 from loaner.lending import journal
-from loaner.lending.budget import Budgets
 from loaner.lending.journal import SHARED
-from loaner.lending.loan import Ask, Loan, Minted, Need, OpenRecord, Outdated, Style, handback
-from loaner.lending.refresh import Refresher
-from loaner.lending.returning import Returns
-from loaner.lending.running import Running
-from loaner.lending.sharing import Place, Sharing, limits_when_shared
+from loaner.lending.loan import (
+    Borrower,
+    Loan,
+    Minted,
+    MintRequest,
+    OpenRecord,
+    Outdated,
+    Style,
+    handback,
+)
+from loaner.lending.revocations import Revocations
+from loaner.lending.shared import SharedPlace, Sharing, limits_when_shared
+from loaner.limits.limiter import Limiter
 from loaner.provider_call import Unanswered, replication
 from loaner.provider_call.failures import out_of_reach
 from loaner.scope import Scope
@@ -48,10 +57,10 @@ class Lender:
         store: Store,
         styles: Mapping[str, Style],
         refresher: Refresher,
-        returns: Returns,
+        returns: Revocations,
         now: Now,
-        budgets: Budgets,
-        running: Running,
+        budgets: Limiter,
+        running: CallsInFlight,
         sharing: Sharing,
     ) -> None:
         self.store = store
@@ -64,7 +73,7 @@ class Lender:
         self.sharing = sharing
 
     @asynccontextmanager
-    async def lend(self, need: Need, bound: BoundCall, scope: Scope, record: OpenRecord) -> AsyncIterator[Loan]:
+    async def lend(self, need: Borrower, bound: BoundCall, scope: Scope, record: OpenRecord) -> AsyncIterator[Loan]:
         """Lend one credential for one call. Leaving the block starts giving it back, whatever happened inside.
 
         Where credentials run low, a read inside a task may get one that others use as well (:mod:`.sharing`).
@@ -96,7 +105,7 @@ class Lender:
                     else:
                         self._begin_return(loan.id, loan.credential, ask, record)
 
-    async def _refused(self, ask: Ask, failure: GrantBroken) -> LoanerError:
+    async def _refused(self, ask: MintRequest, failure: GrantBroken) -> LoanerError:
         """The credential of a call was refused. Only the provider's word on the grant's own token is about the grant.
 
         Raises :class:`GrantBroken` when the grant turns out to be over.
@@ -114,8 +123,8 @@ class Lender:
         return again
 
     async def _own(
-        self, need: Need, bound: BoundCall, scope: Scope, record: OpenRecord, place: Place | None
-    ) -> tuple[Loan, Ask, str]:
+        self, need: Borrower, bound: BoundCall, scope: Scope, record: OpenRecord, place: SharedPlace | None
+    ) -> tuple[Loan, MintRequest, str]:
         """A credential that is minted for this call."""
         with place.filling() if place else nullcontext() as fill:
             ask, loan_id, rung = await self._intend(need, bound, scope, record)
@@ -128,8 +137,8 @@ class Lender:
         return loan, ask, loan_id
 
     async def _intend(
-        self, need: Need, bound: BoundCall, scope: Scope, record: OpenRecord
-    ) -> tuple[Ask, str, str | None]:
+        self, need: Borrower, bound: BoundCall, scope: Scope, record: OpenRecord
+    ) -> tuple[MintRequest, str, str | None]:
         """A live token of the grant, and the loan on it, written down before anything is minted.
 
         Raises :class:`RateLimited` when the provider's limits leave no room for the call.
@@ -138,7 +147,7 @@ class Lender:
         while True:
             await self._unfenced(need.party)
             grant, token = await self.refresher.fresh(need.grant_id, provider, need.connector)
-            ask, at = Ask(provider, need.connector, grant, token, scope), self.now()
+            ask, at = MintRequest(provider, need.connector, grant, token, scope), self.now()
             intend = partial(
                 journal.intend, loan_id=loan_id, ask=ask, caller=need.caller, call_id=need.call_id, record=body, at=at
             )
@@ -154,7 +163,7 @@ class Lender:
             reached("intent.written")
             return ask, loan_id, rung
 
-    async def _minted(self, ask: Ask, loan_id: str, record: OpenRecord, rung: str | None, party: Party) -> Loan:
+    async def _minted(self, ask: MintRequest, loan_id: str, record: OpenRecord, rung: str | None, party: Party) -> Loan:
         """The credential, sealed in the journal before anyone can use it; :class:`PolicyDenied` behind a fence."""
         try:
             minted, ask = await self._accepted(ask, party)
@@ -203,7 +212,7 @@ class Lender:
             raise
         return loan
 
-    async def _accepted(self, ask: Ask, party: Party) -> tuple[Minted, Ask]:
+    async def _accepted(self, ask: MintRequest, party: Party) -> tuple[Minted, MintRequest]:
         """Mint; where the provider says that the grant's token is dead, once more with a renewed one.
 
         Raises :class:`GrantBroken` when the grant is over, or is said to be dead although it was just renewed.
@@ -225,7 +234,7 @@ class Lender:
             await self.refresher.retire(grant, f"{ask.provider.title} says that its token is dead")
             raise
 
-    async def _narrowest(self, ask: Ask, party: Party, *, again: bool = False) -> tuple[Minted, Ask]:
+    async def _narrowest(self, ask: MintRequest, party: Party, *, again: bool = False) -> tuple[Minted, MintRequest]:
         """Mint what the call needs or, where the provider accepts either and the app has only the other, that.
 
         Raises what the first attempt raised when none can be had. ``again``: none of them is the first request.
@@ -247,7 +256,7 @@ class Lender:
                 refusal = refusal or refused
         raise refusal or ScopeNotGrantable(f"{ask.provider.title} cannot give {ask.scope.told()}.")
 
-    async def _made(self, style: Style, ask: Ask, party: Party) -> Minted:
+    async def _made(self, style: Style, ask: MintRequest, party: Party) -> Minted:
         try:
             return await style.mint(ask)
         except Outdated:
@@ -260,11 +269,11 @@ class Lender:
         Nothing is decided by it, the intent decides; it keeps a grant from being refreshed for a call that is stopped,
         and a slow mint from being followed by another after ``stop`` has given up waiting for it.
         """
-        for fence in await self.store.read(fences.listed):
+        for fence in await self.store.read(blocks.listed):
             if fence.covers(party):
                 raise fence.refusal()
 
-    def _loan(self, loan_id: str, ask: Ask, minted: Minted) -> Loan:
+    def _loan(self, loan_id: str, ask: MintRequest, minted: Minted) -> Loan:
         needed = ask.scope.permissions
         # Where the provider does not say what it gave, what was asked for is what the record can claim.
         given = minted.permissions or needed
@@ -296,11 +305,11 @@ class Lender:
                 log=failure.log,
             ) from None
 
-    def _begin_return(self, loan_id: str, credential: Secret, ask: Ask, record: OpenRecord) -> None:
+    def _begin_return(self, loan_id: str, credential: Secret, ask: MintRequest, record: OpenRecord) -> None:
         self.returns.begin(handback(loan_id, credential, ask, record.body()))
 
 
-def _refuse_other_width(loan: Loan, ask: Ask) -> None:
+def _refuse_other_width(loan: Loan, ask: MintRequest) -> None:
     """A provider may give something else than was asked (RFC 6749 §5.1). Less would fail there, so it fails here;
     more than asked is a wider key than anybody agreed to, unless the provider cannot narrow and that was said."""
     title, told = ask.provider.title, ask.scope.told()

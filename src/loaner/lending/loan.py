@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
-from loaner.caller import Caller
+from sqlalchemy import Connection
+
+from loaner.blocks.blocks import Party
 from loaner.catalog.provider import Provider
-from loaner.consent.grants import Grant
-from loaner.fences import Party
-from loaner.lending.account import Account
+from loaner.grants.grants import Grant
+from loaner.identity.caller import Caller
+from loaner.limits.key import LimitKey
 from loaner.scope import Limit, Scope
 from loaner.secret import Secret
 from loaner.settings import Connector
 
 
 @dataclass(frozen=True)
-class Ask:
+class MintRequest:
     """One credential that is wanted: for this scope, from this grant."""
 
     provider: Provider
@@ -71,7 +74,7 @@ class Loan:
 
 
 @dataclass(frozen=True)
-class Handback:
+class Revocation:
     """A credential on its way back, and the record that closes with it."""
 
     loan_id: str
@@ -87,10 +90,10 @@ class Handback:
     """Whose limits a repeated attempt counts against, as the grant names it."""
 
 
-def handback(loan_id: str, credential: Secret, ask: Ask, record: dict[str, Any]) -> Handback:
+def handback(loan_id: str, credential: Secret, ask: MintRequest, record: dict[str, Any]) -> Revocation:
     """The return of what was minted for ``ask``."""
     app, provider = ask.connector, ask.provider
-    return Handback(loan_id, credential, provider.lending.style, provider.name, app.name, app.client_id, record)
+    return Revocation(loan_id, credential, provider.lending.style, provider.name, app.name, app.client_id, record)
 
 
 class OpenRecord(Protocol):
@@ -107,15 +110,23 @@ class OpenRecord(Protocol):
     def body(self) -> dict[str, Any]: ...
 
 
+class CloseRecord(Protocol):
+    """Closes the record of a call that had a loan, in the transaction that ends the loan."""
+
+    def __call__(
+        self, connection: Connection, record: Mapping[str, Any], *, how: str, confirmed: bool, at: datetime
+    ) -> None: ...
+
+
 @dataclass(frozen=True)
-class Need:
+class Borrower:
     """Who borrows, for which call, on the strength of which grant."""
 
     call_id: str
     caller: Caller
     connector: Connector
     grant_id: str
-    account: Account
+    account: LimitKey
     """Whose limits it spends."""
     task: str | None = None
     """The approved task that the call is counted against."""
@@ -127,7 +138,7 @@ class Need:
         return Party(who.subject.key, who.agent.key, who.environment, self.connector.name, self.grant_id)
 
 
-class NotReturned(Exception):
+class NotRevoked(Exception):
     """The provider did not confirm that a credential is dead. The reason is safe to keep and to show."""
 
 
@@ -140,17 +151,17 @@ class Style(Protocol):
 
     name: str
 
-    async def mint(self, ask: Ask) -> Minted:
+    async def mint(self, ask: MintRequest) -> Minted:
         """Obtain the credential.
 
         Raises a :class:`LoanerError`; ``Unanswered(sent=True)`` when nobody knows; :class:`Outdated` once at most.
         """
         ...
 
-    async def honours(self, ask: Ask) -> bool | None:
+    async def honours(self, ask: MintRequest) -> bool | None:
         """Does the provider still honour the grant's own token? ``None`` when it does not say."""
         ...
 
-    async def give_back(self, loan: Handback, provider: Provider, connector: Connector) -> str:
-        """End it and say how, in a few words for the record. Raises :class:`NotReturned`."""
+    async def give_back(self, loan: Revocation, provider: Provider, connector: Connector) -> str:
+        """End it and say how, in a few words for the record. Raises :class:`NotRevoked`."""
         ...

@@ -12,10 +12,10 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, func, select, update
 
-from loaner import fences
-from loaner.consent import pending
-from loaner.consent.ending import end_covered
-from loaner.fences import Fence
+from loaner.blocks import blocks
+from loaner.blocks.blocks import Block
+from loaner.consent import requests
+from loaner.consent.end_approvals import end_covered
 from loaner.store import restored, tags
 from loaner.store.tables import approvals, consents, passkey_challenges, tasks, web_sessions
 
@@ -35,8 +35,8 @@ class Voided:
 
 def void(connection: Connection, at: datetime) -> Voided:
     """End every approval, task, question and session, block everything, and mark the store as restored."""
-    everything = Fence("all", "", SET_BY, at)
-    fences.put_up(connection, everything)
+    everything = Block("all", "", SET_BY, at)
+    blocks.put_up(connection, everything)
     unused = select(func.count()).where(approvals.c.ended_at.is_(None), approvals.c.uses_left > 0)
     left = int(connection.execute(unused).scalar_one())
     # Whatever their expiry says: whose clock it was written by is not known here.
@@ -45,7 +45,7 @@ def void(connection: Connection, at: datetime) -> Voided:
     for table in (approvals, tasks):  # those that no key of ours has made
         connection.execute(update(table).where(table.c.ended_at.is_(None)).values(ended_at=at))
     _, asked = end_covered(connection, everything, at=at)
-    overdue = delete(consents).where(consents.c.state.in_(pending.OPEN))
+    overdue = delete(consents).where(consents.c.state.in_(requests.OPEN))
     connection.execute(overdue)  # whatever was too old to be answered, so that no clock brings it back
     connection.execute(delete(passkey_challenges))
     sessions = connection.execute(delete(web_sessions)).rowcount

@@ -30,7 +30,7 @@ _PAGES = 2048
 
 
 @dataclass(frozen=True)
-class Source:
+class BackupSource:
     """What is backed up."""
 
     file: Path
@@ -41,7 +41,7 @@ class Source:
 
 
 def make(
-    source: Source, target: Path, *, at: datetime, replacing: bool = False, told: Told = lambda *_: None
+    source: BackupSource, target: Path, *, at: datetime, replacing: bool = False, told: Told = lambda *_: None
 ) -> Manifest:
     """Write a backup to ``target``, for its owner alone; it appears there whole or not at all.
 
@@ -101,7 +101,7 @@ def examined(engine: Engine, verifier: Verifier | None) -> Stored:
     return stored
 
 
-def _checked(snapshot: Path, source: Source, at: datetime) -> Manifest:
+def _checked(snapshot: Path, source: BackupSource, at: datetime) -> Manifest:
     engine = engines.of_file(snapshot)
     try:
         stored = examined(engine, source.verifier)

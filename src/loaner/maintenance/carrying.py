@@ -15,12 +15,12 @@ from typing import Any
 from sqlalchemy import Connection, Row, Table, delete, insert, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from loaner import fences
+from loaner.blocks import blocks
+from loaner.blocks.blocks import Block
 from loaner.catalog.provider import Provider
-from loaner.consent.grants import ENDING, NOT_OVER
-from loaner.fences import Fence
+from loaner.grants import loan_rows, pending_pairs
+from loaner.grants.grants import ENDING, NOT_OVER
 from loaner.lending import journal
-from loaner.store import pairs
 from loaner.store.tables import grants, loans, passkeys
 
 
@@ -28,7 +28,7 @@ from loaner.store.tables import grants, loans, passkeys
 class Carried:
     """What was found, for the operator."""
 
-    blocks: list[Fence] = field(default_factory=list)
+    blocks: list[Block] = field(default_factory=list)
     moved: list[dict[str, Any]] = field(default_factory=list)
     """Grants that are not as the backup has them, or may not be: ``provider``, ``account``, ``connector``, ``how``."""
     unread: list[str] = field(default_factory=list)
@@ -63,15 +63,15 @@ def _taken(connection: Connection, take: Callable[[], None]) -> bool:
 
 
 def _blocks(connection: Connection, replaced: Connection, done: Carried) -> None:
-    for fence in fences.listed(replaced):
-        fences.put_up(connection, fence)
+    for fence in blocks.listed(replaced):
+        blocks.put_up(connection, fence)
         done.blocks.append(fence)
 
 
 def _loans(connection: Connection, replaced: Connection) -> None:
     """Open ones are taken as they are; what is over there is over here."""
-    here = set(connection.execute(select(loans.c.id).where(loans.c.state.in_(journal.OPEN))).scalars())
-    for row in replaced.execute(select(loans).where(or_(loans.c.state.in_(journal.OPEN), loans.c.id.in_(here)))):
+    here = set(connection.execute(select(loans.c.id).where(loans.c.state.in_(loan_rows.OPEN))).scalars())
+    for row in replaced.execute(select(loans).where(or_(loans.c.state.in_(loan_rows.OPEN), loans.c.id.in_(here)))):
         _put(connection, loans, row)
 
 
@@ -110,7 +110,9 @@ def _suppose(connection: Connection, providers: dict[str, Provider], done: Carri
     for row in connection.execute(select(grants).where(grants.c.state.in_(NOT_OVER))).all():
         provider = providers.get(row.provider)
         if row.refresh_expires_at is not None or provider is None or provider.grant.rotates:
-            pairs.expect(connection, pairs.id_of(f"restored {row.id} {at.isoformat()}"), **_pair(row, provider), at=at)
+            pending_pairs.expect(
+                connection, pending_pairs.id_of(f"restored {row.id} {at.isoformat()}"), **_pair(row, provider), at=at
+            )
             done.moved.append(
                 _told(row, "perhaps renewed after the backup: the newer tokens may be alive, and are listed as a loan")
             )
@@ -135,10 +137,10 @@ def _pair(row: Row[Any], provider: Provider | None) -> dict[str, Any]:
 
 def _possible(row: Row[Any], at: datetime) -> dict[str, Any]:
     """Credentials that may have been lent on a grant up to the restore, as one row that lasts as long as the last."""
-    until = at + journal.CALL_DEADLINE + journal.UNKNOWN_LIFETIME
+    until = at + loan_rows.CALL_DEADLINE + journal.UNKNOWN_LIFETIME
     said = {name: value for name, value in _pair(row, None).items() if name != "lifetime"}
     return said | {
-        "id": pairs.id_of(f"restored loans {row.id} {at.isoformat()}"),
+        "id": pending_pairs.id_of(f"restored loans {row.id} {at.isoformat()}"),
         "call_id": "",
         "agent": "loaner",
         "style": "token_scoped",

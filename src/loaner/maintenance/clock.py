@@ -7,10 +7,10 @@ from datetime import datetime
 from sqlalchemy import Connection, delete, select, update
 
 from loaner.audit import event
-from loaner.caller import local_subject
 from loaner.clock import iso
-from loaner.consent import pending
-from loaner.consent.ending import noted
+from loaner.consent import requests
+from loaner.consent.end_approvals import noted
+from loaner.identity.local_person import local_subject
 from loaner.store import clock_seen, tags
 from loaner.store.tables import approvals, consents, grants, passkey_challenges, pauses, tasks, web_sessions
 
@@ -33,7 +33,7 @@ def accept(connection: Connection, at: datetime) -> datetime | None:
             noted(connection, event.note, row, at, _WHY, task=row.id)
     for row in connection.execute(select(pauses).where(pauses.c.until > seen)).all():
         tags.change(connection, pauses, pauses.c.id == row.id, until=at + (row.until - seen))
-    tags.change(connection, consents, consents.c.state.in_(pending.OPEN), state="expired", decided_at=at)
+    tags.change(connection, consents, consents.c.state.in_(requests.OPEN), state="expired", decided_at=at)
     connection.execute(update(grants).where(grants.c.state == "revoking").values(next_attempt_at=None))
     for table in (web_sessions, passkey_challenges):
         connection.execute(delete(table))

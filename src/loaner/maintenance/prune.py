@@ -23,7 +23,7 @@ from loaner.audit.read import show, tail
 from loaner.audit.stored import verify_stored
 from loaner.audit.verify import Start, verify
 from loaner.errors import RecordsAltered, UsageError
-from loaner.lending import journal
+from loaner.grants import loan_rows
 from loaner.store import Store, in_use
 from loaner.store.tables import checkpoints, consents, loans, records
 
@@ -161,7 +161,7 @@ def _through(connection: Connection, before: datetime | None, floor: int) -> int
     if before is None:
         return floor
     newer = connection.execute(select(func.min(records.c.seq)).where(records.c.at >= before)).scalar()
-    calls = select(loans.c.call_id).where(loans.c.state.in_(journal.OPEN))
+    calls = select(loans.c.call_id).where(loans.c.state.in_(loan_rows.OPEN))
     needed = connection.execute(select(func.min(records.c.seq)).where(records.c.id.in_(calls))).scalar()
     last = tree.size(connection) - 1  # the last one stays: the next follows it
     last = min([last, *(seq - 1 for seq in (newer, needed) if seq is not None)])

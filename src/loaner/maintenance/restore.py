@@ -35,7 +35,7 @@ from loaner.store.tags import Tags
 
 
 @dataclass(frozen=True)
-class Place:
+class RestoreTarget:
     """Where a store is restored, and what is known there."""
 
     file: Path
@@ -63,7 +63,7 @@ class Restored:
     """Where the replaced store is now."""
 
 
-def restore(backup: Archive, place: Place, *, at: datetime) -> Restored:
+def restore(backup: Archive, place: RestoreTarget, *, at: datetime) -> Restored:
     """Put the store of ``backup`` in place of the present one.
 
     Raises :class:`UsageError` while the store is in use, and for a backup that is damaged, of a newer loaner or under
@@ -100,7 +100,7 @@ def finish(file: Path) -> Path | None:
         return _put(file)
 
 
-def in_place(connection: Connection, place: Place, *, at: datetime) -> tuple[Voided, Carried, list[OpenLoan]]:
+def in_place(connection: Connection, place: RestoreTarget, *, at: datetime) -> tuple[Voided, Carried, list[OpenLoan]]:
     """The same for a store that something else has restored: a database server, or the snapshot of a disk."""
     return _settled(connection, None, place, "restored by other means", at)
 
@@ -119,7 +119,9 @@ def refuse(manifest: Manifest, path: Path, sealed: Sealed) -> None:
         )
 
 
-def _built(building: Path, backup: Archive, place: Place, at: datetime) -> tuple[Voided, Carried, list[OpenLoan]]:
+def _built(
+    building: Path, backup: Archive, place: RestoreTarget, at: datetime
+) -> tuple[Voided, Carried, list[OpenLoan]]:
     engine = engines.of_file(building)
     try:
         with engine.connect() as connection:
@@ -152,7 +154,7 @@ def _signed_here(engine: Engine, verifier: Verifier | None) -> bool:
 
 
 def _settled(
-    connection: Connection, replaced: Connection | None, place: Place, source: str, at: datetime
+    connection: Connection, replaced: Connection | None, place: RestoreTarget, source: str, at: datetime
 ) -> tuple[Voided, Carried, list[OpenLoan]]:
     carried = carrying.carry(connection, replaced, place.providers, at)
     voided = aftermath.void(connection, at)

@@ -17,14 +17,15 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from loaner.caller import Caller, SignedClaims, UnverifiedToken
 from loaner.errors import InsufficientScope, NotAuthenticated
-from loaner.jwks import PAUSE, IssuerUnreachable
-from loaner.workloads import Checks
+from loaner.identity.access_tokens import SignedClaims
+from loaner.identity.caller import Caller, UnverifiedToken
+from loaner.identity.issuer_keys import PAUSE, IssuerUnreachable
+from loaner.identity.workloads import Checks
 
 logger = logging.getLogger(__name__)
 
-_CALLER: Final = "loaner.caller"
+_CALLER: Final = "loaner.identity.caller"
 
 
 class BearerDoor:

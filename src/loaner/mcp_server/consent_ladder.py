@@ -35,12 +35,12 @@ from mcp_types import (
 )
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
-from loaner.caller import Caller
 from loaner.characters import marked
 from loaner.clock import Now
-from loaner.consent.pending import BY_DIALOG, OPEN
+from loaner.consent.requests import BY_DIALOG, OPEN
 from loaner.errors import ConsentDenied, ConsentNeeded
-from loaner.mcp_server.served import Decisions
+from loaner.identity.caller import Caller
+from loaner.mcp_server.ports import Decisions
 from loaner.shutdown import Shutdown
 
 MAX_ROUNDS: Final = 8

@@ -23,14 +23,14 @@ _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
 @dataclass(frozen=True)
-class Names:
+class HostNames:
     """The ``Host`` and ``Origin`` values that are ours, letter by letter."""
 
     hosts: frozenset[str]
     origins: frozenset[str]
 
     @classmethod
-    def of(cls, base_url: str, http: HttpSettings) -> Names:
+    def of(cls, base_url: str, http: HttpSettings) -> HostNames:
         own = urlsplit(base_url)
         hosts = {own.netloc, *http.allowed_hosts}
         if own.scheme == "http" and own.hostname in {"127.0.0.1", "localhost", "::1"}:
@@ -47,7 +47,7 @@ class Gate:
     llhttp leaves what follows.
     """
 
-    def __init__(self, app: ASGIApp, names: Names) -> None:
+    def __init__(self, app: ASGIApp, names: HostNames) -> None:
         self._app = app
         self._names = names
 
@@ -86,7 +86,7 @@ class OriginGate:
     ``Origin: null``.
     """
 
-    def __init__(self, app: ASGIApp, names: Names) -> None:
+    def __init__(self, app: ASGIApp, names: HostNames) -> None:
         self._app = app
         self._names = names
 

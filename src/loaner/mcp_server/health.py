@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from loaner.clock import Now
 from loaner.errors import StoreUnusable
-from loaner.jwks import IssuerKeys, IssuerUnreachable
+from loaner.identity.issuer_keys import IssuerKeys, IssuerUnreachable
 from loaner.shutdown import Shutdown
 from loaner.store import Store
 from loaner.store.tables import throttles

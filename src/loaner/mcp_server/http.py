@@ -17,20 +17,20 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from loaner.caller import AccessTokens
 from loaner.errors import SettingsInvalid
-from loaner.jwks import IssuerKeys
+from loaner.identity.access_tokens import AccessTokens
+from loaner.identity.issuer_keys import IssuerKeys
+from loaner.identity.workloads import PeopleAndWorkloads, WorkloadTokens
 from loaner.mcp_server.bearer import BearerDoor, caller_of
 from loaner.mcp_server.disconnect import CancelledByLeaving
-from loaner.mcp_server.gate import Gate, Names, OriginGate
+from loaner.mcp_server.gate import Gate, HostNames, OriginGate
 from loaner.mcp_server.health import Health, Readiness, issuer_known, store_writable
-from loaner.mcp_server.served import Served
+from loaner.mcp_server.ports import Served
 from loaner.mcp_server.server import build, shares_of
 from loaner.mcp_server.sessions import SharedSessions
 from loaner.mcp_server.shares import ShareDoor
 from loaner.network import Network
 from loaner.settings import IdentitySettings
-from loaner.workloads import PeopleAndWorkloads, WorkloadTokens
 
 PATH: Final = "/mcp"
 MAX_BODY: Final = 2 * 1024 * 1024
@@ -50,7 +50,7 @@ def create_app(served: Served, web_routes: Sequence[BaseRoute] = (), *, keys: Is
             "serving over HTTP needs to know who calls.", do="Set identity.issuer to your OpenID Connect issuer."
         )
     resource = f"{served.base_url}{PATH}"
-    names = Names.of(served.base_url, served.settings.http)
+    names = HostNames.of(served.base_url, served.settings.http)
     network = Network.of(served.settings.network)
     keys = keys or IssuerKeys(identity.issuer, now=served.now, network=network)
     limits, shares = served.settings.limits, shares_of(served)

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, Final
 
-from loaner.caller import Caller
 from loaner.characters import marked
 from loaner.clock import iso
-from loaner.consent import Proposal, Running
+from loaner.consent import Proposal, RunningTask
 from loaner.errors import InvalidArguments
+from loaner.identity.caller import Caller
 from loaner.journey import ToolCall
-from loaner.mcp_server.served import Payload, Served
+from loaner.mcp_server.ports import Payload, Served
 
 _NAME: Final = {"type": "string", "minLength": 1, "maxLength": 200}
 _NAMES: Final = {"type": "array", "maxItems": 20, "items": _NAME}
@@ -187,7 +187,7 @@ class OwnTools:
         return {"task": ended[0].id, "ended": [one.id for one in ended]}
 
 
-def _told(running: Running) -> dict[str, Any]:
+def _told(running: RunningTask) -> dict[str, Any]:
     """A task as it was agreed, so that the agent plans with that and not with what it proposed."""
     resources = list(dict.fromkeys(one for part in running.left for one in part.resources))
     return {

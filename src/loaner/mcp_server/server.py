@@ -27,11 +27,11 @@ from loaner.audit import event
 from loaner.errors import ConsentNeeded, LoanerError, UnknownTool
 from loaner.journey import ToolCall
 from loaner.mcp_server import replies
-from loaner.mcp_server.brought import brought_task
 from loaner.mcp_server.consent_ladder import ConsentLadder, Outcome
+from loaner.mcp_server.host_task import brought_task
 from loaner.mcp_server.instructions import instructions
 from loaner.mcp_server.own_tools import OWN, STATUS, OwnTools
-from loaner.mcp_server.served import CallerOf, Carrier, Offered, Served
+from loaner.mcp_server.ports import CallerOf, Carrier, Offered, Served
 from loaner.mcp_server.shares import Shares
 
 NAME: Final = "loaner"

@@ -19,11 +19,11 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from loaner.caller import Caller
 from loaner.errors import RateLimited, StoreUnusable
+from loaner.identity.caller import Caller
 from loaner.mcp_server.bearer import caller_in
 from loaner.mcp_server.frames import too_much
-from loaner.peers import MINUTE, Bucket
+from loaner.peers import MINUTE, PeerBucket
 from loaner.settings import LimitSettings
 
 logger = logging.getLogger(__name__)
@@ -38,7 +38,11 @@ Note = Callable[[str, int], Awaitable[None]]
 class _Share:
     def __init__(self, limits: LimitSettings) -> None:
         most, size = limits.calls_per_minute, limits.megabytes_per_minute * 1024 * 1024
-        self.calls, self.requests, self.bytes = Bucket(most, most), Bucket(2 * most, 2 * most), Bucket(size, size)
+        self.calls, self.requests, self.bytes = (
+            PeerBucket(most, most),
+            PeerBucket(2 * most, 2 * most),
+            PeerBucket(size, size),
+        )
         self.under_way = 0
         self.refused = 0
         self.noted_at = -math.inf

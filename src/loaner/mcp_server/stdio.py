@@ -9,11 +9,12 @@ import anyio
 from mcp.server.context import ServerRequestContext
 from mcp.server.stdio import stdio_server
 
-from loaner.caller import Agent, Caller, is_reserved, local_subject
 from loaner.characters import hides
 from loaner.errors import InvalidArguments
+from loaner.identity.caller import Agent, Caller, is_reserved
+from loaner.identity.local_person import local_subject
 from loaner.mcp_server import pipes
-from loaner.mcp_server.served import CallerOf, Served
+from loaner.mcp_server.ports import CallerOf, Served
 from loaner.mcp_server.server import build
 
 _MAX_NAME: Final = 80

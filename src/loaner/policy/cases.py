@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from loaner.caller import Agent, AgentKind, Caller, Subject
 from loaner.catalog import Catalog
 from loaner.errors import LoanerError, PolicyInvalid
+from loaner.identity.caller import Agent, AgentKind, Caller, Subject
 from loaner.policy.cedar import CedarPolicy
 from loaner.policy.ruling import Allowed, Ask, Ruling
 from loaner.scope import derive
@@ -19,7 +19,7 @@ from loaner.scope import derive
 Verdict = Literal["allowed", "ask", "ask_exact", "refused"]
 
 
-class Case(BaseModel):
+class PolicyCase(BaseModel):
     """One call and what the rules shall say to it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -50,7 +50,7 @@ def verdict(ruling: Ruling) -> Verdict:
     return "refused"
 
 
-def ruling_of(case: Case, policy: CedarPolicy, catalog: Catalog) -> Ruling:
+def ruling_of(case: PolicyCase, policy: CedarPolicy, catalog: Catalog) -> Ruling:
     """Raises what binding the call raises."""
     agent = Agent(case.agent, case.kind or ("client" if case.verified else "reported"), case.agent_issuer)
     who = Caller(Subject(case.issuer, case.person), agent, case.environment, "a policy test")
@@ -58,7 +58,7 @@ def ruling_of(case: Case, policy: CedarPolicy, catalog: Catalog) -> Ruling:
     return policy.rule(who, bound, derive(bound), case.at, task=case.task)
 
 
-def problem(case: Case, policy: CedarPolicy, catalog: Catalog) -> str | None:
+def problem(case: PolicyCase, policy: CedarPolicy, catalog: Catalog) -> str | None:
     """What is not as the case says; ``None`` if all is."""
     try:
         ruling = ruling_of(case, policy, catalog)
@@ -71,13 +71,13 @@ def problem(case: Case, policy: CedarPolicy, catalog: Catalog) -> str | None:
     return None
 
 
-def read_cases(folder: Path) -> list[tuple[str, Case]]:
+def read_cases(folder: Path) -> list[tuple[str, PolicyCase]]:
     """Every case below ``folder/tests`` and its file. Raises :class:`PolicyInvalid`, also if there is none."""
-    found: list[tuple[str, Case]] = []
+    found: list[tuple[str, PolicyCase]] = []
     for file in sorted((folder / "tests").glob("*.toml")):
         try:
             written = tomllib.loads(file.read_text(encoding="utf-8")).get("case", [])
-            found += [(str(file), Case.model_validate(one)) for one in written]
+            found += [(str(file), PolicyCase.model_validate(one)) for one in written]
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as failure:
             raise PolicyInvalid(f"{failure}.", where=str(file)) from None
         except ValidationError as failure:

@@ -15,9 +15,9 @@ from typing import Any
 
 import cedarpy
 
-from loaner.caller import Caller
 from loaner.catalog.operation import BoundCall
-from loaner.policy.literals import Unreachable
+from loaner.identity.caller import Caller
+from loaner.policy.literals import UnreachableRule
 from loaner.policy.rules import Rule, Rules
 from loaner.policy.ruling import Allowed, Ask, Refused, Ruling
 from loaner.scope import Scope
@@ -31,7 +31,7 @@ class CedarPolicy:
 
     rules: Rules
     read_only: bool = False
-    warnings: tuple[Unreachable, ...] = ()
+    warnings: tuple[UnreachableRule, ...] = ()
     """What its rules name and no call can be about."""
     protected: frozenset[str] = frozenset()
     """Providers of which its rules tell one resource from another."""

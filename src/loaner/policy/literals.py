@@ -15,7 +15,7 @@ from typing import Any
 import cedarpy
 
 from loaner.catalog.form import Form
-from loaner.catalog.names import Names
+from loaner.catalog.names import ResourceNames
 from loaner.catalog.operation import Operation
 from loaner.catalog.params import Param
 from loaner.policy.rules import Rule
@@ -28,7 +28,7 @@ _ARGUMENTS = {".": {"left": {"Var": "context"}, "attr": "arguments"}}
 
 
 @dataclass(frozen=True)
-class Unreachable:
+class UnreachableRule:
     """One literal that never matches."""
 
     rule: str
@@ -42,20 +42,20 @@ class Unreachable:
         return f"rule “{self.rule}” {self.problem}"
 
 
-def unreachable(rules: Iterable[Rule], operations: Iterable[Operation]) -> Iterator[Unreachable]:
+def unreachable(rules: Iterable[Rule], operations: Iterable[Operation]) -> Iterator[UnreachableRule]:
     """Every literal of these rules that no call can match."""
     operations = list(operations)
-    known = _Known(Names(operations, narrower=False), operations)
+    known = _Known(ResourceNames(operations, narrower=False), operations)
     for rule in rules:
         written = json.loads(cedarpy.policies_to_json_str(rule.text))["staticPolicies"]
         for policy in written.values():
             for literal, problem, negated in _of(policy, known):
-                yield Unreachable(rule.name, _line(rule, literal), problem, policy["effect"] == "forbid" or negated)
+                yield UnreachableRule(rule.name, _line(rule, literal), problem, policy["effect"] == "forbid" or negated)
 
 
 @dataclass(frozen=True)
 class _Known:
-    names: Names
+    names: ResourceNames
     operations: list[Operation]
 
     def resource(self, uid: str) -> str | None:

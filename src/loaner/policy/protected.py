@@ -9,7 +9,7 @@ from typing import Any
 
 import cedarpy
 
-from loaner.catalog.names import Names, Template
+from loaner.catalog.names import ResourceNames, Template
 from loaner.catalog.operation import Operation
 from loaner.policy.literals import RESOURCE, attribute_of, literals_in
 from loaner.policy.rules import Rule
@@ -18,7 +18,7 @@ from loaner.policy.rules import Rule
 def protected(rules: Iterable[Rule], operations: Iterable[Operation]) -> frozenset[str]:
     """The providers of which some rule tells one resource from another by its name or id."""
     operations = list(operations)
-    templates = Names(operations, narrower=False).templates
+    templates = ResourceNames(operations, narrower=False).templates
     named: set[str] = set()
     for rule in rules:
         for policy in json.loads(cedarpy.policies_to_json_str(rule.text))["staticPolicies"].values():

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from loaner.caller import Caller
 from loaner.catalog.operation import BoundCall
+from loaner.identity.caller import Caller
 from loaner.scope import Scope
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from loaner.catalog import BoundCall
 from loaner.catalog.identify import Identified, Identify
 from loaner.catalog.reason import Reason
-from loaner.catalog.request import Outgoing, build
+from loaner.catalog.request import RequestParts, build
 from loaner.catalog.result import Admits, look
 from loaner.errors import ProviderError
 from loaner.provider_call.transport import Answer
@@ -26,7 +26,7 @@ _PLAIN = r"[A-Za-z0-9._/-]{1,140}"
 @dataclass(frozen=True)
 class Aside:
     bound: BoundCall
-    exchange: Callable[[Outgoing], Awaitable[Answer]]
+    exchange: Callable[[RequestParts], Awaitable[Answer]]
     admits: Admits | None
 
     async def unchangeable(self) -> Reason | None:
@@ -61,7 +61,7 @@ class Aside:
     def _identify(self) -> Identify | None:
         return self.bound.operation.provider.identify.get(self._kind)
 
-    async def _asked(self, outgoing: Outgoing) -> Any:
+    async def _asked(self, outgoing: RequestParts) -> Any:
         """``None`` where it cannot be had."""
         try:
             answer = await self.exchange(outgoing)

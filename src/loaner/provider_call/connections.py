@@ -24,7 +24,7 @@ from yarl import URL
 
 from loaner.network import Network, Proxy
 from loaner.provider_call.bounded import Body
-from loaner.provider_call.wire import Broken, Incoming, Outgoing, Unreachable
+from loaner.provider_call.wire import Broken, Unreachable, WireAnswer, WireRequest
 
 _CONNECT = 5.0
 """Seconds to reach a provider; whatever fails before is certain not to have been sent."""
@@ -89,7 +89,7 @@ class _Connector(aiohttp.TCPConnector):
             self._used[protocol] = (0.0, 0.0)
 
 
-class Connections:
+class ProviderConnections:
     """Connections to all providers, made when first needed and let go of by :meth:`aclose`."""
 
     def __init__(self, network: Network | None = None) -> None:
@@ -98,7 +98,7 @@ class Connections:
         self._session: aiohttp.ClientSession | None = None
         self._contexts: dict[str, ssl.SSLContext] = {}
 
-    async def ask(self, request: Outgoing, *, cut: bool) -> Incoming:
+    async def ask(self, request: WireRequest, *, cut: bool) -> WireAnswer:
         request.check()
         host, port = request.url.host, request.url.port or (443 if request.url.scheme == "https" else 80)
         proxy = self._network.proxy_for(host)
@@ -116,7 +116,7 @@ class Connections:
                 renamed = _at_proxy(failure, renamed, f"{host}:{port}", proxy)
             raise renamed from None
 
-    async def _answer(self, request: Outgoing, host: str, proxy: Proxy | None) -> ClientResponse:
+    async def _answer(self, request: WireRequest, host: str, proxy: Proxy | None) -> ClientResponse:
         if self._session is None:
             self._pool = _Connector()
             self._session = _session(self._pool)
@@ -159,7 +159,7 @@ def _session(connector: _Connector) -> aiohttp.ClientSession:
         return answer
 
     async def leaving(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
-        outgoing: Outgoing = context.trace_request_ctx
+        outgoing: WireRequest = context.trace_request_ctx
         outgoing.sent = True  # told before the first byte is written
 
     tracing = aiohttp.TraceConfig()
@@ -180,7 +180,7 @@ def _session(connector: _Connector) -> aiohttp.ClientSession:
     )
 
 
-def _url(request: Outgoing) -> URL:
+def _url(request: WireRequest) -> URL:
     """Exactly the target that was checked; nothing of it is normalised."""
     authority = request.url.netloc.decode()
     if request.address:
@@ -189,7 +189,7 @@ def _url(request: Outgoing) -> URL:
     return URL(f"{request.url.scheme}://{authority}{request.target}", encoded=True)
 
 
-async def _read(answer: ClientResponse, *, cut: bool) -> Incoming:
+async def _read(answer: ClientResponse, *, cut: bool) -> WireAnswer:
     try:
         if answer.version not in {aiohttp.HttpVersion10, aiohttp.HttpVersion11} or answer.status < httpx2.codes.OK:
             raise Broken("another version of HTTP, or a switch to another protocol")
@@ -201,7 +201,7 @@ async def _read(answer: ClientResponse, *, cut: bool) -> Incoming:
             body.add(chunk)
             if body.is_full:
                 break
-        return Incoming(answer.status, headers, body.whole())
+        return WireAnswer(answer.status, headers, body.whole())
     finally:
         answer.close()  # one that was read to its end has given its connection back already
 

@@ -7,7 +7,7 @@ from functools import partial
 from urllib.parse import urlsplit
 
 from loaner.catalog import BoundCall
-from loaner.catalog.request import Outgoing
+from loaner.catalog.request import RequestParts
 from loaner.catalog.step import Step
 from loaner.provider_call.echoes import Echoes
 from loaner.provider_call.failures import unanswered, unavailable
@@ -26,7 +26,7 @@ class Exchanges:
 
     async def one(
         self,
-        outgoing: Outgoing,
+        outgoing: RequestParts,
         *,
         changing: bool = False,
         cut: bool = False,
@@ -40,7 +40,7 @@ class Exchanges:
             answer = await once()
         return answer
 
-    async def _once(self, outgoing: Outgoing, *, changing: bool, cut: bool, to: Step | None, heard: bool) -> Answer:
+    async def _once(self, outgoing: RequestParts, *, changing: bool, cut: bool, to: Step | None, heard: bool) -> Answer:
         provider = self.bound.operation.provider
         try:
             if outgoing.credential:

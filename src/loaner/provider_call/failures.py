@@ -24,9 +24,9 @@ from loaner.errors import (
     RateLimited,
     ScopeNotGrantable,
 )
+from loaner.provider_call.limit_headers import retry_after
 from loaner.provider_call.transport import Answer, Unanswered
 from loaner.provider_call.verdict import Verdict
-from loaner.provider_call.waiting import retry_after
 from loaner.scope import Scope, derive
 
 _LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"

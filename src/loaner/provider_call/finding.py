@@ -8,9 +8,9 @@ from typing import Any
 
 from loaner.catalog import BoundCall
 from loaner.catalog.identify import Identified, Identify
-from loaner.catalog.looking import permissions_of
+from loaner.catalog.identify_resource import permissions_of
 from loaner.catalog.lookup import Lookup
-from loaner.catalog.request import Outgoing, build
+from loaner.catalog.request import RequestParts, build
 from loaner.catalog.result import look
 from loaner.catalog.step import TEAM, Step
 from loaner.errors import NotFound, ProviderForbidden, ScopeNotGrantable
@@ -19,13 +19,13 @@ from loaner.provider_call.workspace import Workspace
 
 
 @dataclass(frozen=True)
-class Finding:
+class NameLookup:
     """``arguments`` are the call's, with what was found already; ``exchange`` sends, and ``judge`` raises where
     its answer is a refusal."""
 
     bound: BoundCall
     arguments: Mapping[str, Any]
-    exchange: Callable[[Outgoing], Awaitable[Answer]]
+    exchange: Callable[[RequestParts], Awaitable[Answer]]
     judge: Callable[[Step, Answer], Awaitable[None]]
     workspace: Workspace | None = None
 

@@ -20,27 +20,27 @@ _MOST = 16
 
 
 @dataclass(frozen=True)
-class Named:
+class AcceptedPermissions:
     """Any one of ``ways`` will do. ``exact``: each way is all that the request needs, and nothing it does not."""
 
     ways: tuple[frozenset[str], ...]
     exact: bool
 
 
-def named(answer: Answer, provider: Provider) -> Named | None:
+def named(answer: Answer, provider: Provider) -> AcceptedPermissions | None:
     """What this answer names, of a success as of a refusal; ``None`` where it names nothing."""
     verdict = judge(answer, provider)
     if verdict and verdict.code == "scope_missing":
-        return Named((verdict.named,), exact=False) if verdict.named else None
+        return AcceptedPermissions((verdict.named,), exact=False) if verdict.named else None
     header = answer.headers.get(provider.answers.accepted or "", "")[:2000]
     if not header or _ANYBODY in header:
         return None
     if provider.answers.style == "status":
         ways = tuple(way for part in header.split(";")[:_MOST] if (way := _all_of(part)))
-        return Named(ways, exact=True) if ways else None
+        return AcceptedPermissions(ways, exact=True) if ways else None
     one_of = [part.strip() for part in header.split(",")[: _MOST * 2]]
     ways = tuple(frozenset({name}) for name in one_of if re.fullmatch(r"[a-z:_.]{1,60}", name))
-    return Named(ways, exact=False) if ways else None
+    return AcceptedPermissions(ways, exact=False) if ways else None
 
 
 def _all_of(part: str) -> frozenset[str]:

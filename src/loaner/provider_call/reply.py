@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from loaner.catalog import BoundCall, cursor
 from loaner.catalog.result import look
-from loaner.catalog.shaping import Shaper
+from loaner.catalog.shape import Shaper
 from loaner.catalog.step import Step
 from loaner.provider_call.transport import Answer
 

@@ -9,17 +9,17 @@ from typing import Any
 
 from loaner.catalog import BoundCall
 from loaner.catalog.identify import Identified
-from loaner.catalog.looking import Looking
+from loaner.catalog.identify_resource import Looking
 from loaner.catalog.lookup import Lookup
 from loaner.catalog.result import look
-from loaner.catalog.shaping import Shaper
+from loaner.catalog.shape import Shaper
 from loaner.catalog.step import TEAM, WITHIN, Step
 from loaner.errors import GrantBroken, NotFound, ProviderError, ProviderRejected, RateLimited
 from loaner.provider_call.aside import Aside
 from loaner.provider_call.echoes import Echoes
 from loaner.provider_call.exchanges import Exchanges
 from loaner.provider_call.failures import fail, unavailable
-from loaner.provider_call.finding import Finding
+from loaner.provider_call.finding import NameLookup
 from loaner.provider_call.meeting import Meeting
 from loaner.provider_call.reply import Received, Reply
 from loaner.provider_call.terms import Terms
@@ -98,9 +98,9 @@ class _Sending:
         return self._shaped(status)
 
     @property
-    def finding(self) -> Finding:
+    def finding(self) -> NameLookup:
         known = dict(self.bound.sent) | self.resolved
-        return Finding(
+        return NameLookup(
             self.bound, known, self.exchanges.one, partial(self._judge, changing=False), self.terms.workspace
         )
 

@@ -21,10 +21,10 @@ import structlog
 from loaner import __version__
 from loaner.provider_call.addresses import resolve_public
 from loaner.provider_call.bounded import TooMuch, parsed
-from loaner.provider_call.connections import Connections
+from loaner.provider_call.connections import ProviderConnections
 from loaner.provider_call.echoes import Echoes
 from loaner.provider_call.unbroken import Unbroken
-from loaner.provider_call.wire import Broken, Incoming, Outgoing, Unreachable, Wire
+from loaner.provider_call.wire import Broken, Unreachable, Wire, WireAnswer, WireRequest
 from loaner.secret import Secret
 
 log = structlog.get_logger(__name__)
@@ -63,7 +63,7 @@ class ProviderTransport:
 
     def __init__(self, wire: Wire | None = None) -> None:
         """``wire`` stands in for the network in tests."""
-        self.wire = wire or Connections()
+        self.wire = wire or ProviderConnections()
         self.unbroken = Unbroken()
 
     async def __aenter__(self) -> Self:
@@ -114,7 +114,9 @@ class ProviderTransport:
             asked = f"{asked.partition('?')[0]}?{urlencode(query)}"
         if echoes is None and bearer is not None:
             echoes = Echoes([bearer])
-        return await self._carried(Outgoing(method, target, asked, secured, content or b""), timeout, echoes, cut=cut)
+        return await self._carried(
+            WireRequest(method, target, asked, secured, content or b""), timeout, echoes, cut=cut
+        )
 
     async def elsewhere(
         self,
@@ -135,10 +137,10 @@ class ProviderTransport:
             address = await resolve_public(target.host, target.port or 443)
             if address is None or target.scheme != "https":
                 raise Unanswered(sent=False, why="not a public https address")
-        outgoing = Outgoing(method, target, target.raw_path.decode(), _FIXED, content or b"", address)
+        outgoing = WireRequest(method, target, target.raw_path.decode(), _FIXED, content or b"", address)
         return await self._carried(outgoing, _ELSEWHERE, echoes, cut=cut)
 
-    async def _carried(self, request: Outgoing, timeout: float, echoes: Echoes | None, *, cut: bool) -> Answer:  # noqa: ASYNC109
+    async def _carried(self, request: WireRequest, timeout: float, echoes: Echoes | None, *, cut: bool) -> Answer:  # noqa: ASYNC109
         try:
             with anyio.fail_after(timeout):
                 answer = await self.wire.ask(request, cut=cut)
@@ -173,7 +175,7 @@ _known = lru_cache(256)(_checked)
 """The same few addresses are asked again and again. None that an answer named is kept."""
 
 
-def _without(echoes: Echoes, answer: Incoming, body: Any) -> Answer:
+def _without(echoes: Echoes, answer: WireAnswer, body: Any) -> Answer:
     headers = answer.headers
     if echoes.among(str(headers.multi_items()).encode()):
         headers = httpx2.Headers([(name, echoes.removed(value)) for name, value in headers.multi_items()])
@@ -182,12 +184,12 @@ def _without(echoes: Echoes, answer: Incoming, body: Any) -> Answer:
     return Answer(answer.status, headers, body, echoed=echoes.found)
 
 
-def _read_as_text(answer: Incoming) -> str:
+def _read_as_text(answer: WireAnswer) -> str:
     """What was asked for as a text is one, whatever it says that it is: the text of a file may be JSON."""
     return answer.body.decode(errors="replace")
 
 
-def _read_as_told(answer: Incoming) -> Any:
+def _read_as_told(answer: WireAnswer) -> Any:
     body = answer.body
     if not body:
         return None

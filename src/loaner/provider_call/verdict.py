@@ -13,8 +13,8 @@ from typing import Any
 from loaner.catalog.provider import Provider
 from loaner.catalog.reason import FailureCode, Reason
 from loaner.catalog.result import look
+from loaner.provider_call.limit_headers import is_limit
 from loaner.provider_call.transport import Answer
-from loaner.provider_call.waiting import is_limit
 
 _STATUS: dict[int, FailureCode] = {
     401: "grant_broken",

@@ -27,7 +27,7 @@ class Unreachable(Exception):
 
 
 @dataclass
-class Outgoing:
+class WireRequest:
     """One request, whole. Its headers hold the credential."""
 
     method: str
@@ -49,7 +49,7 @@ class Outgoing:
 
 
 @dataclass(frozen=True)
-class Incoming:
+class WireAnswer:
     """One answer, whole and bounded."""
 
     status: int
@@ -60,7 +60,7 @@ class Incoming:
 class Wire(Protocol):
     """Whatever carries a request to a provider."""
 
-    async def ask(self, request: Outgoing, *, cut: bool) -> Incoming:
+    async def ask(self, request: WireRequest, *, cut: bool) -> WireAnswer:
         """Raises :class:`Unreachable`, :class:`Broken`, :class:`loaner.provider_call.bounded.TooMuch`,
         :class:`OSError` or :class:`ValueError`.
 

@@ -23,7 +23,7 @@ class Anchor:
 
 
 @dataclass(frozen=True)
-class Source:
+class SettingsSource:
     """What one place says, before it is believed."""
 
     values: Mapping[str, Any]
@@ -37,7 +37,7 @@ class Source:
         return _of_model(self, model, self.values, ())
 
 
-def _of_model(source: Source, model: type[BaseModel], values: Mapping[str, Any], loc: Loc) -> dict[str, Any]:
+def _of_model(source: SettingsSource, model: type[BaseModel], values: Mapping[str, Any], loc: Loc) -> dict[str, Any]:
     fields = model.model_fields
     return {
         key: _of(source, fields[key].annotation, fields[key].metadata, value, (*loc, key)) if key in fields else value
@@ -45,7 +45,7 @@ def _of_model(source: Source, model: type[BaseModel], values: Mapping[str, Any],
     }
 
 
-def _of(source: Source, kind: Any, marks: list[Any], value: Any, loc: Loc) -> Any:
+def _of(source: SettingsSource, kind: Any, marks: list[Any], value: Any, loc: Loc) -> Any:
     if get_origin(kind) is Annotated:
         kind, *more = get_args(kind)
         marks = [*marks, *more]
@@ -58,14 +58,14 @@ def _of(source: Source, kind: Any, marks: list[Any], value: Any, loc: Loc) -> An
     )
 
 
-def _whole(source: Source, kind: Any, marks: list[Any], value: str | Path, loc: Loc) -> Any:
+def _whole(source: SettingsSource, kind: Any, marks: list[Any], value: str | Path, loc: Loc) -> Any:
     for mark in marks:
         if isinstance(mark, Anchor):
             return mark.make_whole(str(value), source.named(loc), source.base)
     return absolute(str(value), setting=source.named(loc), base=source.base) if kind is Path else value
 
 
-def _within(source: Source, kind: Any, value: Any, loc: Loc) -> Any:
+def _within(source: SettingsSource, kind: Any, value: Any, loc: Loc) -> Any:
     inner = get_args(kind)
     if isinstance(value, Mapping) and isinstance(kind, type) and issubclass(kind, BaseModel):
         return _of_model(source, kind, value, loc)

@@ -21,7 +21,7 @@ from pydantic_settings import EnvSettingsSource
 from pydantic_settings.exceptions import SettingsError
 
 from loaner.errors import SettingsInvalid
-from loaner.settings.anchored import Loc, Source
+from loaner.settings.anchored import Loc, SettingsSource
 from loaner.settings.model import Settings
 from loaner.settings.paths import absolute, refuse_written_by_others
 from loaner.settings.toml import parsed
@@ -57,12 +57,12 @@ def is_there(file: Path) -> bool:
     return True
 
 
-def in_file(file: Path) -> Source:
+def in_file(file: Path) -> SettingsSource:
     """What the operator's file says. Raises :class:`SettingsInvalid`, with the file's name."""
-    return Source(_read(file), base=file.parent, named=lambda loc: f"{'.'.join(loc)} in {file}")
+    return SettingsSource(_read(file), base=file.parent, named=lambda loc: f"{'.'.join(loc)} in {file}")
 
 
-def in_environment() -> Source:
+def in_environment() -> SettingsSource:
     """What ``LOANER_*`` variables say. They outlive the folder in which they were set, so no path is relative to it."""
     try:
         values = _Variables(Settings)()
@@ -71,7 +71,7 @@ def in_environment() -> Source:
             f"{_no_json(str(failure))} cannot be read as JSON.",
             do='Write a list as ["one", "two"] and a table as JSON, or use the settings file.',
         ) from None
-    return Source(values, base=None, named=_variable)
+    return SettingsSource(values, base=None, named=_variable)
 
 
 class _Variables(EnvSettingsSource):
@@ -85,11 +85,11 @@ class _Variables(EnvSettingsSource):
             raise
 
 
-def in_flags(flags: Mapping[str, Any]) -> Source:
+def in_flags(flags: Mapping[str, Any]) -> SettingsSource:
     """What was typed. A path is relative to the folder in which it was."""
     with suppress(FileNotFoundError):  # the folder is gone; only a relative path would need it
-        return Source(flags, base=Path.cwd(), named=lambda loc: "--" + loc[-1].replace("_", "-"))
-    return Source(flags, base=None, named=lambda loc: "--" + loc[-1].replace("_", "-"))
+        return SettingsSource(flags, base=Path.cwd(), named=lambda loc: "--" + loc[-1].replace("_", "-"))
+    return SettingsSource(flags, base=None, named=lambda loc: "--" + loc[-1].replace("_", "-"))
 
 
 def merged(weaker: Mapping[str, Any], stronger: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,13 +13,13 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from loaner.characters import marked
-from loaner.consent import Pending, codes, pending
-from loaner.consent.allowed import HOUR_USES
-from loaner.consent.pending import Remember
+from loaner.consent import ConsentRequest, codes, requests
+from loaner.consent.new_approval import HOUR_USES
+from loaner.consent.requests import Remember
 from loaner.consent.texts import Text, texts_of
 from loaner.errors import PolicyDenied
-from loaner.web import pages, reading, throttle, words
-from loaner.web.guard import Guard, Refused, Visit, form_targets
+from loaner.web import pages, reading, texts, throttle
+from loaner.web.guard import Guard, RequestRefused, Visit, form_targets
 from loaner.web.site import Site
 
 _JUST_NOW = timedelta(minutes=1)
@@ -48,8 +48,8 @@ class ConsentPages:
         at, session, person = self.site.now(), visit.session.id, visit.subject
         code = codes.typed(visit.form.get("user_code", ""))
 
-        def look(connection: Connection) -> Pending | None:
-            return pending.by_code(connection, code, person.key, at) if code else None
+        def look(connection: Connection) -> ConsentRequest | None:
+            return requests.by_code(connection, code, person.key, at) if code else None
 
         asked = await self.site.store.write(lambda c: throttle.tried(c, session, person, at, look))
         if asked == "too many":
@@ -91,10 +91,10 @@ class ConsentPages:
         decision = visit.form.get("decision")
         if decision in {"deny", "again"}:
             return await said_no(self.site, visit, asked, here)
-        if asked.state_at(self.site.now()) not in pending.OPEN:
+        if asked.state_at(self.site.now()) not in requests.OPEN:
             return pages.see_other(here)  # answered before: the page says how
         if decision != "approve":
-            raise Refused(HTTPStatus.BAD_REQUEST, "Choose one of the two answers.")
+            raise RequestRefused(HTTPStatus.BAD_REQUEST, "Choose one of the two answers.")
         proof = await self.site.presence.proven(visit, asked, form_action=self._form_action(asked))
         if isinstance(proof, Response):
             return proof  # nothing is approved yet
@@ -112,7 +112,7 @@ class ConsentPages:
                 accounts=visit.session.accounts,
             )
         except PolicyDenied as refused:  # what is in the way is in the settings, or at the issuer
-            raise Refused(HTTPStatus.FORBIDDEN, refused.told()) from None
+            raise RequestRefused(HTTPStatus.FORBIDDEN, refused.told()) from None
         return pages.see_other(leads_to or here)
 
     async def back(self, visit: Visit) -> Response:
@@ -125,10 +125,10 @@ class ConsentPages:
         )
         return pages.see_other(f"/consent/{handle}") if handle else nobody()
 
-    async def _question(self, visit: Visit) -> Pending | None:
+    async def _question(self, visit: Visit) -> ConsentRequest | None:
         return await self.site.consents.question(visit.path["handle"], visit.subject)
 
-    async def _page(self, visit: Visit, asked: Pending, problem: str = "") -> Response:
+    async def _page(self, visit: Visit, asked: ConsentRequest, problem: str = "") -> Response:
         now, provider = self.site.now(), self.site.providers(asked.provider)
         state = await self._state(asked)
         waits = state in {"pending", "provider"} and "session" not in (asked.flow or {})
@@ -140,25 +140,25 @@ class ConsentPages:
             state=state,
             asked=asked,
             provider=provider,
-            agent=words.agent_name(asked),
-            title=words.title(asked),
+            agent=texts.agent_name(asked),
+            title=texts.title(asked),
             code=self.site.consents.code_of(asked),
             account=await self.site.consents.account_of(asked) if state == "account" else None,
             provider_code=self.site.consents.provider_code_of(asked) if state == "provider" else None,
             texts=texts_of(asked),
             opened=await self.site.consents.opened(asked),
-            lines=words.limits(asked, provider),
-            wider=words.wider(asked),
+            lines=texts.limits(asked, provider),
+            wider=texts.wider(asked),
             most=HOUR_USES,
-            agreed=reading.agreed(asked, words.agent_name(asked), provider),
+            agreed=reading.agreed(asked, texts.agent_name(asked), provider),
             button=reading.button(asked, provider),
             connecting=reading.connecting(asked, provider),
             reads_afterwards=reading.afterwards(provider, self.site.consents.settings.reads),
             **(reading.choice(asked, provider) if asks_reading else {}),
             now=now,
-            since=words.ago(asked.created_at, now),
-            until=words.left(asked.expires_at, now),
-            afterwards=words.afterwards(asked),
+            since=texts.ago(asked.created_at, now),
+            until=texts.left(asked.expires_at, now),
+            afterwards=texts.afterwards(asked),
             problem=problem,
             renews=renews,
             **who(self.site, visit),
@@ -168,13 +168,13 @@ class ConsentPages:
             page.headers["Refresh"] = "3"
         return page
 
-    def _form_action(self, asked: Pending) -> str | None:
+    def _form_action(self, asked: ConsentRequest) -> str | None:
         """Where a yes may lead: to the provider's own page, where there is one to go to."""
         provider = self.site.providers(asked.provider)
         leads_to = provider.consent.authorize if asked.wants_grant else None
         return form_targets(provider.url(leads_to)) if leads_to else None
 
-    async def _state(self, asked: Pending) -> str:
+    async def _state(self, asked: ConsentRequest) -> str:
         """The state of the page: the question's, seen from the person."""
         now = self.site.now()
         state = asked.state_at(now)
@@ -195,12 +195,12 @@ _OPEN = frozenset({"confirm", "pending", "provider"})
 """States of a page whose form may lead to the provider."""
 
 
-def _text(asked: Pending | None, place: str) -> Text | None:
+def _text(asked: ConsentRequest | None, place: str) -> Text | None:
     """The text of a question that an address names."""
     return {str(text.place): text for text in texts_of(asked)}.get(place) if asked else None
 
 
-def _unsaid(asked: Pending, form: Mapping[str, str]) -> str:
+def _unsaid(asked: ConsentRequest, form: Mapping[str, str]) -> str:
     """What a yes lacks, in words; empty if nothing. One to an account comes from the page that shows it."""
     if asked.state == "account" and "account" not in form:
         return "This is a new question. Nothing was connected yet."
@@ -209,12 +209,12 @@ def _unsaid(asked: Pending, form: Mapping[str, str]) -> str:
     return ""
 
 
-def _is_typed(asked: Pending, typed: str) -> bool:
+def _is_typed(asked: ConsentRequest, typed: str) -> bool:
     """Did the person type what would be destroyed? True where nothing is. A button alone is pressed by habit."""
     return typed.strip() == asked.shown.get("target", "") or not asked.shown.get("target")
 
 
-async def said_no(site: Site, visit: Visit, asked: Pending, here: str) -> Response:
+async def said_no(site: Site, visit: Visit, asked: ConsentRequest, here: str) -> Response:
     """A no, or one taken back: then the yes is still to be given, and proven, as ever. Neither needs more than the
     session, and neither does anything to a question in another state."""
     try:
@@ -223,7 +223,7 @@ async def said_no(site: Site, visit: Visit, asked: Pending, here: str) -> Respon
         else:
             await site.consents.ask_again(asked)
     except PolicyDenied as fenced:
-        raise Refused(HTTPStatus.FORBIDDEN, fenced.told()) from None
+        raise RequestRefused(HTTPStatus.FORBIDDEN, fenced.told()) from None
     return pages.see_other(here)
 
 

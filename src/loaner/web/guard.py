@@ -16,8 +16,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from loaner.caller import Subject
 from loaner.errors import LoanerError
+from loaner.identity.caller import Subject
 from loaner.settings.urls import is_loopback
 from loaner.web import pages
 from loaner.web.sessions import Session, Sessions, set_cookie
@@ -55,7 +55,7 @@ class Visit:
 Handler = Callable[[Visit], Awaitable[Response]]
 
 
-class Refused(Exception):
+class RequestRefused(Exception):
     """The request itself is not acceptable. The message may be shown."""
 
     def __init__(self, status: HTTPStatus, words: str) -> None:
@@ -84,11 +84,11 @@ class Guard:
                 session, is_new = await self.sessions.start(who), True
             if session is None or session.subject is None:
                 if posted:
-                    raise Refused(HTTPStatus.FORBIDDEN, "This form is too old. Open the page again.")
+                    raise RequestRefused(HTTPStatus.FORBIDDEN, "This form is too old. Open the page again.")
                 return pages.see_other(f"/signin?to={quote(request.url.path)}")
             form = await read_form(request) if posted else {}
             if posted and not session.is_own_form(form.get("form_token", "")):
-                raise Refused(HTTPStatus.FORBIDDEN, "This form is not from this page. Open the page again.")
+                raise RequestRefused(HTTPStatus.FORBIDDEN, "This form is not from this page. Open the page again.")
             response = await handler(Visit(request, session, session.subject, form, self.site.now()))
             if is_new:
                 set_cookie(response, session, self.site.base_url())
@@ -104,7 +104,7 @@ class Guard:
                 check_host(request, self.site.hosts(), self.site.base_url())
                 check_peer(request, self.site.identity)
                 response = await answer(request)
-            except Refused as refused:
+            except RequestRefused as refused:
                 response = pages.error(refused.status, str(refused))
             except LoanerError as failure:
                 log.info("page refused", path=path, code=failure.code, reason=failure.log)
@@ -126,13 +126,13 @@ def check_host(request: Request, hosts: frozenset[str], base_url: str) -> None:
         words = "This address is not one that loaner answers to."
         if is_loopback(urlsplit(base_url).hostname):
             words += f" Its pages are at {base_url}: where that port is forwarded, it has to keep its number."
-        raise Refused(HTTPStatus.MISDIRECTED_REQUEST, words)
+        raise RequestRefused(HTTPStatus.MISDIRECTED_REQUEST, words)
 
 
 def check_peer(request: Request, identity: Identity) -> None:
     """On every request, whatever cookie it has: a check at the first visit alone would be passed with one."""
     if not identity.admits(request):
-        raise Refused(HTTPStatus.FORBIDDEN, "This loaner is for another user of this computer.")
+        raise RequestRefused(HTTPStatus.FORBIDDEN, "This loaner is for another user of this computer.")
 
 
 def check_origin(request: Request, origins: frozenset[str]) -> None:
@@ -144,23 +144,23 @@ def check_origin(request: Request, origins: frozenset[str]) -> None:
         own = fetched == "same-origin" and (own or origin in {None, "null"})
     if not own:
         log.warning("form refused: unknown origin", origin=ascii((origin or "")[:80]), settings="http.public_url")
-        raise Refused(HTTPStatus.FORBIDDEN, "This form was sent by another site. Nothing was changed.")
+        raise RequestRefused(HTTPStatus.FORBIDDEN, "This form was sent by another site. Nothing was changed.")
 
 
 async def read_form(request: Request) -> dict[str, str]:
     """A small urlencoded form; the last of equal names counts, and there are none in ours."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/x-www-form-urlencoded":
-        raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "This form cannot be read.")
+        raise RequestRefused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "This form cannot be read.")
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > MAX_BODY:
-            raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "This form is too large.")
+            raise RequestRefused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "This form is too large.")
     try:
         return dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=_MAX_FIELDS))
     except ValueError:
-        raise Refused(HTTPStatus.BAD_REQUEST, "This form cannot be read.") from None
+        raise RequestRefused(HTTPStatus.BAD_REQUEST, "This form cannot be read.") from None
 
 
 def with_headers(response: Response) -> Response:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from starlette.responses import Response
 from starlette.routing import Route
 
-from loaner.web import pages, words
+from loaner.web import pages, texts
 from loaner.web.consent_pages import nobody, who
 from loaner.web.guard import Guard, Visit
 from loaner.web.site import Site
@@ -33,12 +33,12 @@ class HomePages:
         return pages.render(
             "home.html",
             grants=[(grant, self.site.providers(grant.provider).title) for grant in standing.connected],
-            approvals=[(one, words.allowed(one, self.site.now())) for one in standing.approved],
+            approvals=[(one, texts.allowed(one, self.site.now())) for one in standing.approved],
             tasks=standing.tasks,
             lasting=await self.site.consents.tasks.lasting_of(visit.subject),
             paused=standing.paused,
-            denied=[(asked, words.title(asked)) for asked in standing.denied],
-            waiting=[(asked, words.title(asked)) for asked in standing.pending],
+            denied=[(asked, texts.title(asked)) for asked in standing.denied],
+            waiting=[(asked, texts.title(asked)) for asked in standing.pending],
             **who(self.site, visit),
         )
 
@@ -48,7 +48,7 @@ class HomePages:
         reads = defaultdict(list)
         for one in approved:
             if one.effect == "read":
-                reads[one.connector].append(f"{words.whose(one.agent)} may {words.allowed(one, self.site.now())}.")
+                reads[one.connector].append(f"{texts.whose(one.agent)} may {texts.allowed(one, self.site.now())}.")
         mode = self.site.consents.settings.reads
         return pages.render("connect.html", accounts=mine, reads=reads, mode=mode, **who(self.site, visit))
 

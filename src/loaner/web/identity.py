@@ -12,17 +12,17 @@ from urllib.parse import urlencode
 
 from starlette.requests import Request
 
-from loaner import jwts, token_claims
-from loaner.caller import Subject
 from loaner.characters import hides
-from loaner.client_auth import Client
 from loaner.clock import Now
-from loaner.consent import codes
-from loaner.jwks import IssuerKeys, IssuerUnreachable
+from loaner.grants import pkce
+from loaner.identity import jwt_checks, token_claims
+from loaner.identity.caller import Subject
+from loaner.identity.client_auth import Client
+from loaner.identity.issuer_keys import IssuerKeys, IssuerUnreachable
 from loaner.provider_call import ProviderTransport, Unanswered
 from loaner.secret import Secret
 from loaner.settings import IdentitySettings
-from loaner.web.neighbour import is_another_user
+from loaner.web.local_peer import is_another_user
 from loaner.web.sessions import Session, SignedIn
 
 _TYPING = 120
@@ -100,7 +100,7 @@ class OidcIdentity:
             "scope": "openid profile",
             "state": state,
             "nonce": _derived("nonce", browser, state),
-            "code_challenge": codes.challenge_of(_derived("verifier", browser, state)),
+            "code_challenge": pkce.challenge_of(_derived("verifier", browser, state)),
             "code_challenge_method": "S256",
         } | ({"prompt": "login", "max_age": "0"} if self.fresh else {})
         return f"{await self._endpoint('authorization_endpoint')}?{urlencode(query)}"
@@ -119,7 +119,9 @@ class OidcIdentity:
         token = await self._redeemed(form)
         claims = await self._claims(token, _derived("nonce", browser, state))
         asked_at, now = claims.get("auth_time"), self.now().timestamp()
-        if self.fresh and (not jwts.is_instant(asked_at) or not now - _TYPING <= asked_at <= now + jwts.SKEW):
+        if self.fresh and (
+            not jwt_checks.is_instant(asked_at) or not now - _TYPING <= asked_at <= now + jwt_checks.SKEW
+        ):
             raise SignInFailed("ID token: auth_time")
         display = claims.get("preferred_username") or claims.get("name")
         shown = display if isinstance(display, str) and not hides(display) else ""
@@ -143,9 +145,8 @@ class OidcIdentity:
         token = said.get("id_token")
         if tokens.status == HTTPStatus.OK and isinstance(token, str):
             return token
-        reason = (
-            f"the token endpoint answered {tokens.status} without an ID token (error {jwts.shown(said.get('error'))})"
-        )
+        error = jwt_checks.shown(said.get("error"))
+        reason = f"the token endpoint answered {tokens.status} without an ID token (error {error})"
         if said.get("error") == "invalid_client":
             used = client.uses(offered)
             reason += f"; see identity.client_id and client_secret: {client.id!r} proved itself by {used}"
@@ -154,26 +155,26 @@ class OidcIdentity:
     def _person(self, claims: dict[str, Any]) -> str:
         try:
             return token_claims.subject_of(claims, self.settings.page_subject_claim)
-        except jwts.Rejected as failure:
+        except jwt_checks.Rejected as failure:
             cure = f"; see identity.page_{failure.cure}" if failure.cure else ""
             raise SignInFailed(f"ID token: {failure.check}: {failure.found}{cure}") from None
 
     async def _claims(self, token: str, nonce: str) -> dict[str, Any]:
         """Check an ID token (OpenID Connect Core 1.0 §3.1.3.7) as strictly as an access token."""
         try:
-            header = jwts.header_of(token)
+            header = jwt_checks.header_of(token)
             # An access token of the same issuer is no proof of a sign-in; an ID token need not say what it is.
-            algorithm = jwts.algorithm_of(header, algorithms=self.settings.algorithms, types=("jwt", None))
-            claims = jwts.verified(
+            algorithm = jwt_checks.algorithm_of(header, algorithms=self.settings.algorithms, types=("jwt", None))
+            claims = jwt_checks.verified(
                 token,
-                await self.keys.key(jwts.key_id_of(header), algorithm),
+                await self.keys.key(jwt_checks.key_id_of(header), algorithm),
                 algorithm,
                 issuer=self.settings.issuer,
                 audience=self.settings.client_id,
                 require=("iss", "aud", "sub", "exp", "iat", "nonce"),
             )
             expires = token_claims.valid_until(claims, self.now().timestamp())
-        except jwts.Rejected as failure:
+        except jwt_checks.Rejected as failure:
             raise SignInFailed(f"ID token: {failure}") from None
         except IssuerUnreachable:
             raise SignInFailed("the issuer's keys cannot be had") from None

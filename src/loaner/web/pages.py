@@ -12,7 +12,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from loaner.characters import marked, pieces
 from loaner.consent.codes import ALPHABET
-from loaner.web import words
+from loaner.web import texts
 
 
 class Page(HTMLResponse):
@@ -52,7 +52,7 @@ _templates = Environment(
     lstrip_blocks=True,
     finalize=_shown,  # what no filter has marked is marked here, so that no page can forget it
 )
-_templates.filters |= {"seen": seen, "plain": marked, "written": written, "whose": words.whose}
+_templates.filters |= {"seen": seen, "plain": marked, "written": written, "whose": texts.whose}
 
 
 def render(

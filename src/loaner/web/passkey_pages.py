@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from loaner.web import pages
 from loaner.web.consent_pages import nobody, who
-from loaner.web.guard import Guard, Refused, Visit
+from loaner.web.guard import Guard, RequestRefused, Visit
 from loaner.web.site import Site
 
 if TYPE_CHECKING:
@@ -47,14 +47,14 @@ class PasskeyPages:
         proof, back = visit.form.get("proof", ""), self._back(visit)
         if visit.form.get("decision") == "keep":
             if not await self.passkeys.keep(visit.session, visit.subject, proof):
-                raise Refused(HTTPStatus.FORBIDDEN, "No passkey was made. Nothing was changed.")
+                raise RequestRefused(HTTPStatus.FORBIDDEN, "No passkey was made. Nothing was changed.")
             return pages.see_other(back)
         another = bool(await self.passkeys.of(visit.subject))
         if another:
             if not proof:
                 return await self._prove(visit, "add", "/passkeys", "Add another passkey?")
             if await self.passkeys.proven(visit.session, visit.subject, "add", proof) is None:
-                raise Refused(HTTPStatus.FORBIDDEN, "That was not one of your passkeys. Nothing was changed.")
+                raise RequestRefused(HTTPStatus.FORBIDDEN, "That was not one of your passkeys. Nothing was changed.")
         return pages.render(
             "passkey.html",
             scripts="'self'",
@@ -76,7 +76,7 @@ class PasskeyPages:
         if not proof:
             return await self._prove(visit, f"remove {name}", here, "Remove this passkey?")
         if await self.passkeys.proven(visit.session, visit.subject, f"remove {name}", proof) is None:
-            raise Refused(HTTPStatus.FORBIDDEN, "That was not one of your passkeys. Nothing was changed.")
+            raise RequestRefused(HTTPStatus.FORBIDDEN, "That was not one of your passkeys. Nothing was changed.")
         await self.passkeys.remove(visit.subject, name)
         return pages.see_other("/passkeys")
 

@@ -27,8 +27,8 @@ from webauthn.helpers.structs import (
 )
 
 from loaner.audit import event
-from loaner.caller import Subject
 from loaner.clock import Now
+from loaner.identity.caller import Subject
 from loaner.store import Store, tags
 from loaner.store.tables import passkey_challenges, passkeys
 from loaner.web.sessions import Session

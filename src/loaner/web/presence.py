@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import Response
 
-from loaner.consent import Pending
-from loaner.web import pages, words
+from loaner.consent import ConsentRequest
+from loaner.web import pages, texts
 from loaner.web.guard import Visit
-from loaner.web.site import Proven
+from loaner.web.site import PresenceProof
 
 if TYPE_CHECKING:
     from loaner.web.passkeys import Passkeys
@@ -24,8 +24,14 @@ class SessionPresence:
     """Whoever has the browser's session. It keeps other people and other sites out, but not an agent that runs
     commands as the same user on the same computer."""
 
-    async def proven(self, visit: Visit, asked: Pending, *, form_action: str | None = None) -> Proven | Response:  # noqa: ARG002 - the protocol's shape
-        return Proven(visit.session.proven_by, visit.form)
+    async def proven(
+        self,
+        visit: Visit,
+        asked: ConsentRequest,  # noqa: ARG002 - the protocol's shape
+        *,
+        form_action: str | None = None,  # noqa: ARG002 - the protocol's shape
+    ) -> PresenceProof | Response:
+        return PresenceProof(visit.session.proven_by, visit.form)
 
 
 @dataclass(frozen=True)
@@ -34,12 +40,14 @@ class PasskeyPresence:
 
     passkeys: Passkeys
 
-    async def proven(self, visit: Visit, asked: Pending, *, form_action: str | None = None) -> Proven | Response:
+    async def proven(
+        self, visit: Visit, asked: ConsentRequest, *, form_action: str | None = None
+    ) -> PresenceProof | Response:
         purpose = f"approve {asked.handle}"
         if proof := visit.form.get("proof"):
             form = await self.passkeys.proven(visit.session, visit.subject, purpose, proof)
             if form is not None:
-                return Proven("passkey", form)
+                return PresenceProof("passkey", form)
         here = visit.request.scope["path"]
         if not await self.passkeys.of(visit.subject):
             return pages.render("passkey_first.html", status=403, to=here)
@@ -49,7 +57,7 @@ class PasskeyPresence:
             scripts="'self'",
             kind="get",
             options=await self.passkeys.ask(visit.session, visit.subject, purpose, visit.form),
-            title=words.title(asked),
+            title=texts.title(asked),
             action=here,
             decision="approve",
             back=here,
@@ -62,8 +70,14 @@ class PasskeyPresence:
 class SignInPresence:
     """A sign-in with the issuer, minutes ago, for which it was told to ask again who is there."""
 
-    async def proven(self, visit: Visit, asked: Pending, *, form_action: str | None = None) -> Proven | Response:  # noqa: ARG002 - the protocol's shape
+    async def proven(
+        self,
+        visit: Visit,
+        asked: ConsentRequest,  # noqa: ARG002 - the protocol's shape
+        *,
+        form_action: str | None = None,  # noqa: ARG002 - the protocol's shape
+    ) -> PresenceProof | Response:
         session = visit.session
         if session.proven_by == "oidc" and visit.at - session.since <= FRESH:
-            return Proven("sign-in", visit.form)
+            return PresenceProof("sign-in", visit.form)
         return pages.see_other(f"/signin?to={visit.request.scope['path']}")

@@ -8,21 +8,21 @@ from http import HTTPStatus
 from typing import Any
 
 from loaner.catalog.provider import Provider
-from loaner.consent import Pending
+from loaner.consent import ConsentRequest
 from loaner.consent.reading import FOREVER, Choice, Offer
-from loaner.web.guard import Refused
+from loaner.web.guard import RequestRefused
 
 _LASTS = (("hour", "1 hour"), ("8h", "8 hours"), ("30d", "30 days"), ("ended", "until I take it back"))
 
 
-def offered(asked: Pending) -> Offer | None:
+def offered(asked: ConsentRequest) -> Offer | None:
     """What this question offers to read; ``None`` where it is about something else."""
     return Offer.read(asked.shown["reads"]) if "reads" in asked.shown else None
 
 
-def chosen(asked: Pending, form: Mapping[str, str]) -> Choice | None:
+def chosen(asked: ConsentRequest, form: Mapping[str, str]) -> Choice | None:
     """The answer of the form; an earlier one stands where the person goes on to the provider. Raises
-    :class:`Refused` for what the page does not offer."""
+    :class:`RequestRefused` for what the page does not offer."""
     offer = offered(asked)
     if offer is None:
         return None
@@ -31,10 +31,10 @@ def chosen(asked: Pending, form: Mapping[str, str]) -> Choice | None:
     try:
         return Choice.of(form, offer)
     except ValueError:
-        raise Refused(HTTPStatus.BAD_REQUEST, "Choose what the page offers.") from None
+        raise RequestRefused(HTTPStatus.BAD_REQUEST, "Choose what the page offers.") from None
 
 
-def choice(asked: Pending, provider: Provider) -> dict[str, Any]:
+def choice(asked: ConsentRequest, provider: Provider) -> dict[str, Any]:
     """What the page of a read shows besides what every page of a question does."""
     offer = offered(asked)
     assert offer is not None  # noqa: S101 - only such a question has this page
@@ -46,7 +46,7 @@ def choice(asked: Pending, provider: Provider) -> dict[str, Any]:
     }
 
 
-def button(asked: Pending, provider: Provider) -> str:
+def button(asked: ConsentRequest, provider: Provider) -> str:
     """What the yes does, as its button says it."""
     if asked.wants_grant:
         more = asked.wants_approval or ("reads" in asked.shown and "connect" not in asked.shown)
@@ -54,7 +54,7 @@ def button(asked: Pending, provider: Provider) -> str:
     return "Allow once" if asked.wants_approval and not asked.shown["may_remember"] else "Allow"
 
 
-def connecting(asked: Pending, provider: Provider) -> str:
+def connecting(asked: ConsentRequest, provider: Provider) -> str:
     """What comes next where an account is to be connected, before people see a longer list than they expect."""
     title = provider.title
     if provider.consent.scope_param:
@@ -76,7 +76,7 @@ def afterwards(provider: Provider, mode: str) -> str:
     return "Connecting lets no program read anything: each one asks you first what it may read."
 
 
-def agreed(asked: Pending, agent: str, provider: Provider) -> str:
+def agreed(asked: ConsentRequest, agent: str, provider: Provider) -> str:
     """What was chosen, once it counts."""
     offer = offered(asked)
     if offer is None or asked.reading is None:

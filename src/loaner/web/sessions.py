@@ -14,8 +14,8 @@ from sqlalchemy import ColumnElement, Connection, delete, select, update
 from starlette.requests import Request
 from starlette.responses import Response
 
-from loaner.caller import Subject
 from loaner.clock import Now
+from loaner.identity.caller import Subject
 from loaner.store import Store, tags
 from loaner.store.tables import web_sessions
 

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from loaner.audit import Record
 from loaner.catalog.provider import Provider
 from loaner.clock import Now
-from loaner.consent import Consents, Pending
+from loaner.consent import ConsentRequest, Consents
 from loaner.store import Store
 from loaner.web.sessions import Session, SignedIn
 
@@ -43,7 +43,7 @@ class Identity(Protocol):
 
 
 @dataclass(frozen=True)
-class Proven:
+class PresenceProof:
     """A person was there, and this is what they said."""
 
     by: str
@@ -55,7 +55,9 @@ class Proven:
 class Presence(Protocol):
     """Proof that a person, and not an agent that shares their computer, gives this answer."""
 
-    async def proven(self, visit: Visit, asked: Pending, *, form_action: str | None = None) -> Proven | Response:
+    async def proven(
+        self, visit: Visit, asked: ConsentRequest, *, form_action: str | None = None
+    ) -> PresenceProof | Response:
         """The proof for one yes, or the page on which it is to be had; then nothing is approved yet.
 
         ``form_action`` are the targets that a form of that page may lead to (CSP), as the answer may be a redirect.

@@ -9,12 +9,12 @@ from http import HTTPStatus
 from starlette.responses import Response
 from starlette.routing import Route
 
-from loaner.consent import Pending
-from loaner.consent.envelope import ANYTHING, Envelope
+from loaner.consent import ConsentRequest
+from loaner.consent.tasks.scope import ANYTHING, TaskScope
 from loaner.consent.texts import texts_of
-from loaner.web import pages, words
+from loaner.web import pages, texts
 from loaner.web.consent_pages import nobody, said_no, who
-from loaner.web.guard import Guard, Refused, Visit
+from loaner.web.guard import Guard, RequestRefused, Visit
 from loaner.web.site import Site
 
 _SMALLER = "A task can only be made smaller: keep at least one tool and one resource, and raise nothing."
@@ -46,12 +46,12 @@ class TaskPages:
         if asked.state_at(self.site.now()) != "pending":
             return pages.see_other(here)  # answered before: the page says how
         if decision != "approve":
-            raise Refused(HTTPStatus.BAD_REQUEST, "Choose one of the two answers.")
+            raise RequestRefused(HTTPStatus.BAD_REQUEST, "Choose one of the two answers.")
         proof = await self.site.presence.proven(visit, asked)
         if isinstance(proof, Response):
             return proof  # nothing is approved yet
         try:
-            agreed = trimmed(Envelope.read(asked.shown["task"]), proof.form)
+            agreed = trimmed(TaskScope.read(asked.shown["task"]), proof.form)
         except ValueError:
             return await self._page(visit, asked, problem=_SMALLER)
         await self.site.consents.tasks.agree(asked, agreed, proven_by=proof.by)
@@ -66,13 +66,13 @@ class TaskPages:
         free = await self.site.consents.tasks.let_go(visit.path["id"], visit.subject)
         return pages.see_other("/") if free else nobody()
 
-    async def _proposed(self, visit: Visit) -> Pending | None:
+    async def _proposed(self, visit: Visit) -> ConsentRequest | None:
         asked = await self.site.consents.question(visit.path["handle"], visit.subject)
         return asked if asked is not None and "task" in asked.shown else None
 
-    async def _page(self, visit: Visit, asked: Pending, problem: str = "") -> Response:
+    async def _page(self, visit: Visit, asked: ConsentRequest, problem: str = "") -> Response:
         now = self.site.now()
-        envelope = Envelope.read(asked.shown["task"])
+        envelope = TaskScope.read(asked.shown["task"])
         state = asked.state_at(now)
         running = [
             one for one in await self.site.consents.tasks.of_person(visit.subject) if one.task.need == asked.need
@@ -83,8 +83,8 @@ class TaskPages:
             state="confirm" if state == "pending" else state,
             problem=problem,
             asked=asked,
-            agent=words.agent_name(asked),
-            title=words.title(asked),
+            agent=texts.agent_name(asked),
+            title=texts.title(asked),
             code=self.site.consents.code_of(asked),
             envelope=envelope,
             texts={text.label: text for text in texts_of(asked)},
@@ -92,14 +92,14 @@ class TaskPages:
             anything=ANYTHING,
             running=running[0] if running else None,
             now=now,
-            since=words.ago(asked.created_at, now),
-            until=words.left(asked.expires_at, now),
-            afterwards=words.afterwards(asked),
+            since=texts.ago(asked.created_at, now),
+            until=texts.left(asked.expires_at, now),
+            afterwards=texts.afterwards(asked),
             **who(self.site, visit),
         )
 
 
-def trimmed(envelope: Envelope, form: Mapping[str, str]) -> Envelope:
+def trimmed(envelope: TaskScope, form: Mapping[str, str]) -> TaskScope:
     """The proposal as the person left it on the page. Raises :class:`ValueError` where it is not smaller or equal."""
     counts = {
         place: int(form.get(f"count-{place}", str(item.count)))

@@ -13,7 +13,7 @@ from typing import Literal, TypeVar
 
 from sqlalchemy import Connection, delete, select, update
 
-from loaner.caller import Subject
+from loaner.identity.caller import Subject
 from loaner.store.tables import throttles, web_sessions
 
 PER_SESSION = 5

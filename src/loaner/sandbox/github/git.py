@@ -90,8 +90,8 @@ class GitStore:
                 return self.commits[sha]
         if len(ref) < SHORTEST_SHA:
             return None
-        found = [commit for sha, commit in self.commits.items() if sha.startswith(ref)]
-        return found[0] if len(found) == 1 else None
+        begun = [commit for sha, commit in self.commits.items() if sha.startswith(ref)]
+        return begun[0] if len(begun) == 1 else None
 
     def history(self, start: Commit) -> list[Commit]:
         """A commit and its ancestors, nearest first."""

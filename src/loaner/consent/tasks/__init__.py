@@ -1,0 +1,1 @@
+"""Work that is agreed to beforehand: proposed, agreed to, binding, and ended."""
