@@ -22,11 +22,14 @@ from stand_in import Over
 CATALOG = catalog.load()
 WEB = {"owner": "acme", "repo": "web"}
 GIVEN: dict[str, dict[str, Any]] = {
+    "github_get_code_scanning_alert": WEB | {"code_alert_number": 1},
     "github_get_file_contents": WEB | {"path": "a.txt"},
     "github_get_job_logs": WEB | {"job_id": 1},
     "github_issue_read": WEB | {"issue_number": 1},
+    "github_list_code_scanning_alerts": WEB,
     "github_list_commits": WEB,
     "github_list_issues": WEB,
+    "github_list_teams": {"org": "acme"},
     "github_pull_request_read": WEB | {"pull_number": 1},
     "linear_get_issue": {"id": "ENG-1"},
     "linear_list_comments": {"issueId": "ENG-1"},

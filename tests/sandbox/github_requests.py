@@ -40,6 +40,28 @@ REQUESTS: dict[str, tuple[str, object]] = {
     "GET /repos/{owner}/{repo}/issues/{issue_number}/comments": ("/repos/acme/web/issues/4/comments", None),
     "POST /repos/{owner}/{repo}/issues/{issue_number}/comments": ("/repos/acme/web/issues/4/comments", {"body": "b"}),
     "POST /repos/{owner}/{repo}/issues/{issue_number}/labels": ("/repos/acme/web/issues/4/labels", {"labels": ["bug"]}),
+    "GET /repos/{owner}/{repo}/issues/{issue_number}/sub_issues": ("/repos/acme/web/issues/1/sub_issues", None),
+    "POST /repos/{owner}/{repo}/issues/{issue_number}/sub_issues": (
+        "/repos/acme/web/issues/1/sub_issues",
+        {"sub_issue_id": "{second}"},
+    ),
+    "DELETE /repos/{owner}/{repo}/issues/{issue_number}/sub_issue": (
+        "/repos/acme/web/issues/2/sub_issue",
+        {"sub_issue_id": "{third}"},
+    ),
+    "GET /repos/{owner}/{repo}/code-scanning/alerts": ("/repos/acme/web/code-scanning/alerts", None),
+    "GET /repos/{owner}/{repo}/code-scanning/alerts/{alert_number}": ("/repos/acme/web/code-scanning/alerts/1", None),
+    "GET /repos/{owner}/{repo}/secret-scanning/alerts": ("/repos/acme/web/secret-scanning/alerts", None),
+    "GET /repos/{owner}/{repo}/secret-scanning/alerts/{alert_number}": (
+        "/repos/acme/web/secret-scanning/alerts/1",
+        None,
+    ),
+    "GET /repos/{owner}/{repo}/secret-scanning/alerts/{alert_number}/locations": (
+        "/repos/acme/web/secret-scanning/alerts/1/locations",
+        None,
+    ),
+    "GET /orgs/{org}/teams": ("/orgs/acme/teams", None),
+    "GET /orgs/{org}/teams/{team_slug}/members": ("/orgs/acme/teams/platform/members", None),
     "GET /repos/{owner}/{repo}/labels": ("/repos/acme/web/labels", None),
     "GET /repos/{owner}/{repo}/pulls": ("/repos/acme/web/pulls", None),
     "POST /repos/{owner}/{repo}/pulls": ("/repos/acme/web/pulls", {"title": "t", "head": "other", "base": "main"}),
@@ -47,6 +69,7 @@ REQUESTS: dict[str, tuple[str, object]] = {
     "PATCH /repos/{owner}/{repo}/pulls/{pull_number}": ("/repos/acme/web/pulls/4", {"title": "t"}),
     "GET /repos/{owner}/{repo}/pulls/{pull_number}/files": ("/repos/acme/web/pulls/4/files", None),
     "POST /repos/{owner}/{repo}/pulls/{pull_number}/reviews": ("/repos/acme/web/pulls/4/reviews", {"event": "APPROVE"}),
+    "PUT /repos/{owner}/{repo}/pulls/{pull_number}/update-branch": ("/repos/acme/web/pulls/4/update-branch", {}),
     "PUT /repos/{owner}/{repo}/pulls/{pull_number}/merge": ("/repos/acme/web/pulls/4/merge", {}),
     "GET /repos/{owner}/{repo}/pulls/{pull_number}/reviews": ("/repos/acme/web/pulls/4/reviews", None),
     "GET /repos/{owner}/{repo}/pulls/{pull_number}/comments": ("/repos/acme/web/pulls/4/comments", None),
@@ -79,7 +102,12 @@ def filled(github: GitHub, name: str) -> tuple[str, object]:
     repository = hub(github.running).world.repositories[2001]
     main = repository.git.branches["main"]
     repository.git.branches["other"] = repository.git.branches["feature"]
-    values = {
+    if name.endswith("/update-branch"):
+        repository.git.commit_on("main", {}, "Ahead", repository.git.commits[main].author)
+    repository.issues[2].sub_issues, repository.issues[3].parent = [3], 2
+    values: dict[str, object] = {
+        "{second}": repository.issues[2].id,
+        "{third}": repository.issues[3].id,
         "{readme}": repository.git.commits[main].files["README.md"],
         "{main}": main,
         "{comment}": str(repository.issues[4].pull.review_comments[0].id),
@@ -88,6 +116,6 @@ def filled(github: GitHub, name: str) -> tuple[str, object]:
     }
     path, body = REQUESTS[name]
     for mark, value in values.items():
-        path = path.replace(mark, value)
+        path = path.replace(mark, str(value))
         body = {k: value if v == mark else v for k, v in body.items()} if isinstance(body, dict) else body
     return path, body

@@ -42,9 +42,22 @@ def test_every_row_of_the_map_has_a_request_and_a_handler() -> None:
     assert set(published()) <= set(OPERATIONS)
 
 
+SECTIONS_NOT_IN_THE_COPY = {
+    "GET /repos/{owner}/{repo}/code-scanning/alerts",
+    "GET /repos/{owner}/{repo}/code-scanning/alerts/{alert_number}",
+    "GET /orgs/{org}/teams",
+    "GET /orgs/{org}/teams/{team_slug}/members",
+}
+"""Read in the source by hand: the copy has no section of "security_events" and "members"."""
+BESIDES = {"PUT /repos/{owner}/{repo}/pulls/{pull_number}/update-branch": {"contents": "write"}}
+"""What the description of an operation asks for on top of its row in the map."""
+
+
 def test_the_map_is_githubs() -> None:
     theirs = json.loads(shared("github_app_permissions.json").read_text())["by_operation"]
-    for name, need in published().items():
+    assert not SECTIONS_NOT_IN_THE_COPY & set(theirs)
+    for name in set(published()) - SECTIONS_NOT_IN_THE_COPY:
+        need = published()[name]
         assert list(need.alternatives) == theirs[name]["alternatives"], name
         assert need.installation == theirs[name]["s2s"], name
 
@@ -65,7 +78,9 @@ async def test_the_least_permission_does_and_anything_less_does_not(
     for less in _less(least):
         if least != {"metadata": "read"} and less not in others:
             assert await _status(github, name, less) == 403
-    assert await _status(github, name, least) in (200, 201, 204, 302)
+    if name in BESIDES:
+        assert await _status(github, name, least) == 403
+    assert await _status(github, name, least | BESIDES.get(name, {})) in (200, 201, 202, 204, 302)
 
 
 @pytest.mark.parametrize(

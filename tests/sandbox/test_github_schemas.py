@@ -28,6 +28,17 @@ WITHOUT_SCHEMA = {
     "GET /repos/{owner}/{repo}/releases",
     "GET /repos/{owner}/{repo}/releases/tags/{tag}",
     "GET /repos/{owner}/{repo}/actions/workflows/{workflow_id}/runs",
+    "GET /repos/{owner}/{repo}/issues/{issue_number}/sub_issues",
+    "POST /repos/{owner}/{repo}/issues/{issue_number}/sub_issues",
+    "DELETE /repos/{owner}/{repo}/issues/{issue_number}/sub_issue",
+    "GET /repos/{owner}/{repo}/code-scanning/alerts",
+    "GET /repos/{owner}/{repo}/code-scanning/alerts/{alert_number}",
+    "GET /repos/{owner}/{repo}/secret-scanning/alerts",
+    "GET /repos/{owner}/{repo}/secret-scanning/alerts/{alert_number}",
+    "GET /repos/{owner}/{repo}/secret-scanning/alerts/{alert_number}/locations",
+    "GET /orgs/{org}/teams",
+    "GET /orgs/{org}/teams/{team_slug}/members",
+    "PUT /repos/{owner}/{repo}/pulls/{pull_number}/update-branch",
 }
 MORE = {
     "GET /user": "/user",

@@ -40,6 +40,8 @@ class DownScoped:
         named = (scope.resource_name,) if scope.resource_kind == "repository" else scope.only
         if named:
             return await self._mint(ask, named[0].partition("/")[0], named)
+        if scope.resource_kind == "account":
+            return await self._mint(ask, scope.target, ())
         chosen = await self.installations.choose(ask)
         try:
             return replace(await self._mint(ask, chosen.account, ()), left_out=chosen.left_out)

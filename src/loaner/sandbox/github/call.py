@@ -101,6 +101,15 @@ class Call:
         return found
 
     @property
+    def organization(self) -> Account:
+        """Where the path names one, as far as token, person and app reach it."""
+        login = self.params["org"].casefold()
+        found = next((each.owner for each in self.reached() if each.owner.login.casefold() == login), None)
+        if found is None or found.type != "Organization":
+            raise not_found()
+        return found
+
+    @property
     def issue(self) -> Issue:
         found = self.repo.issues.get(self.number("issue_number"))
         if found is None:

@@ -22,8 +22,11 @@ PERMISSIONS: dict[str, str] = {
     "contents": "write",
     "deployments": "read",
     "issues": "write",
+    "members": "read",
     "metadata": "read",
     "pull_requests": "write",
+    "secret_scanning_alerts": "read",
+    "security_events": "read",
     "statuses": "read",
     "workflows": "write",
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from loaner.sandbox.github import registered
+from loaner.sandbox.github import alerts, registered
 from loaner.sandbox.github.git import Signature
 from loaner.sandbox.github.state import (
     Account,
@@ -22,6 +22,7 @@ from loaner.sandbox.github.state import (
     Role,
     Run,
     Status,
+    Team,
     Workflow,
     World,
 )
@@ -84,6 +85,13 @@ def seeded(now: datetime) -> World:
         _fill(world, repository, start)
     _open_pull(world, world.repositories[2001], now - timedelta(days=1))
     _released(world, world.repositories[2001], now - timedelta(days=2))
+    world.repositories[2001].alerts = alerts.seeded(start)
+    world.teams = [
+        Team(
+            3001, "acme", "Platform", "platform", "Those who keep it running", {"alice": "maintainer", "bob": "member"}
+        ),
+        Team(3002, "acme", "Design", "design", "Those who draw it", {"bob": "maintainer"}),
+    ]
     for number, owner in enumerate(("alice", "bigcorp"), start=2101):  # where the app is not installed at first
         repository = Repository(number, "notes", world.accounts[owner], {"alice": "admin"}, start)
         repository.description = f"The notes of {owner}"

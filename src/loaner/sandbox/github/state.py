@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from loaner.sandbox.github.alerts import Alerts
 from loaner.sandbox.github.git import GitStore
 
 Role = Literal["read", "write", "admin"]
@@ -124,6 +125,8 @@ class Issue:
     milestone: int | None = None
     comments: list[Comment] = field(default_factory=list)
     pull: Pull | None = None
+    parent: int | None = None
+    sub_issues: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -226,6 +229,7 @@ class Repository:
     releases: list[Release] = field(default_factory=list)
     latest_release: int | None = None
     """The id of the one that was made the latest; without one, the youngest is."""
+    alerts: Alerts = field(default_factory=Alerts)
     updated_at: datetime | None = None
 
     @property
@@ -241,12 +245,23 @@ class Repository:
         return max(self.issues, default=0) + 1
 
 
+@dataclass(frozen=True)
+class Team:
+    id: int
+    organization: str
+    name: str
+    slug: str
+    description: str
+    members: dict[str, Literal["member", "maintainer"]]
+
+
 @dataclass
 class World:
     """All accounts and repositories of one sandbox."""
 
     accounts: dict[str, Account] = field(default_factory=dict)
     repositories: dict[int, Repository] = field(default_factory=dict)
+    teams: list[Team] = field(default_factory=list)
     _ids: itertools.count[int] = field(default_factory=lambda: itertools.count(50_001))
 
     def next_id(self) -> int:

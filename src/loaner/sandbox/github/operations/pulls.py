@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from loaner.sandbox.github import merging
 from loaner.sandbox.github.call import Answer, Call
-from loaner.sandbox.github.errors import ApiError, not_found, validation_failed
+from loaner.sandbox.github.errors import ApiError, not_accessible, not_found, validation_failed
 from loaner.sandbox.github.routing import operation
 from loaner.sandbox.github.shapes import issues as shapes
 from loaner.sandbox.github.shapes.basics import Json
@@ -189,6 +189,36 @@ def merge_pull(call: Call) -> Json:
     pull.merged_at, pull.merged_by, pull.merge_commit_sha = now, call.actor, made.sha
     issue.state, issue.closed_at, issue.updated_at = "closed", now, now
     return {"sha": made.sha, "merged": True, "message": "Pull Request successfully merged"}
+
+
+@operation("PUT /repos/{owner}/{repo}/pulls/{pull_number}/update-branch", status=202)
+def update_branch(call: Call) -> Json:
+    """Merges the base into the head. "If making a request on behalf of a GitHub App you must also have permissions to
+    write the contents of the head repository."
+    """
+    issue, pull = _pull(call)
+    if not call.holds({"contents": "write"}):
+        raise not_accessible()
+    store, expected = call.repo.git, call.text("expected_head_sha")
+    if expected is not None and expected != pull.head_sha:
+        raise ApiError(422, "expected head sha didn't match current head ref.")
+    if issue.state == "closed" or pull.head not in store.branches:
+        raise validation_failed("PullRequest", "head", "invalid")
+    base, head = store.commits[store.branches[pull.base]], store.commits[pull.head_sha]
+    if not merging.commits_between(store, head, base):
+        raise ApiError(422, "There are no new commits on the base branch.")
+    try:
+        files = merging.merged_files(store, head, base)
+    except merging.Conflict:
+        raise ApiError(422, "merge conflict between base and head") from None
+    message = f"Merge branch '{pull.base}' into {pull.head}"
+    made = store.commit(files, message, call.signature(), [head.sha, base.sha])
+    store.branches[pull.head] = pull.head_sha = made.sha
+    pull.base_sha = base.sha
+    return {
+        "message": "Updating pull request branch.",
+        "url": f"{call.urls.repo_page(call.repo)}/pull/{issue.number}",
+    }
 
 
 def _pull(call: Call) -> tuple[Issue, Pull]:

@@ -47,6 +47,8 @@ def issue(urls: Urls, at: Repository, shown: Issue) -> Json:
         "updated_at": stamp(shown.updated_at),
         "author_association": association(at, shown.author),
         "reactions": {"url": f"{here}/reactions", "total_count": 0, **dict.fromkeys(_REACTIONS, 0)},
+        "sub_issues_summary": _sub_issues(at, shown),
+        "parent_issue_url": f"{urls.repo(at)}/issues/{shown.parent}" if shown.parent else None,
     }
     if shown.pull:
         api = f"{urls.repo(at)}/pulls/{shown.number}"
@@ -59,6 +61,13 @@ def issue(urls: Urls, at: Repository, shown: Issue) -> Json:
             "merged_at": stamp(shown.pull.merged_at),
         }
     return body
+
+
+def _sub_issues(at: Repository, of: Issue) -> Json:
+    """Schema ``sub-issues-summary``."""
+    total = len(of.sub_issues)
+    done = sum(at.issues[number].state == "closed" for number in of.sub_issues)
+    return {"total": total, "completed": done, "percent_completed": 100 * done // total if total else 0}
 
 
 def _milestone(urls: Urls, at: Repository, number: int | None) -> Json | None:
