@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv as files
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from loaner.audit.chain import Record, canonical
@@ -22,6 +22,14 @@ def csv(records: Iterable[Record]) -> Iterator[str]:
         body.pop("v", None)
         known |= {"seq": record.seq, "hash": record.hash, "more": canonical(body) if body else None}
         yield _row(_cell(known[name]) for name in COLUMNS)
+
+
+def table(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Any rows with the same keys, as a heading and lines."""
+    for number, row in enumerate(rows):
+        if not number:
+            yield _row(row)
+        yield _row(_cell(value) for value in row.values())
 
 
 def _row(cells: Iterable[str]) -> str:

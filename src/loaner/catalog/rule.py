@@ -139,6 +139,12 @@ class ScopeRule(Definition):
             raise ValueError('permissions = "cases" needs cases')
         return self
 
+    @property
+    def every_permission(self) -> frozenset[str]:
+        """All that some call may need."""
+        least = self.permissions if isinstance(self.permissions, frozenset) else frozenset[str]()
+        return least.union(*(case.add | (case.instead or frozenset()) for case in self.when))
+
     def permissions_for(self, arguments: Mapping[str, Any]) -> frozenset[str]:
         """Raises :class:`InvalidArguments` where no case gives a permission and ``none`` was not said."""
         collected = self.permissions if isinstance(self.permissions, frozenset) else frozenset[str]()

@@ -36,6 +36,7 @@ from loaner.cli import (
     status,
     tools,
     trust,
+    usage,
 )
 from loaner.cli._say import say
 from loaner.errors import Exit, LoanerError, UsageError
@@ -57,6 +58,7 @@ app.command("explain")(explain.explain)
 app.command("tools")(tools.tools)
 app.command("scopes")(scopes.scopes)
 app.command("status")(status.status)
+app.command("usage")(usage.usage)
 app.command("doctor")(doctor.doctor)
 app.command("trust")(trust.trust)
 app.command("loans")(loans.loans)
