@@ -20,7 +20,7 @@ from loaner.errors import LoanerError, NotFound, PolicyDenied, ProviderForbidden
 from loaner.identity.caller import Caller
 from loaner.policy import Ask, Refused, Ruling
 from loaner.provider_call.meeting import Meeting
-from loaner.scope import Scope
+from loaner.scope import Beside, Scope
 from loaner.settings import Connector
 
 Rule = Callable[[BoundCall, Scope], Ruling]
@@ -59,6 +59,7 @@ class CanonicalCall:
         provider = self.bound.operation.provider
         grant, identify = self.consent.grant, provider.identifies(self.scope.resource)
         agreed = self.consent.ids.get(self.scope.resource, "")
+        beside = self._beside if self.scope.beside and (named or by_id or self.consent.lasting) else None
         wants_id = by_id and self.scope.resource_kind in provider.ids and not provider.id_in(self.scope.resource)
         if identify and identify.lasting:  # where the id is known, the credential itself is for that
             named = wants_id or (self.consent.lasting and self.bound.operation.effect != "read" and not agreed)
@@ -72,6 +73,7 @@ class CanonicalCall:
             self._known,
             agreed,
             wants_id,
+            beside,
             lambda permissions: provider.covers(grant.permissions, permissions),
         )
 
@@ -104,6 +106,15 @@ class CanonicalCall:
         )
         again.undone = True  # so the use is given back where the call ends, and once
         return again
+
+    async def _beside(self, found: tuple[Beside, ...]) -> None:
+        """Raises as :meth:`_known`."""
+        self.scope = replace(self.scope, beside=found)
+        ruling = self.rule(self.bound, self.scope)
+        asks = isinstance(ruling, Ask) and (not isinstance(self.ruling, Ask) or (ruling.exact and self.consent.lasting))
+        wider = self.consent.lasting and self.scope.leads_out
+        if asks or wider or isinstance(ruling, Refused):
+            await self._again(self.scope, ruling)
 
     async def _known(self, one: Identified) -> None:
         """Raises what :meth:`loaner.consent.Consents.obtain` raises; then nothing but look-ups was sent."""

@@ -28,6 +28,21 @@ class Limit:
 
 
 @dataclass(frozen=True)
+class Beside:
+    """What a call reaches into besides its resource: the team that an issue moves to, the issue that it is a part of.
+
+    It is ruled on as if the call were about it.
+    """
+
+    resource: str
+    wider: str = ""
+    around: tuple[str, ...] = ()
+    id: str = ""
+    known: bool = False
+    """Nothing but this name says what it is, and what it is a part of."""
+
+
+@dataclass(frozen=True)
 class Scope:
     """What one call needs: permissions, and the one resource they are limited to."""
 
@@ -57,6 +72,8 @@ class Scope:
     account: str = ""
     """The account that a call about no one repository names."""
 
+    beside: tuple[Beside, ...] = ()
+
     @property
     def target(self) -> str:
         """The account that it is about, as far as it says; else the kind of its resource."""
@@ -66,6 +83,12 @@ class Scope:
     def resource_id(self) -> str:
         """Of the resource; empty where it is not known."""
         return self.ids.get(self.resource, "")
+
+    @property
+    def leads_out(self) -> bool:
+        """Does the call reach out of what contains its resource? What was agreed to of that alone does not cover it."""
+        own = {self.resource, self.wider, *self.around} - {""}
+        return any(one.known and own.isdisjoint({one.resource, one.wider, *one.around}) for one in self.beside)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -243,6 +243,8 @@ EXAMPLES: list[tuple[str, Arguments | Callable[[Emulated], Arguments]]] = [
     ("linear_add_label", lambda e: {"id": "ENG-1", "labelId": _linear(e, IssueLabel, "Improvement")}),
     ("linear_link_url", {"issueId": "ENG-1", "url": "https://example.com/x"}),
     ("linear_create_comment", {"issueId": "ENG-1", "body": "Text"}),
+    ("linear_create_relation", {"issueId": "ENG-1", "relatedIssueId": "ENG-3", "type": "blocks"}),
+    ("linear_update_issue", {"id": "ENG-4", "teamId": "OPS"}),
     ("linear_update_comment", lambda e: _comment(e, "alice") | {"body": "Other"}),
     ("linear_delete_comment", lambda e: _comment(e, "alice")),
     ("linear_create_project", {"teamId": "ENG", "name": "New"}),

@@ -157,6 +157,15 @@ MUTATIONS = {
     "a document's variable that nothing is given for": (
         "linear/list_states.toml", 'teamId = "teamId", first', "first", "nothing is given for the document's variable"
     ),
+    "a place beside that is the call's own": (
+        "linear/create_relation.toml", '["issue:{relatedIssueId}"]', '["issue:{issueId}"]', "no kind of resource and"
+    ),
+    "a place beside without a kind": (
+        "linear/create_relation.toml", '["issue:{relatedIssueId}"]', '["{relatedIssueId}"]', "no kind of resource and"
+    ),
+    "a place beside that nothing names": (
+        "linear/create_relation.toml", '["issue:{relatedIssueId}"]', '["issue:{otherId}"]', "undeclared parameter"
+    ),
     "a Linear permission that is empty": (LINEAR, '["comments:create"]', "[]", 'say permissions = "none"'),
     "a document and a body at once": (LINEAR, "[request.variables]", 'body = "body"\n[request.variables]', "request"),
     "a variable that the document does not declare": (LINEAR, '"input.body"', '"put.body"', "no variable $put"),

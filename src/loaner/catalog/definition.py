@@ -166,6 +166,10 @@ def _scope(written: OperationDefinition) -> Iterator[Problem]:
             yield ("scope", "resource"), f"content ({name!r}) cannot be a resource"
     yield from _absent("resource", rule.resource, params)
     yield from _narrower(rule, params)
+    for template in rule.beside:
+        named = [params[name] for name in PLACEHOLDER.findall(template) if name in params]
+        if not re.fullmatch(r"[a-z]+:\{[A-Za-z_]+\}", template) or any(one.role != "selector" for one in named):
+            yield ("scope", "beside"), f"{template!r} is no kind of resource and one selector: “team:{{teamId}}”"
     for index, case in enumerate(rule.when):
         choices = params[case.param].choices if case.param in params else ()
         tested = [case.equals, case.includes, *case.one_of]

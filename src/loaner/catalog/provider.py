@@ -34,6 +34,7 @@ from loaner.catalog.provider_parts import (
 )
 from loaner.catalog.rate import ProviderRate
 from loaner.catalog.reason import FailureCode, Reason
+from loaner.scope import Beside
 
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -174,6 +175,11 @@ class Provider(Definition):
         """What the resource says by its name that it is a part of; empty if nothing."""
         found = ((one, re.fullmatch(one.pattern, resource)) for one in self.wider)
         return next((f"{one.kind}:{match[1]}" for one, match in found if match), "")
+
+    def beside(self, resource: str) -> Beside:
+        """What a call reaches into, as far as its name tells."""
+        wider = self.wider_than(resource)
+        return Beside(resource, wider, known=bool(wider) or self.identifies(resource) is None)
 
     def _spread(self, permissions: frozenset[str]) -> frozenset[str]:
         """With everything that each permission includes, to the end."""

@@ -125,6 +125,8 @@ class ScopeRule(Definition):
     resource: str = ""
     narrower: str = ""
     """What the call is about inside the resource: one issue of a repository. Tasks are bound to it, credentials not."""
+    beside: tuple[str, ...] = ()
+    """What else a call reaches into, where its argument is given: ``team:{teamId}``, one parameter each."""
     account: str | None = None
     """The parameter that says on which account a call is that is about no one repository."""
     alternatives: tuple[Permissions, ...] = ()
@@ -163,6 +165,11 @@ class ScopeRule(Definition):
         """Empty where the call names nothing inside its resource."""
         return _filled(self._template("narrower", arguments), arguments)
 
+    def beside_for(self, arguments: Mapping[str, Any]) -> dict[str, str]:
+        """By parameter: what else this call reaches into, as the argument names it."""
+        named = {PLACEHOLDER.findall(template)[0]: template for template in self.beside}
+        return {name: _filled(template, arguments) for name, template in named.items() if arguments.get(name)}
+
     def _template(self, of: Literal["resource", "narrower"], arguments: Mapping[str, Any]) -> str:
         template: str = getattr(self, of)
         for case in self.when:
@@ -183,7 +190,7 @@ class ScopeRule(Definition):
 
     def named_params(self) -> Iterator[str]:
         """Every parameter that the rule looks at or puts into the resource."""
-        for template in (*self.templates("resource"), *self.templates("narrower")):
+        for template in (*self.templates("resource"), *self.templates("narrower"), *self.beside):
             yield from PLACEHOLDER.findall(template)
         yield from (case.param for case in self.when)
         if self.account:

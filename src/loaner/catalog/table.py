@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from loaner.catalog.operation import Operation
+from loaner.catalog.rule import PLACEHOLDER
 
 COLUMNS = (
     "tool",
@@ -36,6 +37,10 @@ def row(operation: Operation) -> dict[str, Any]:
         {"when": "the app has only that", "mode": "instead", "permissions": sorted(alternative)}
         for alternative in rule.alternatives
     ]
+    cases += [
+        {"when": f"{PLACEHOLDER.findall(one)[0]} is given", "mode": "beside", "permissions": [], "resource": one}
+        for one in rule.beside
+    ]
     return {
         "tool": operation.tool,
         "provider": operation.provider.name,
@@ -62,7 +67,8 @@ def case_told(case: dict[str, Any]) -> str:
     """``+workflows:write when path starts with .github/workflows/``."""
     sign = "+" if case["mode"] == "add" else "instead "
     changed = [sign + permission for permission in case["permissions"]]
-    changed += [f"on {case['resource']}"] if "resource" in case else []
+    where = "and about" if case["mode"] == "beside" else "on"
+    changed += [f"{where} {case['resource']}"] if "resource" in case else []
     return f"{', '.join(changed)} when {case['when']}"
 
 

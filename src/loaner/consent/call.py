@@ -39,6 +39,7 @@ def call_for(
         names=scope.names,
         arguments=bound.agreed,
         task=task,
+        leads_out=scope.leads_out,
         rings=frozenset(one.param for one in mentioned(bound) if one.mention.broad),
         in_task=in_task,
     )

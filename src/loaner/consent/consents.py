@@ -115,7 +115,9 @@ class Consents:
             connector=connector.name,
             policy_version=self.policy_version,
             # A read that no rule asks about is only asked for where a task runs, and a task may cover it.
-            exact=bound.operation.effect == "destructive" or (isinstance(ruling, Ask) and ruling.exact),
+            exact=bound.operation.effect == "destructive"
+            or scope.leads_out
+            or (isinstance(ruling, Ask) and ruling.exact),
             task=running[0].id if caller.task else None,
             in_task=bool(running),
         )

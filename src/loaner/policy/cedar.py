@@ -9,7 +9,7 @@ arguments (``context.approved_exactly``). The first yes decides. A rule says "as
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -43,7 +43,22 @@ class CedarPolicy:
         return self.rules.version
 
     def rule(self, caller: Caller, bound: BoundCall, scope: Scope, at: datetime, *, task: str | None = None) -> Ruling:
-        """Rule on one call. What Cedar cannot answer cleanly is refused."""
+        """Rule on one call, of its resource and of whatever it reaches into besides: the strictest counts. What Cedar
+        cannot answer cleanly is refused."""
+        others = [
+            replace(
+                scope,
+                resource=one.resource,
+                wider=one.wider,
+                around=one.around,
+                narrower="",
+                ids={one.resource: one.id} if one.id else {},
+            )
+            for one in scope.beside
+        ]
+        return max((self._ruled(caller, bound, one, at, task) for one in (scope, *others)), key=_strictness)
+
+    def _ruled(self, caller: Caller, bound: BoundCall, scope: Scope, at: datetime, task: str | None) -> Ruling:
         if self._cannot_tell(bound, scope):
             reason = f"{bound.operation.tool} does not say which resource its results are of, and rules name some."
             return Refused("unnamed-results", reason, do=_ADVICE)
@@ -71,7 +86,7 @@ class CedarPolicy:
         provider = bound.operation.provider
         if scope.provider in self.by_id and scope.resource_kind in provider.ids and not _id_of(bound, scope):
             return False  # it may be the one that a rule forbids
-        other = self.rule(caller, bound, scope, at, task=task)
+        other = self._ruled(caller, bound, scope, at, task)
         if isinstance(other, Ask):
             return isinstance(ruling, Ask) and ruling.exact >= other.exact
         return isinstance(other, Allowed)
@@ -147,6 +162,10 @@ class _Call:
         }
         whole = {"uid": what, "attrs": resource, "parents": around}
         return request, [{"uid": who, "attrs": person, "parents": []}, whole]
+
+
+def _strictness(ruling: Ruling) -> int:
+    return 3 if isinstance(ruling, Refused) else 1 + ruling.exact if isinstance(ruling, Ask) else 0
 
 
 def _id_of(bound: BoundCall, scope: Scope) -> str:

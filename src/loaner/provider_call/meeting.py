@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from loaner.catalog.identify import Identified, Identify
+from loaner.scope import Beside
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,8 @@ class Meeting:
     """The id that the approval stands for, where that is known."""
     wants_id: bool = False
     """The rules go by ids: it is asked for, and the call ends where it stays unknown."""
+    beside: Callable[[tuple[Beside, ...]], Awaitable[None]] | None = None
+    """Takes what the call reaches into besides, by its canonical names; ``None`` where nobody wants to know it."""
     may: Callable[[frozenset[str]], bool] = lambda _: False
     """Does the grant have these permissions?"""
 

@@ -25,7 +25,7 @@ from loaner.provider_call.reply import Received, Reply
 from loaner.provider_call.terms import Terms
 from loaner.provider_call.transport import Answer, ProviderTransport
 from loaner.provider_call.verdict import judge
-from loaner.scope import derive
+from loaner.scope import Beside, derive
 from loaner.secret import Secret
 
 _ELSEWHERE_FOR_NOW = {HTTPStatus.FOUND, HTTPStatus.SEE_OTHER, HTTPStatus.TEMPORARY_REDIRECT}
@@ -72,6 +72,8 @@ class _Sending:
     resolved: dict[str, Any] = field(default_factory=dict)
     called: dict[str, str] = field(default_factory=dict)
     """What was looked up by another name than its canonical one."""
+    named: dict[str, str] = field(default_factory=dict)
+    """The canonical name of whatever was looked up, by parameter."""
     taken: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -86,6 +88,7 @@ class _Sending:
             lookup = operation.provider.lookups[param.lookup] if param.lookup else None
             if lookup and lookup.needed(self.bound.arguments.get(name)):
                 self.resolved[name], called = await self.finding.found(lookup, self.bound.arguments[name])
+                self.named[name] = called or self.bound.arguments[name]
                 if called and param.role == "resource":
                     self.called[self.bound.arguments[name]] = called
         if self.terms.meeting:
@@ -106,6 +109,8 @@ class _Sending:
 
     async def _meet(self, meeting: Meeting) -> None:
         """Tell which resource it is that the call means; from here on, the request names it by its id."""
+        if meeting.beside:
+            await meeting.beside(await self._beside())
         operation, arguments = self.bound.operation, self.bound.arguments
         names = [name for name, param in operation.params.items() if param.role == "resource"]
         resource, known, around = Identified(
@@ -124,6 +129,20 @@ class _Sending:
             await meeting.known(Identified(resource, known, around))
         if known:
             self.resolved |= {name: known for name in names if arguments.get(name) == meeting.name}
+
+    async def _beside(self) -> tuple[Beside, ...]:
+        """What the call reaches into besides its resource; from here on, the request names each by its id."""
+        operation, found = self.bound.operation, []
+        for name, resource in operation.rule.beside_for(self.bound.arguments).items():
+            kind, _, called = resource.partition(":")
+            called = self.named.get(name, called)
+            one = Identified(f"{kind}:{called}", self.resolved.get(name, ""))
+            if identify := operation.provider.identifies(one.resource):
+                one = await self.finding.identified(identify, kind, called)
+                self.resolved[name] = one.id
+            wider = operation.provider.wider_than(one.resource)
+            found.append(Beside(one.resource, wider, one.around, one.id, known=True))
+        return tuple(found)
 
     async def _still(self, meeting: Meeting) -> str:
         """What a name means that the provider takes as it is: what was agreed to, unless that is called otherwise now.

@@ -177,12 +177,18 @@ def outside(connection: Connection, running: list[Task], call: ApprovableCall) -
         return f"{call.names[0].partition(':')[2] or call.names[0]} is none of its resources"
     fitting = [part for part in mine if part.fits(call)]
     if not fitting:
-        rings = call.rings and any(part.fits(replace(call, rings=frozenset())) for part in mine)
-        many = "it notifies many people, which a task allows only where it says these very words"
-        return many if rings else f"it fixes other arguments for {call.operation}"
+        return _unfitting(mine, call)
     if all(part.uses_left == 0 for part in fitting):
         return f"its calls of {call.operation} are used up"
     return f"it does not cover this call of {call.operation}"
+
+
+def _unfitting(parts: list[Approval], call: Call) -> str:
+    if call.leads_out and any(part.fits(replace(call, leads_out=False)) for part in parts):
+        return "it reaches into another place besides, which only a yes to this very call allows"
+    if call.rings and any(part.fits(replace(call, rings=frozenset())) for part in parts):
+        return "it notifies many people, which a task allows only where it says these very words"
+    return f"it fixes other arguments for {call.operation}"
 
 
 def _running(at: datetime) -> tuple[ColumnElement[bool], ...]:
