@@ -14,7 +14,7 @@ from loaner.connectors import Connectors
 from loaner.consent import approvals, ask, codes, pauses, reopen, requests, single_use, texts
 from loaner.consent.alias import NamedCall
 from loaner.consent.bell import Bell
-from loaner.consent.call import call_for, call_of
+from loaner.consent.call import call_for, call_of, exactly
 from loaner.consent.connecting import Connecting
 from loaner.consent.consent import Consent, Standing
 from loaner.consent.events import NoteEvent
@@ -114,10 +114,7 @@ class Consents:
             scope,
             connector=connector.name,
             policy_version=self.policy_version,
-            # A read that no rule asks about is only asked for where a task runs, and a task may cover it.
-            exact=bound.operation.effect == "destructive"
-            or scope.leads_out
-            or (isinstance(ruling, Ask) and ruling.exact),
+            exact=exactly(bound, scope, ruling),
             task=running[0].id if caller.task else None,
             in_task=bool(running),
         )
