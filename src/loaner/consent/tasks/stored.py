@@ -183,7 +183,7 @@ def outside(connection: Connection, running: list[Task], call: ApprovableCall) -
     return f"it does not cover this call of {call.operation}"
 
 
-def _unfitting(parts: list[Approval], call: Call) -> str:
+def _unfitting(parts: list[Approval], call: ApprovableCall) -> str:
     if call.leads_out and any(part.fits(replace(call, leads_out=False)) for part in parts):
         return "it reaches into another place besides, which only a yes to this very call allows"
     if call.rings and any(part.fits(replace(call, rings=frozenset())) for part in parts):
