@@ -122,6 +122,7 @@ MUTATED: dict[str, Callable[[], str]] = {
     "aud with a slash and more": lambda: token(aud=AUDIENCE + "/x"),
     "aud empty": lambda: token(aud=[]),
     "aud among numbers": lambda: token(aud=[1, AUDIENCE]),
+    "aud among lists": lambda: token(aud=[[AUDIENCE], AUDIENCE]),
     "exp missing": lambda: token(exp=REMOVE),
     "exp now": lambda: token(exp=at(0), iat=at(-60)),
     "exp past": lambda: token(exp=at(-1), iat=at(-60)),
@@ -257,6 +258,14 @@ async def test_audiences_that_settings_trust_may_stand_beside_ours(desk: Desk) -
         await tokens.check(UnverifiedToken(token(aud=[AUDIENCE, "https://other.example"])))
     with pytest.raises(NotAuthenticated):
         await tokens.check(UnverifiedToken(token(aud=["https://issuer.example/userinfo"])))
+
+
+async def test_an_audience_that_is_no_address_is_exact(desk: Desk) -> None:
+    """Only in a URL may a slash at the end be one of spelling."""
+    tokens = AccessTokens(IDENTITY, audience="loaner-api", keys=desk.keys, now=lambda: NOW)
+    assert await tokens.check(UnverifiedToken(token(aud="loaner-api")))
+    with pytest.raises(NotAuthenticated):
+        await tokens.check(UnverifiedToken(token(aud="loaner-api/")))
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,27 @@ async def test_the_issuers_keys_come_the_same_way(office: Office) -> None:
     async with office.network().client(NAME) as client:
         assert (await client.get(f"https://{NAME}/keys")).json() == 1
     assert office.asked[0].startswith(f"CONNECT {NAME}:443 ")
+    async with office.network(ca_file=None).client(NAME) as stranger:
+        with pytest.raises(httpx2.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
+            await stranger.get(f"https://{NAME}/keys")
+    assert len(office.heard) == 1
+
+
+async def test_nobody_is_led_elsewhere(tmp_path: Path) -> None:
+    async def elsewhere(_head: str, _body: bytes) -> bytes:
+        return f"HTTP/1.1 302 Found\r\nLocation: https://{NAME}/other\r\nContent-Length: 0\r\n\r\n".encode()
+
+    async with an_office(tmp_path, elsewhere) as office, office.network().client(NAME) as client:
+        assert (await client.get(f"https://{NAME}/keys")).status_code == 302
+    assert len(office.heard) == 1
+
+
+def test_what_is_no_user_with_a_password_is_not_sent_to_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROXY_LOGIN", "s3cret")
+    said = NetworkSettings.model_validate({"proxy": "http://proxy.example", "proxy_credentials": "env:PROXY_LOGIN"})
+    with pytest.raises(SettingsInvalid, match=r"network\.proxy_credentials: .* is not user:password") as refused:
+        Network.of(said)
+    assert "s3cret" not in refused.value.told()
 
 
 async def test_credentials_go_to_the_proxy_alone(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,6 +166,11 @@ async def test_an_authority_may_be_for_one_host_alone(office: Office) -> None:
         assert (await transport.exchange("GET", f"https://{NAME}/x")).body == 1
         with pytest.raises(Unanswered, match="CERTIFICATE_VERIFY_FAILED"):
             await transport.exchange("GET", "https://other.corp.example/x")
+    async with ProviderTransport(
+        ProviderConnections(office.network(ca_file=None, hosts={"other.corp.example": {"ca_file": office.ca_file}}))
+    ) as transport:
+        with pytest.raises(Unanswered, match="CERTIFICATE_VERIFY_FAILED"):
+            await transport.exchange("GET", f"https://{NAME}/x")
     assert len(office.heard) == 1
 
 
@@ -156,6 +182,8 @@ def test_a_file_of_authorities_that_is_something_else_stops_the_start(tmp_path: 
         file.write_bytes(key + certificate if content == "key" else content.encode())
     with pytest.raises(SettingsInvalid, match=r"network\.ca_file: .*ca\.pem"):
         Network.of(NetworkSettings(ca_file=file))
+    with pytest.raises(SettingsInvalid, match=r'network\.hosts\."ghe\.example"\.ca_file: .*ca\.pem'):
+        Network.of(NetworkSettings.model_validate({"hosts": {"ghe.example": {"ca_file": file}}}))
 
 
 async def test_a_certificate_is_for_one_host_and_from_an_authority_that_is_known(tmp_path: Path) -> None:

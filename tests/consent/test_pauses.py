@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from loaner.caller import Caller, Subject
 from sqlalchemy import update
 
 from house import House, caller
 from loaner.consent import Proposal
 from loaner.errors import ConsentDenied, ConsentNeeded, LoanerError, RateLimited
+from loaner.identity.caller import Caller, Subject
+from loaner.store import tags
 from loaner.store.tables import pauses, records
 
 TOOL = "github_add_issue_comment"
@@ -85,6 +87,13 @@ async def test_a_no_is_one_persons_in_one_environment(connected: House, who: Cal
     assert (await connected.asked((TOOL, COMMENT), who)).fresh
 
 
+async def test_a_no_to_a_write_is_none_to_its_account(local: House) -> None:
+    """Nothing is connected, and what was refused is the write all the same."""
+    await denied(local)
+    assert isinstance(await local.refused((TOOL, COMMENT | {"body": "two"})), ConsentDenied)
+    assert (await local.asked(("github_get_issue", READ))).fresh
+
+
 async def test_each_no_in_a_row_makes_it_longer_up_to_an_hour(connected: House) -> None:
     for turn, minutes in enumerate((10, 20, 40, 60, 60)):
         await denied(connected, COMMENT | {"body": f"try {turn}"})
@@ -132,8 +141,26 @@ async def test_it_is_in_the_store_and_tagged(connected: House) -> None:
     assert row["until"] > connected.now()
     elsewhere = connected.consents_of_another_process()
     assert (await elsewhere.standing(caller().subject)).paused
-    await connected.store.write(lambda c: c.execute(update(pauses).values(until=row["at"])) and None)
+    await connected.store.write(lambda c: c.execute(update(pauses).values(denials=row["denials"] + 1)) and None)
     assert not (await elsewhere.standing(caller().subject)).paused  # and is told of in the log
+
+
+async def test_what_was_refused_a_thousand_times_is_paused_for_an_hour(connected: House) -> None:
+    await denied(connected)
+    await connected.store.write(lambda c: tags.change(c, pauses, pauses.c.id.is_not(None), denials=1000))
+    connected.pass_time(minutes=11)
+    await denied(connected, COMMENT | {"body": "again"})
+    (row,) = await connected.rows(pauses)
+    assert (row["denials"], row["until"] - row["at"]) == (1001, timedelta(hours=1))
+
+
+async def test_a_sweep_forgets_no_denial_that_still_counts(connected: House) -> None:
+    await denied(connected)
+    connected.pass_time(minutes=11)
+    await connected.consents.sweep()
+    await denied(connected, COMMENT | {"body": "again"})
+    (row,) = await connected.rows(pauses)
+    assert (row["denials"], row["until"] - row["at"]) == (2, timedelta(minutes=20))
 
 
 async def test_an_account_that_was_refused_is_not_asked_for_by_another_tool(local: House) -> None:
@@ -162,6 +189,14 @@ async def test_a_task_that_was_refused_is_not_proposed_in_other_words(local: Hou
     await browser.open(asked.invitation.url)
     await browser.press("deny")
     assert isinstance(await proposed("announce it", 2), ConsentDenied)
+    local.pass_time(minutes=11)
+    for purpose, answer in (("announce all", "approve"), ("announce more", "deny")):
+        again = await proposed(purpose, 1)
+        assert isinstance(again, ConsentNeeded)
+        await browser.open(again.invitation.url)
+        await browser.press(answer)
+    (row,) = await local.rows(pauses)
+    assert row["denials"] == 1, "the yes made it a first one"
 
 
 async def test_one_agent_leaves_a_place_for_another(connected: House) -> None:

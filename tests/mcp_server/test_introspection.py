@@ -14,6 +14,7 @@ import httpx2
 import pytest
 
 from loaner.errors import SettingsInvalid
+from loaner.identity import introspection
 from loaner.identity.caller import Subject
 from loaner.identity.introspection import _AT_ONCE, KEPT, KEPT_INACTIVE
 from loaner.identity.issuer_keys import IssuerKeys
@@ -225,7 +226,10 @@ def _bent(fault: Any) -> Any:
     return answer
 
 
-async def test_a_flood_of_invented_tokens_is_no_flood_at_the_issuer(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("were_active", [False, True], ids=["invented", "active before"])
+async def test_a_flood_of_invented_tokens_is_no_flood_at_the_issuer(
+    monkeypatch: pytest.MonkeyPatch, were_active: bool
+) -> None:
     """MUST 63."""
     under_way, most, release = 0, 0, anyio.Event()
 
@@ -241,11 +245,52 @@ async def test_a_flood_of_invented_tokens_is_no_flood_at_the_issuer(monkeypatch:
 
     async with opaque(monkeypatch) as at:
         assert await at.status(await at.token()) == 200  # the issuer's metadata are here
+        flood = [f"invented-{number}" for number in range(4 * _AT_ONCE)]
+        if were_active:
+            flood = [await at.token() for _ in flood]
+            assert {await at.status(one) for one in flood} == {200}
+            at.sandbox.clock.advance(KEPT.total_seconds())
         monkeypatch.setattr(httpx2.ASGITransport, "handle_async_request", slow)
         async with anyio.create_task_group() as group:
-            for number in range(4 * _AT_ONCE):
-                group.start_soon(at.status, f"invented-{number}")
+            for one in flood:
+                group.start_soon(at.status, one)
         assert most == _AT_ONCE
+
+
+async def test_invented_tokens_push_out_one_another_and_no_real_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is remembered is bounded, and the oldest is forgotten first."""
+    monkeypatch.setattr(introspection, "_REMEMBERED", 4)
+    async with opaque(monkeypatch) as at:
+        token = await at.token()
+        assert await at.status(token) == 200
+        for number in range(8):
+            await at.status(f"invented-{number}")
+        assert await at.status(token) == 200
+        assert len(at.asked) == 9, "the real one is still known"
+        await at.status("invented-7")
+        assert len(at.asked) == 9
+        await at.status("invented-0")
+        assert len(at.asked) == 10
+        others = [await at.token() for _ in range(5)]
+        assert {await at.status(one) for one in others} == {200}
+        assert (await at.status(token), len(at.asked)) == (200, 16), "of the real ones the oldest is forgotten too"
+
+
+async def test_an_issuer_that_never_answers_is_waited_for_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also by those that wait for their turn."""
+
+    async def silent(*_: object) -> httpx2.Response:
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    async with opaque(monkeypatch) as at:
+        token = await at.token()
+        assert await at.status(token) == 200
+        monkeypatch.setattr(introspection, "TIMEOUT", 0.2)
+        monkeypatch.setattr(httpx2.ASGITransport, "handle_async_request", silent)
+        with anyio.fail_after(30):
+            answer = await at.door.post(authorization="Bearer invented", **MODERN)
+        assert answer.status_code == 503
 
 
 async def test_a_token_that_was_active_waits_behind_no_invented_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
-from house import READ, House
+from house import READ, House, caller
 from loaner.consent.approvals import ANY_AGENT
 from loaner.store.tables import approvals, consents, grants
 
@@ -32,6 +34,17 @@ async def test_what_the_page_does_not_offer_is_refused(local: House, typed: dict
     assert "Choose what the page offers." in browser.text
     assert await local.rows(approvals) == await local.rows(grants) == []
     assert not (await local.asked(READ)).fresh, "the question still waits"
+
+
+async def test_what_a_form_leaves_out_is_the_narrowest(local: House) -> None:
+    browser = local.browser(slack="alice")
+    await browser.open((await local.asked(READ)).invitation.url)
+    await browser.press("approve", reads="", agents="", lasting="")
+    await browser.press("allow")
+    await browser.is_me()
+    (given,) = await local.rows(approvals)
+    assert (given["agent"], given["resources"]) == (caller().agent.key, ["channel:C0000000001"])
+    assert given["expires_at"] - given["created_at"] == timedelta(days=30)
 
 
 @pytest.mark.parametrize("reach", ["here", "kind"])

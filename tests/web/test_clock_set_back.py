@@ -57,6 +57,18 @@ def test_a_clock_that_is_set_back_goes_on_where_it_was() -> None:
     assert now() == start + timedelta(minutes=110), "and nobody's clock is held that was never set back"
 
 
+def test_a_clock_that_is_set_forward_again_is_followed_from_where_it_would_have_been() -> None:
+    wall = Wall(start := datetime(2026, 11, 22, 12, tzinfo=UTC))
+    now = wall.steady()
+    for _ in range(2):
+        wall.at -= HOUR / 2
+        assert now() == start
+    wall.at += timedelta(minutes=20)
+    assert now() == start, "not yet"
+    wall.at += timedelta(minutes=50)
+    assert now() == wall.at == start + timedelta(minutes=10)
+
+
 async def lived_in(house: House) -> None:
     """An hour's approval, a task of 50 minutes, a denial's ten minutes, and an open question."""
     browser = house.browser(slack="alice")

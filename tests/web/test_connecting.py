@@ -107,6 +107,8 @@ async def test_a_no_connects_nothing_and_bars_no_agent(local: House) -> None:
     assert "Slack is not connected" in browser.text
     assert await local.rows(grants) == []
     await local.asked(READ)  # the agent's own question is still put
+    await browser.open("/")
+    assert "not asked again" not in browser.text
 
 
 async def test_pressing_twice_is_one_question(local: House) -> None:
