@@ -211,6 +211,7 @@ def test_slack_messages_go_out_without_unfurling(tool: str) -> None:
 FETCHED = [
     *("see https://evil.example/?q=x", "HTTPS://evil.example", "<https://evil.example|here>", "www.evil.example"),
     *("evil.example/steal?q=x", "mailto:eve@evil.example", "slack://open", "![x](https://evil.example/x.png)"),
+    *("[x](//evil.example)", "[x](evil.example)", "[x]: evil.example"),
 ]
 
 
@@ -219,6 +220,7 @@ FETCHED = [
     ("tool", "name", "more"),
     [
         ("slack_update_message", "text", {"ts": "1700000000.000100"}),
+        ("slack_update_message", "text", {"ts": "1700000000.000100", "format": "mrkdwn"}),
         ("slack_upload_file", "initial_comment", {"filename": "a.txt", "content": "https://fine.example"}),
         ("slack_upload_file", "title", {"filename": "a.txt", "content": "x"}),
     ],
@@ -228,14 +230,16 @@ def test_where_slack_cannot_be_kept_from_unfurling_there_is_no_link(
 ) -> None:
     """MUST 51: these methods know no unfurl_links."""
     assert f"{name} must not" in refused(tool, {"channel": "C0000001", name: link} | more)
-    honest = {"channel": "C0000001", name: "<@U01> docs/a.md and/or v1.4.0 is out, 3/4: see #releases"} | more
+    honest = {"channel": "C0000001", name: "<@U01> docs/a and/or v1.4.0 is out, 3/4: see #releases"} | more
     assert CATALOG[tool].bind(honest)
 
 
 def test_a_changed_message_has_no_links_made_of_its_words() -> None:
     """MUST 51: ``parse`` of chat.update is "client" by default, which makes a link of a bare name."""
     given = {"channel": "C0000001", "ts": "1700000000.000100", "text": "evil.com"}
-    assert CATALOG["slack_update_message"].bind(given).plan()[-1].body == given | {"parse": "none"}
+    body = CATALOG["slack_update_message"].bind(given | {"format": "mrkdwn"}).plan()[-1].body
+    assert body == given | {"parse": "none"}
+    assert "text must not hold a name with a dot" in refused("slack_update_message", given)  # not said of Markdown
 
 
 def test_what_overwrites_is_hinted_at_as_destructive_and_asked_for_like_any_write() -> None:

@@ -9,6 +9,8 @@ import pytest
 from journeys.town import Town, error_of, text_of
 from loaner import catalog
 from loaner.catalog.mentions import mentioned
+from loaner.errors import InvalidArguments
+from loaner.scope import derive
 
 CATALOG = catalog.load()
 MARKDOWN = {"channel": "#general", "text": "a < b && **bold**"}
@@ -26,7 +28,40 @@ def test_a_text_is_markdown_unless_it_is_said_to_be_slacks_own() -> None:
     assert "markdown_text" not in sent(format="mrkdwn")
 
 
-@pytest.mark.parametrize("tool", ["slack_send_message", "slack_schedule_message", "slack_update_message"])
+WRITES: dict[str, dict[str, Any]] = {
+    "slack_send_message": {"channel": "#general"},
+    "slack_schedule_message": {"channel": "#general", "post_at": 1_900_000_000},
+    "slack_update_message": {"channel": "C0000001", "ts": "1700000000.000100"},
+}
+
+
+@pytest.mark.parametrize("tool", WRITES)
+def test_markdown_that_slack_would_refuse_is_refused_before_anybody_is_asked(tool: str) -> None:
+    """The documented most of ``markdown_text``; Slack's own markup may be longer."""
+    operation, text = CATALOG[tool], "x" * 12_001
+    with pytest.raises(InvalidArguments, match="text must have at most 12000 characters"):
+        operation.bind(WRITES[tool] | {"text": text})
+    assert operation.bind(WRITES[tool] | {"text": text[1:]}).plan()[-1].body["markdown_text"] == text[1:]  # type: ignore[index]
+    bound = operation.bind(WRITES[tool] | {"text": text, "format": "mrkdwn"})
+    assert bound.plan()[-1].body["text"] == text  # type: ignore[index]
+
+
+ANSWER = {"thread_ts": "1700000000.000100", "text": "done"}
+
+
+@pytest.mark.parametrize("tool", ["slack_send_message", "slack_schedule_message"])
+def test_an_answer_that_the_whole_channel_sees_is_none_inside_of_its_thread(tool: str) -> None:
+    operation = CATALOG[tool]
+    quiet = operation.bind(WRITES[tool] | ANSWER)
+    shown = operation.bind(WRITES[tool] | ANSWER | {"reply_broadcast": True})
+    assert derive(quiet).narrower == "thread:#general/1700000000.000100"
+    assert derive(shown).narrower == "broadcast:#general/1700000000.000100"
+    assert shown.plan()[-1].body["reply_broadcast"] is True  # type: ignore[index]
+    with pytest.raises(InvalidArguments, match="thread_ts is required"):
+        operation.bind(WRITES[tool] | {"text": "done", "reply_broadcast": True})
+
+
+@pytest.mark.parametrize("tool", WRITES)
 def test_the_description_says_what_to_escape(tool: str) -> None:
     about = CATALOG[tool].input_schema["properties"]["text"]["description"]
     assert all(escaped in about for escaped in ("&amp;", "&lt;", "&gt;"))

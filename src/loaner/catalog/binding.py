@@ -43,6 +43,9 @@ def check(
             problems.append(f"{name} {problem}")
             continue
         checked[name] = param.canonical(value, forms)
+    for name, param in params.items():
+        if param.where and name in checked and (problem := param.where.problem(checked[name], checked)):
+            problems.append(f"{name} {problem}")
     if problems:
         valid = f" Valid: {', '.join(params)}." if params else " This tool takes no arguments."
         raise InvalidArguments(f"{'; '.join(problems)}.{valid}")

@@ -140,6 +140,8 @@ def _lookups(written: OperationDefinition, provider: Provider, name: str, param:
     for named in (param.lookup, param.check):
         if named and named not in provider.lookups:
             yield loc, f"{provider.name} has no lookup {named!r}"
+    if param.where and param.where.param not in written.params:
+        yield loc, f"undeclared parameter {param.where.param!r}"
     if param.form in provider.forms and provider.forms[str(param.form)].also and not param.lookup:
         yield loc, f"the form {param.form!r} takes what is no id, so it needs a lookup"
     if param.lookup in provider.lookups:

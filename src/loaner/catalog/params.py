@@ -19,6 +19,7 @@ from loaner.catalog.form import Form
 from loaner.catalog.links import Refuses
 from loaner.catalog.paths import ROOT
 from loaner.catalog.result import MAX_START
+from loaner.catalog.rule import Test
 from loaner.characters import hides
 
 Role = Literal["resource", "selector", "content", "option", "page"]
@@ -32,6 +33,22 @@ _SHOWN = 24
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,99}")
 """A name in a map stands on the page beside its value, so it must not be able to say anything."""
 _UNWRITABLE = re.compile(r"[\x00\ud800-\udfff]")
+
+
+class Where(Test):
+    """What is asked of a text besides, where another argument is as this tests it."""
+
+    max_length: int | None = None
+    refuses: Refuses | None = None
+
+    def problem(self, value: Any, arguments: Mapping[str, Any]) -> str | None:
+        """To be read after the parameter's name."""
+        if not self.holds(arguments) or not isinstance(value, str):
+            return None
+        if self.max_length and len(value) > self.max_length:
+            return f"must have at most {self.max_length} characters where {self.told()} (got {len(value)})"
+        fetched = links.problem(self.refuses, value)
+        return f"{fetched} (where {self.told()})" if fetched else None
 
 
 class Param(Definition):
@@ -59,6 +76,7 @@ class Param(Definition):
     max: int | None = None
     min_length: int = 1
     max_length: int | None = None
+    where: Where | None = None
     max_items: int = 20
     clear: bool = False
     """Given empty (``""``, ``[]`` or null), it takes away what is there. Of any other that may be left out, empty is as

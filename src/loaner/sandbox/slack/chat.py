@@ -61,7 +61,9 @@ def schedule(call: Call) -> Json:
         raise SlackError("time_in_past")
     if post_at > now + _FARTHEST.total_seconds():
         raise SlackError("time_too_far")
-    item = Scheduled(call.state.new_id("Q"), found.id, call.user.id, text, post_at, _thread(call, found), int(now))
+    thread_ts = _thread(call, found)
+    broadcast = bool(thread_ts) and call.args.flag("reply_broadcast")
+    item = Scheduled(call.state.new_id("Q"), found.id, call.user.id, text, post_at, thread_ts, int(now), broadcast)
     call.state.scheduled.append(item)
     message: Json = {"text": text, "type": "delayed_message", "user": call.user.id, "app_id": APP_ID}
     return {"channel": found.id, "scheduled_message_id": item.id, "post_at": post_at, "message": message}

@@ -125,6 +125,7 @@ class Scheduled:
     post_at: int
     thread_ts: str | None
     made: int
+    broadcast: bool = False
 
 
 class SlackState:
@@ -213,7 +214,13 @@ class SlackState:
         due = [item for item in self.scheduled if item.post_at <= second]
         self.scheduled = [item for item in self.scheduled if item.post_at > second]
         for item in sorted(due, key=lambda item: item.post_at):
-            self.post(self.conversations[item.channel], item.user, item.text, thread_ts=item.thread_ts)
+            self.post(
+                self.conversations[item.channel],
+                item.user,
+                item.text,
+                thread_ts=item.thread_ts,
+                broadcast=item.broadcast,
+            )
 
     def conversations_of(self, user: str) -> Iterator[Conversation]:
         return (c for c in self.conversations.values() if user in c.members)
