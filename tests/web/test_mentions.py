@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html import unescape
 
 from house import House
@@ -17,6 +18,19 @@ async def test_the_page_says_whom_the_text_notifies_and_offers_no_wider_yes(loca
     assert "Notifies everybody in the channel : 1 × <!channel>" in told
     assert "a person : 2 × <@U00BOB0002>" in told
     assert "within 1 hour" not in told
+
+
+async def test_what_notifies_is_marked_where_it_stands_in_the_text(local: House) -> None:
+    """Also inside of Markdown, where it is easily overlooked."""
+    text = "**read** `this` <!here|here>, _@channel_ <b> <@U00BOB0002>"
+    browser = local.browser(slack="alice")
+    html = (await browser.open((await local.asked((TOOL, RINGING | {"text": text}))).invitation.url)).text
+    assert re.findall("<mark>(.*?)</mark>", html) == [
+        "&lt;!here|here&gt;",
+        "@channel",
+        "&lt;@U00BOB0002&gt;",
+    ]
+    assert "&lt;b&gt;" in html
 
 
 async def test_a_quiet_text_has_no_such_line_and_the_wider_yes(local: House) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import timedelta
+from html import unescape
 from typing import Any
 
 import pytest
@@ -150,3 +152,15 @@ async def test_what_is_not_named_beside_exact_arguments_may_not_be_said(local: H
     assert await inside()
     assert not await inside(body="Looks good to me.")
     assert not await inside(event="COMMENT", body="Hm.")
+
+
+async def test_whom_a_fixed_text_notifies_is_marked_and_counted(local: House) -> None:
+    fixed = {"tool": "slack_send_message", "arguments": {"text": "**out** <!channel> <@U00BOB0002> <@U00BOB0002>"}}
+    with pytest.raises(ConsentNeeded) as asked:
+        await local.consents.tasks.propose(caller(), Proposal.of(WANTED | {"operations": [fixed]}))
+    browser = local.browser()
+    html = (await browser.open(asked.value.invitation.url)).text
+    assert re.findall("<mark>(.*?)</mark>", html) == ["&lt;!channel&gt;", *["&lt;@U00BOB0002&gt;"] * 2]
+    told = unescape(" ".join(browser.text.split()))
+    assert "It notifies everybody in the channel : 1 × <!channel>" in told
+    assert "a person : 2 × <@U00BOB0002>" in told

@@ -76,7 +76,9 @@ async def test_a_text_one_character_longer_shows_ten_thousand_of_each_end(local:
 @pytest.mark.parametrize("opens", [True, False])
 async def test_the_record_of_a_yes_says_whether_the_whole_was_opened(local: House, opens: bool) -> None:
     """MUST 23, 58: pressing notes it, and a GET does not, whoever makes it: a bot, or a browser that looks ahead."""
-    needed = await local.asked(("slack_send_message", {"channel": "#releases", "text": "x" * 30_000}))
+    needed = await local.asked(
+        ("slack_send_message", {"channel": "#releases", "text": "x" * 30_000, "format": "mrkdwn"})
+    )
     browser = local.browser(slack="alice")
     await browser.open(needed.invitation.url)
     place = _content(browser.answer)

@@ -1,12 +1,16 @@
-"""Whom the texts of one call notify."""
+"""Whom texts notify: those of one call, or one text by itself."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from loaner.catalog.mention import Mention
 from loaner.catalog.operation import BoundCall
+
+MOST_TOLD = 10
+"""Words of one kind that are named; all are counted."""
 
 
 class Mentioned(NamedTuple):
@@ -24,9 +28,30 @@ def mentioned(bound: BoundCall) -> list[Mentioned]:
         for name, param in bound.operation.params.items()
         if param.role == "content" and name in bound.arguments
     ]
-    every = (
-        Mentioned(name, one, tuple(found[0] for found in re.finditer(one.pattern, text)))
+    return [
+        Mentioned(name, one, found)
         for name, text in texts
-        for one in bound.operation.provider.mentions
-    )
-    return [one for one in every if one.found]
+        for one, found in notified(text, bound.operation.provider.mentions)
+    ]
+
+
+def notified(text: str, mentions: Iterable[Mention]) -> list[tuple[Mention, tuple[str, ...]]]:
+    """Every way in which a text notifies somebody, and what of it does."""
+    every = ((one, tuple(found[0] for found in re.finditer(one.pattern, text))) for one in mentions)
+    return [(one, found) for one, found in every if found]
+
+
+def told(text: str, mentions: Iterable[Mention]) -> list[tuple[str, tuple[str, ...], int]]:
+    """The same as pages show it: who, the first few words that do it, and how many there are."""
+    return [(one.who, found[:MOST_TOLD], len(found)) for one, found in notified(text, mentions)]
+
+
+def parted(text: str, mentions: Iterable[Mention]) -> Iterator[tuple[str, bool]]:
+    """The text in parts, each with whether it notifies somebody."""
+    pattern = "|".join(f"(?:{one.pattern})" for one in mentions)
+    at = 0
+    for found in re.finditer(pattern, text) if pattern else ():
+        yield text[at : found.start()], False
+        yield found[0], True
+        at = found.end()
+    yield text[at:], False

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from loaner.catalog import BoundCall
-from loaner.catalog.mentions import mentioned
+from loaner.catalog.mentions import MOST_TOLD, mentioned
 from loaner.clock import iso
 from loaner.consent import codes, pauses, requests
 from loaner.consent.known import Known
@@ -37,8 +37,6 @@ from loaner.scope import Scope
 from loaner.settings import Connector, ConsentSettings
 from loaner.store import Sealed
 
-_MOST_MENTIONS = 10
-"""Of one kind, that the page of a question names; it counts them all."""
 TASK_TOOL = "loaner_propose_task"
 
 
@@ -52,7 +50,7 @@ def shown(bound: BoundCall, scope: Scope, *, exact: bool) -> dict[str, Any]:
         "effect": operation.effect,
         "at": operation.provider.title,
         "payload": [list(pair) for pair in bound.payload],
-        "mentions": [[one.mention.who, list(one.found[:_MOST_MENTIONS]), len(one.found)] for one in mentioned(bound)],
+        "mentions": [[one.mention.who, list(one.found[:MOST_TOLD]), len(one.found)] for one in mentioned(bound)],
         "permissions": sorted(scope.permissions),
         "alternatives": [sorted(one) for one in scope.alternatives],
         "resource": scope.resource,

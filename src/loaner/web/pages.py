@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any
 
@@ -10,6 +11,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from loaner.catalog.mention import Mention
+from loaner.catalog.mentions import parted
 from loaner.characters import marked, pieces
 from loaner.consent.codes import ALPHABET
 from loaner.web import texts
@@ -28,9 +31,13 @@ def seen(text: object) -> Markup:
     return Markup("<bdi>{}</bdi>").format(_spans(str(text)))
 
 
-def written(text: object) -> Markup:
-    """A text that is written somewhere, with its line breaks."""
-    return Markup("<bdi>{}</bdi>").format(_spans(str(text), prose=True))
+def written(text: object, mentions: Iterable[Mention] = ()) -> Markup:
+    """A text that is written somewhere, with its line breaks. Whatever in it notifies somebody is marked."""
+    parts = (
+        Markup("<mark>{}</mark>").format(_spans(part, prose=True)) if notifies else _spans(part, prose=True)
+        for part, notifies in parted(str(text), mentions)
+    )
+    return Markup("<bdi>{}</bdi>").format(Markup("").join(parts))
 
 
 def _spans(text: str, *, prose: bool = False) -> Markup:

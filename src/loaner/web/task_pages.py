@@ -9,6 +9,8 @@ from http import HTTPStatus
 from starlette.responses import Response
 from starlette.routing import Route
 
+from loaner.catalog.mention import Mention
+from loaner.catalog.mentions import told
 from loaner.consent import ConsentRequest
 from loaner.consent.tasks.scope import ANYTHING, TaskScope
 from loaner.consent.texts import texts_of
@@ -89,6 +91,8 @@ class TaskPages:
             envelope=envelope,
             texts={text.label: text for text in texts_of(asked)},
             opened=await self.site.consents.opened(asked),
+            mentions={item.tool: self._mentions(item.tool) for item in envelope.items},
+            told=told,
             anything=ANYTHING,
             running=running[0] if running else None,
             now=now,
@@ -97,6 +101,11 @@ class TaskPages:
             afterwards=texts.afterwards(asked),
             **who(self.site, visit),
         )
+
+    def _mentions(self, tool: str) -> tuple[Mention, ...]:
+        """How a text of this tool notifies; none where the tool has gone since."""
+        catalog = self.site.consents.tasks.catalog
+        return catalog[tool].provider.mentions if tool in catalog else ()
 
 
 def trimmed(envelope: TaskScope, form: Mapping[str, str]) -> TaskScope:
