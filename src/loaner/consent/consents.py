@@ -93,11 +93,11 @@ class Consents:
 
         ``look`` tells what the call is about where a new question about a change is put: it is shown, and kept.
 
-        Raises :class:`~loaner.errors.PolicyDenied`, :class:`~loaner.errors.ConsentNeeded`,
-        :class:`~loaner.errors.ConsentDenied`, :class:`~loaner.errors.ConsentExpired`,
-        :class:`~loaner.errors.GrantBroken` (linking failed) and :class:`~loaner.errors.RateLimited` (too many
-        questions wait already).
+        Raises :class:`PolicyDenied`, :class:`ConsentNeeded`, :class:`ConsentDenied`, :class:`ConsentExpired`,
+        :class:`GrantBroken` (linking failed), :class:`RateLimited` (too many questions wait already) and
+        :class:`SettingsInvalid` (the clock is behind), of ``loaner.errors``.
         """
+        self._settling.clock.refuse()
         if not isinstance(ruling, Allowed | Ask):
             raise PolicyDenied(ruling.reason, rule=ruling.rule, do=ruling.do)
         running = await self.tasks.binding(caller)
@@ -285,9 +285,10 @@ class Consents:
         """A yes. Returns the provider's page to go on to, where there is one. Submitting twice is harmless.
 
         ``session`` is the hash of the browser's session. ``reading`` is what was chosen of what a read offers; without
-        it nothing is agreed to but the connection. ``accounts`` are what the sign-in says. Raises
-        :class:`ProviderUnavailable` and :class:`PolicyDenied`; then the question is still open.
+        it nothing is agreed to but the connection. ``accounts`` are what the sign-in says. Where it raises
+        (:class:`ProviderUnavailable`, :class:`PolicyDenied`, :class:`SettingsInvalid`), the question is still open.
         """
+        self._settling.clock.refuse()
         if asked.state == "account":
             await self._linking.confirm(asked)
             return None
@@ -329,7 +330,6 @@ class Consents:
         await self._polling.run(task_status=task_status)
 
     async def poll_due(self) -> None:
-        """Move on every device flow whose time has come."""
         await self._polling.poll_due()
 
     async def sweep(self) -> int:

@@ -36,7 +36,7 @@ from loaner.grants.unsaved import EndUnused, UnsavedTokens
 from loaner.identity.caller import Caller
 from loaner.provider_call import ProviderTransport
 from loaner.settings import Connector
-from loaner.store import Store
+from loaner.store import Store, clock_seen
 
 
 class TooLate(Exception):
@@ -64,6 +64,7 @@ class Resolver:
         self.note = note
         self.end_unused = end_unused
         self.unwritten = UnsavedTokens(store)
+        self.clock = clock_seen.Watched()
 
     async def tokens(self, asked: ConsentRequest, provider: Provider, connector: Connector, answer: Body) -> None:
         """Keep what the provider granted, if it is what was asked and from the right account; else say why not."""

@@ -16,10 +16,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from loaner.clock import Now
-from loaner.errors import StoreUnusable
+from loaner.errors import SettingsInvalid, StoreUnusable
 from loaner.identity.issuer_keys import IssuerKeys, IssuerUnreachable
 from loaner.shutdown import Shutdown
-from loaner.store import Store
+from loaner.store import Store, clock_seen
 from loaner.store.tables import throttles
 
 KNOWN_FOR: Final = 5.0
@@ -57,7 +57,7 @@ class Readiness:
         async def look(name: str, check: Check) -> None:
             try:
                 await check()
-            except (StoreUnusable, IssuerUnreachable):
+            except (StoreUnusable, IssuerUnreachable, SettingsInvalid):
                 return
             failing.discard(name)
 
@@ -102,6 +102,15 @@ def store_writable(store: Store, now: Now) -> Check:
             connection.execute(throttles.insert().values(key=_ROW, count=0, window_ends=at))
 
         await store.write(work)
+
+    return check
+
+
+def clock_agrees(store: Store, now: Now) -> Check:
+    """The clock is not behind what any server of the store noted; else nothing that was agreed to counts here."""
+
+    async def check() -> None:
+        clock_seen.refuse_behind(await store.read(clock_seen.latest), now())
 
     return check
 

@@ -24,7 +24,7 @@ from loaner.identity.workloads import PeopleAndWorkloads, WorkloadTokens
 from loaner.mcp_server.bearer import BearerDoor, caller_of
 from loaner.mcp_server.disconnect import CancelledByLeaving
 from loaner.mcp_server.gate import Gate, HostNames, OriginGate
-from loaner.mcp_server.health import Health, Readiness, issuer_known, store_writable
+from loaner.mcp_server.health import Health, Readiness, clock_agrees, issuer_known, store_writable
 from loaner.mcp_server.ports import Served
 from loaner.mcp_server.server import build, shares_of
 from loaner.mcp_server.sessions import SharedSessions
@@ -90,7 +90,12 @@ def create_app(served: Served, web_routes: Sequence[BaseRoute] = (), *, keys: Is
             yield
 
     readiness = Readiness(
-        {"store": store_writable(served.store, served.now), "issuer": issuer_known(keys)}, served.shutdown
+        {
+            "store": store_writable(served.store, served.now),
+            "clock": clock_agrees(served.store, served.now),
+            "issuer": issuer_known(keys),
+        },
+        served.shutdown,
     )
     endpoint = OriginGate(door, names)
     app = Starlette(

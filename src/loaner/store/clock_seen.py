@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+import structlog
 from sqlalchemy import Connection, delete, insert, select
 
 from loaner.clock import from_iso, iso
 from loaner.errors import SettingsInvalid
 from loaner.store.tables import facts, records
 
+log = structlog.get_logger(__name__)
 SKEW = timedelta(minutes=2)
 """How far the clocks of two servers may be apart."""
 _EVERY = timedelta(minutes=1)
@@ -53,3 +55,28 @@ def refuse_behind(seen: datetime | None, at: datetime) -> None:
             "what was agreed to would live longer than was said.",
             do="Set the clock right. If it is, and was ahead before: loaner accept-clock, which ends what was agreed.",
         )
+
+
+class Watched:
+    """Whether this server's clock agrees with what all servers of its store noted, as of the last look."""
+
+    def __init__(self) -> None:
+        self._behind: SettingsInvalid | None = None
+
+    def look(self, connection: Connection, at: datetime) -> None:
+        """Compare them, and say in the log where that has changed."""
+        before, self._behind = self._behind, None
+        try:
+            refuse_behind(latest(connection), at)
+        except SettingsInvalid as behind:
+            self._behind = behind
+        if self._behind and not before:
+            why = self._behind.cause
+            log.error("the clock is behind that of another server: nothing that was agreed counts here", why=why)
+        if before and not self._behind:
+            log.warning("the clock is right again")
+
+    def refuse(self) -> None:
+        """Raises :class:`SettingsInvalid` while it is behind: nobody may gain time by that."""
+        if self._behind is not None:
+            raise SettingsInvalid(self._behind.cause, do=self._behind.do)

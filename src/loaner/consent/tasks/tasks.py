@@ -144,6 +144,7 @@ class Tasks:
 
     async def agree(self, asked: ConsentRequest, envelope: TaskScope, *, proven_by: str) -> bool:
         """A yes to a proposal as the person left it. Raises :class:`ValueError` if it is wider than what was asked."""
+        self.settling.clock.refuse()
         if not TaskScope.read(asked.shown["task"]).covers(envelope):
             raise ValueError("an agreed task is never wider than the proposed one")
         return await self.settling.agree(asked, envelope, proven_by=proven_by)
