@@ -6,6 +6,7 @@ little fails here, and so does one that claims too much.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 from emulated import Emulated
 from examples import EXAMPLES, arguments
 from loaner import catalog
+from loaner.catalog import cost
 from loaner.catalog.provider import Provider
 from loaner.errors import NotFound, ProviderForbidden, ScopeNotGrantable
 from loaner.provider_call import Reply, send
@@ -67,5 +69,6 @@ async def test_the_derived_scope_works_and_nothing_smaller_does(tool: str, examp
 
     jsonschema.validate(reply.payload, bound.operation.output_schema)
     assert reply.payload
+    assert len(json.dumps(reply.payload).encode()) // cost.BYTES_A_TOKEN <= cost.answered(bound.operation)
     if tool in SEARCHES:
         assert reply.payload["items"]

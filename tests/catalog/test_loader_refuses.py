@@ -314,3 +314,22 @@ each = { login = "string" }
 
     bound = operation.bind({"owner": "acme", "repo": "web"})
     assert bound.plan()[0].url == "https://api.github.com/repos/acme/web/stargazers"
+
+
+@pytest.mark.parametrize(
+    ("written", "line", "told"),
+    [
+        ('[care]\nabout = "Care."\ntools = ["slack_mine", "slack_mime"]', 3, "there is no tool 'slack_mime'"),
+        ('[slack]\nabout = "Care."\ntools = ["slack_mine"]', 1, "'slack' can't be a toolset's name"),
+        ('[all]\nabout = "Care."\ntools = ["slack_mine"]', 1, "'all' can't be a toolset's name"),
+        ('["slack.users"]\nabout = "Care."\ntools = ["slack_mine"]', 1, "can't be a toolset's name"),
+        ('[care]\nabout = "Care."\ntools = []', 3, "at least 1 item"),
+        ('[care]\ntools = ["slack_mine"]', 1, "Field required"),
+        ('[care]\nabout = "Care."\ntool = ["slack_mine"]', 1, "Field required"),
+    ],
+)
+def test_a_toolset_by_job_names_tools_that_are_there(connectors: Path, written: str, line: int, told: str) -> None:
+    (connectors / "toolsets.toml").write_text(written)
+    refused = refusal(connectors)
+    assert told in refused.cause
+    assert refused.where == f"{connectors / 'toolsets.toml'}:{line}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from loaner import catalog
+from loaner.catalog.instances import Likeness
 from loaner.errors import SettingsInvalid
 
 CATALOG = catalog.load()
@@ -39,6 +40,22 @@ def test_a_provider_is_a_toolset() -> None:
     assert {name.partition("_")[0] for name in names(CATALOG.selected(["linear"]))} == {"linear"}
 
 
+def test_a_job_is_a_toolset_of_every_provider() -> None:
+    chosen = CATALOG.selected(["review"], read_only=True)
+
+    assert "github_pull_request_read" in names(chosen)
+    assert "github_merge_pull_request" not in names(chosen)
+    assert {name.partition("_")[0] for name in names(CATALOG.selected(["review"]))} == {"github", "linear", "slack"}
+    assert not [name for name in names(chosen.of_providers(["slack"]).selected(["review"])) if "slack" not in name]
+
+
+def test_an_instance_beside_its_likeness_has_its_tools_in_the_jobs() -> None:
+    hosts = {"web": "https://ghe.corp.example", "api": "https://ghe.corp.example/api/v3"}
+    both = catalog.load(more={"ghes": Likeness("github", hosts, "Corp GitHub")}, every_base=False)
+
+    assert {"ghes_pull_request_read", "github_pull_request_read"} <= set(names(both.selected(["review"])))
+
+
 def test_tools_alone_replace_the_default_set() -> None:
     assert names(CATALOG.selected(tools=["github_create_issue"])) == ["github_issue_create"]
 
@@ -54,6 +71,7 @@ def test_read_only_leaves_nothing_that_changes() -> None:
     ("choice", "meant"),
     [
         ({"toolsets": ["github.issue"]}, "github.issues"),
+        ({"toolsets": ["triages"]}, "triage"),
         ({"tools": ["slack_post_mesage"]}, "slack_post_message"),
         ({"exclude": ["linear_list_team"]}, "linear_list_teams"),
     ],

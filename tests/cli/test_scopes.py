@@ -29,7 +29,7 @@ def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[dict[st
 
 
 def test_the_page_in_the_docs_is_what_the_connectors_say() -> None:
-    assert DOCS.read_text("utf-8") == scopes.as_markdown(table.rows(catalog.load().operations)), "run: ./run docs"
+    assert DOCS.read_text("utf-8") == scopes.page(catalog.load()), "run: ./run docs"
 
 
 def test_every_operation_has_a_row_with_every_column(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 
 from loaner.catalog.binding import NAME_SHOWN
+from loaner.catalog.jobs import Jobs
 from loaner.catalog.names import ResourceNames
 from loaner.catalog.operation import Operation
 from loaner.catalog.provider import Provider
@@ -18,9 +19,15 @@ class Catalog:
     """Operations by tool name, in one fixed order: provider, then name."""
 
     def __init__(
-        self, providers: Mapping[str, Provider], operations: Iterable[Operation], names: ResourceNames | None = None
+        self,
+        providers: Mapping[str, Provider],
+        operations: Iterable[Operation],
+        names: ResourceNames | None = None,
+        *,
+        jobs: Jobs | None = None,
     ) -> None:
         self._names = names
+        self.jobs: Jobs = jobs or {}
         self.providers: dict[str, Provider] = dict(providers)
         self._operations = {
             operation.tool: operation for operation in sorted(operations, key=lambda operation: operation.tool)
@@ -65,8 +72,8 @@ class Catalog:
     ) -> Catalog:
         """The tools of ``toolsets`` and ``tools`` (the default set if neither is said) without ``exclude``.
 
-        Toolsets: ``github``, ``github.issues``, ``default``, ``all``. Raises :class:`SettingsInvalid` for a name that
-        means nothing, so that a typo does not silently offer less or more.
+        Toolsets: ``github``, ``github.issues``, a job such as ``triage``, ``default``, ``all``. Raises
+        :class:`SettingsInvalid` for a name that means nothing, so that a typo does not silently offer less or more.
         """
         chosen: set[str] = set()
         for toolset in toolsets or (() if tools else ("default",)):
@@ -81,24 +88,27 @@ class Catalog:
                 if operation.tool in chosen and not (read_only and operation.effect != "read")
             ),
             self.names,
+            jobs=self.jobs,
         )
 
     def within(self, others: Catalog) -> Catalog:
         """Those of these tools that are among ``others`` too."""
         return Catalog(
-            self.providers, (operation for operation in self._operations.values() if operation.tool in others)
+            self.providers,
+            (operation for operation in self._operations.values() if operation.tool in others),
+            jobs=self.jobs,
         )
 
     def of_providers(self, names: Collection[str]) -> Catalog:
         """Those of these tools whose provider is among ``names``."""
         kept = (operation for operation in self._operations.values() if operation.provider.name in names)
-        return Catalog(self.providers, kept, self.names)
+        return Catalog(self.providers, kept, self.names, jobs=self.jobs)
 
     @property
     def toolsets(self) -> list[str]:
         """Every name that chooses several tools."""
         inner = {operation.toolset for operation in self._operations.values()}
-        return ["default", "all", *sorted(inner | set(self.providers))]
+        return ["default", "all", *self.jobs, *sorted(inner | set(self.providers))]
 
     def _toolset(self, name: str) -> set[str]:
         if name not in self.toolsets:
@@ -108,6 +118,7 @@ class Catalog:
             for operation in self._operations.values()
             if name == "all"
             or (name == "default" and operation.default)
+            or (name in self.jobs and operation.tool in self.jobs[name].tools)
             or name in {operation.provider.name, operation.toolset}
         }
 

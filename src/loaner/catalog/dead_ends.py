@@ -30,12 +30,13 @@ def _is_given(name: str, fields: tuple[str, ...], operation: Operation, operatio
         operation = operations[operation.find]
         param = operation.params.get(name)
         if param is None or not param.must_be_given:
-            return any(_has(operation.result.keep, field.split(".")) for field in fields)
+            return any(has(operation.result.keep, field.split(".")) for field in fields)
     return False
 
 
-def _has(keep: Fields, path: list[str]) -> bool:
+def has(keep: Fields, path: list[str]) -> bool:
+    """Is there such a field?"""
     kept = keep.get(path[0])
     if kept is None or len(path) == 1:
         return kept is not None
-    return isinstance(kept.each, dict) and _has(kept.each, path[1:])
+    return isinstance(kept.each, dict) and has(kept.each, path[1:])

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from loaner.catalog import instances
+from loaner.catalog import instances, jobs
 from loaner.catalog.catalog import Catalog
 from loaner.catalog.dead_ends import dead_ends
 from loaner.catalog.definition import OperationDefinition, problems
@@ -82,7 +82,9 @@ def load(
         operations += [_operation(path, providers[name], one, original.title) for path in files[one.like]]
     instances.each_at_its_own([*(bases or ()), *(more or ())] if not every_base else (), providers)
     _check_together(operations)
-    return Catalog(providers, (placed.operation for placed in operations))
+    tools = {placed.operation.tool for placed in operations}
+    named = jobs.jobs((folder or shipped(), *extra), tools, providers, more or {})
+    return Catalog(providers, (placed.operation for placed in operations), jobs=named)
 
 
 def _provider(home: Path, bases: Mapping[str, Mapping[str, str]] | None, *, every_base: bool) -> Provider:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from loaner.catalog import cost
 from loaner.catalog.operation import Operation
 from loaner.catalog.rule import PLACEHOLDER
 
@@ -21,6 +22,7 @@ COLUMNS = (
     "enforced_by",
     "effect",
     "idempotent",
+    "tokens",
     "source",
 )
 
@@ -55,6 +57,7 @@ def row(operation: Operation) -> dict[str, Any]:
         },
         "effect": operation.effect,
         "idempotent": operation.idempotent,
+        "tokens": {"listed": cost.listed(operation), "answered": cost.answered(operation)},
         "source": operation.source,
     }
 

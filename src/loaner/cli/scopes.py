@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from loaner.catalog import Catalog
 
 _INTRODUCTION = """\
 # What each tool may ask for
 
 Made by `./run docs` from `connectors/`; a test keeps it true. *permissions* is what every call needs, *more* what
 adds to that and when. *enforced by* says who stops a call that goes beyond: the `provider` by the credential itself,
-the wider `grant` behind it, or `loaner` alone.
+the wider `grant` behind it, or `loaner` alone. *tokens* is what the tool costs an agent's context, at four bytes a
+token: in the list of tools, and by an answer at most where no argument asks for more. Long texts are cut, and those of
+one answer share 60,000 characters; other fields are counted as 60 characters each.
+"""
+_JOBS = """
+## Toolsets
+
+`--toolsets` takes the names here, `default`, `all`, a provider, and one of a provider's (`github.issues`). *tools* and
+*tokens* count loaner's own three tools too: what `tools/list` shows.
+
+| toolset | for | tools | tokens |
+|---|---|---|---|
 """
 
 
@@ -27,7 +41,7 @@ def scopes(
     from loaner.catalog import table
 
     if markdown:  # of what is shipped, whatever this machine's settings say
-        print(as_markdown(table.rows(catalog.load().operations)), end="")
+        print(page(catalog.load()), end="")
         return
     everything = whole_catalog(settings.load())
     for row in table.rows([everything[tool]] if tool else everything.operations):
@@ -37,11 +51,13 @@ def scopes(
 def _told(row: dict[str, Any]) -> str:
     from loaner.catalog import table
 
+    tokens = row["tokens"]
     lines = [
         f"{row['tool']}   {row['effect']}{', idempotent' if row['idempotent'] else ''}",
         f"  request     {row['request']}",
         f"  needs       {_permissions(row)} on {row['resource']}",
         *(f"              {table.case_told(case)}" for case in row["cases"]),
+        f"  tokens      {tokens['listed']} in the list of tools, {tokens['answered']:,} an answer at most",
         f"  enforced    {table.enforced_told(row['enforced_by'])}",
         f"  source      {row['source']}",
     ]
@@ -52,14 +68,33 @@ def _permissions(row: dict[str, Any]) -> str:
     return ", ".join(row["permissions"]) or ("by case" if row["cases"] else "no permission")
 
 
+def page(everything: Catalog) -> str:
+    """The whole page ``docs/scopes.md``."""
+    from loaner.catalog import table
+    from loaner.catalog.cost import listed
+    from loaner.mcp_server.own_tools import OWN
+
+    own = sum(listed(tool) for tool in OWN)
+    about = {name: job.about for name, job in everything.jobs.items()}
+    lines = []
+    for name, told in {"default": "What is shown where nobody chooses.", **about, "all": "Everything."}.items():
+        chosen = everything.selected([name]).operations
+        tokens = own + sum(listed(one) for one in chosen)
+        lines.append(f"| `{name}` | {told} | {len(chosen) + len(OWN)} | {tokens:,} |")
+    return as_markdown(table.rows(everything.operations)) + _JOBS + "\n".join(lines) + "\n"
+
+
 def as_markdown(rows: list[dict[str, Any]]) -> str:
     """The page for people who read docs: a table for each provider."""
     from loaner.catalog import table
 
     page = [_INTRODUCTION]
     for provider in sorted({row["provider"] for row in rows}):
-        page += [f"\n## {provider}\n", "| tool | request | permissions | more | resource | enforced by | effect |"]
-        page.append("|---|---|---|---|---|---|---|")
+        page += [
+            f"\n## {provider}\n",
+            "| tool | request | permissions | more | resource | enforced by | effect | tokens |",
+        ]
+        page.append("|---|---|---|---|---|---|---|---|")
         for row in (row for row in rows if row["provider"] == provider):
             cells = (
                 f"[{row['tool']}]({row['source']})",
@@ -69,6 +104,7 @@ def as_markdown(rows: list[dict[str, Any]]) -> str:
                 f"`{row['resource']}`",
                 table.enforced_told(row["enforced_by"]),
                 row["effect"] + (" (idempotent)" if row["idempotent"] else ""),
+                f"{row['tokens']['listed']} + {row['tokens']['answered']:,}",
             )
             page.append(f"| {' | '.join(cells)} |")
     return "\n".join(page) + "\n"
