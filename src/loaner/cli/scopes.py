@@ -17,7 +17,7 @@ Made by `./run docs` from `connectors/`; a test keeps it true. *permissions* is 
 adds to that and when. *enforced by* says who stops a call that goes beyond: the `provider` by the credential itself,
 the wider `grant` behind it, or `loaner` alone. *tokens* is what the tool costs an agent's context, at four bytes a
 token: in the list of tools, and by an answer at most where no argument asks for more. Long texts are cut, and those of
-one answer share 60,000 characters; other fields are counted as 60 characters each.
+one answer share 60,000 characters; other fields are counted as 60 characters each. Numbers are rounded up.
 """
 _JOBS = """
 ## Toolsets
@@ -80,8 +80,13 @@ def page(everything: Catalog) -> str:
     for name, told in {"default": "What is shown where nobody chooses.", **about, "all": "Everything."}.items():
         chosen = everything.selected([name]).operations
         tokens = own + sum(listed(one) for one in chosen)
-        lines.append(f"| `{name}` | {told} | {len(chosen) + len(OWN)} | {tokens:,} |")
+        lines.append(f"| `{name}` | {told} | {len(chosen) + len(OWN)} | {_about(tokens, 500)} |")
     return as_markdown(table.rows(everything.operations)) + _JOBS + "\n".join(lines) + "\n"
+
+
+def _about(tokens: int, step: int) -> str:
+    """Rounded up, so that a word more in a description does not change the page."""
+    return f"{-(-tokens // step) * step:,}"
 
 
 def as_markdown(rows: list[dict[str, Any]]) -> str:
@@ -104,7 +109,7 @@ def as_markdown(rows: list[dict[str, Any]]) -> str:
                 f"`{row['resource']}`",
                 table.enforced_told(row["enforced_by"]),
                 row["effect"] + (" (idempotent)" if row["idempotent"] else ""),
-                f"{row['tokens']['listed']} + {row['tokens']['answered']:,}",
+                f"{_about(row['tokens']['listed'], 50)} + {_about(row['tokens']['answered'], 500)}",
             )
             page.append(f"| {' | '.join(cells)} |")
     return "\n".join(page) + "\n"
