@@ -236,3 +236,22 @@ def test_an_interrupted_run_goes_on(terminal: Terminal, home: Path, monkeypatch:
     assert terminal.type("prune", "--closed-days", "1", "--yes").code == 0
     assert count(records) == 89
     assert terminal.type("audit", "verify").code == 0
+
+
+def test_evidence_over_what_was_pruned_is_one_error_and_the_rest_is_the_same(terminal: Terminal, home: Path) -> None:
+    old, new, note = home.parent / "old.jsonl", home.parent / "new.jsonl", home.parent / "note"
+    assert terminal.type("prune", *DAYS, "--export", str(old), "--yes").code == 0
+    note.write_text(terminal.type("audit", "checkpoint", "--json").rows[0]["note"])
+    reaching = terminal.type("evidence", "--from", "2026-11-22", "--to", "2099-01-01", "--json")
+    assert (reaching.code, reaching.out) == (2, "")
+    assert reaching.error["message"].startswith("records 1 to 512 are not here any more (pruned)")
+    assert terminal.type("usage", "--from", "2026-11-22").code == 2
+    later, out = ("--from", "2026-11-23", "--to", "2099-01-01"), home.parent / "report"
+    assert terminal.type("evidence", *later, "--out", str(out)).code == 0
+    report = out.read_bytes()
+    assert b"#601" in report
+    terminal.type("audit", "export", "--out", str(new))
+    old.write_bytes(old.read_bytes() + new.read_bytes())
+    again = terminal.type("evidence", *later, "--export", str(old), "--checkpoint", str(note), "--out", str(out))
+    assert again.code == 0, again.err
+    assert out.read_bytes() == report

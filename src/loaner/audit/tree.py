@@ -46,6 +46,12 @@ def before(connection: Connection, through: int) -> Frontier:
     return Frontier.over_tiles(bytes.fromhex(root) for root in connection.execute(rows).scalars())
 
 
+def tile_roots(connection: Connection, through: int) -> dict[int, bytes]:
+    """The roots of the tiles over the first ``through`` records, which may not be there any more."""
+    rows = connection.execute(select(tiles).where(tiles.c.number < through // TILE)).all()
+    return {row.number: bytes.fromhex(row.root) for row in rows}
+
+
 def extend(connection: Connection) -> bool:
     """Keep the roots of up to :data:`BATCH` further tiles, inside a ``Store.write``; says whether more are waiting."""
     done = int(connection.execute(select(func.coalesce(func.max(tiles.c.number) + 1, 0))).scalar_one())

@@ -19,6 +19,7 @@ from loaner.cli import (
     connector,
     demo,
     doctor,
+    evidence,
     explain,
     init,
     install,
@@ -59,6 +60,7 @@ app.command("tools")(tools.tools)
 app.command("scopes")(scopes.scopes)
 app.command("status")(status.status)
 app.command("usage")(usage.usage)
+app.command("evidence")(evidence.evidence)
 app.command("doctor")(doctor.doctor)
 app.command("trust")(trust.trust)
 app.command("loans")(loans.loans)

@@ -42,7 +42,7 @@ def reading(file: Path | None, work: Callable[[Read], Result]) -> Result:
 
         def of_store(connection: Connection) -> Result:
             first = next(iter(read.tail(connection, 1, after_seq=0)), None)
-            return work(_read(read.every(connection), first))
+            return work(found(read.every(connection), first))
 
         with opened_store() as store:
             return store.read_now(of_store)
@@ -50,14 +50,14 @@ def reading(file: Path | None, work: Callable[[Read], Result]) -> Result:
         with file.open("rb") as opened:
             first = next(read_jsonl(opened), None)
             opened.seek(0)
-            return work(_read(read_jsonl(opened), first))
+            return work(found(read_jsonl(opened), first))
     except OSError as failure:
         raise UsageError(f"{file} cannot be read: {failure.strerror}.") from None
     except NotARecord as wrong:
         raise UsageError(f"{file} is no export of records: {wrong}.", do="Make one: loaner audit export") from None
 
 
-def _read(records: Iterable[Record], first: Record | None) -> Read:
+def found(records: Iterable[Record], first: Record | None) -> Read:
     from loaner.clock import from_iso
 
     at = from_iso(first.body["at"]) if first else None

@@ -64,7 +64,7 @@ class CheckFinding:
 def verdict(file: Path | None, kept: list[Path], vkey: str | None) -> CheckFinding:
     """Verify the store, an export or a proof. Raises :class:`UsageError` when it cannot even be begun."""
     settings = load()
-    verifier = _named(vkey) if vkey is not None else verifier_of(settings)
+    verifier = named(vkey) if vkey is not None else verifier_of(settings)
     held = [_held(path, verifier) for path in kept]
     if file is None:
         with opened_store(settings) as store:
@@ -128,7 +128,8 @@ def _of_proof(text: bytes, verifier: Verifier | None) -> CheckFinding:
     return CheckFinding(True, 1, proven.record.hash, proven.checkpoint.size, proven=proven.record.seq)
 
 
-def _named(vkey: str) -> Verifier:
+def named(vkey: str) -> Verifier:
+    """Raises :class:`UsageError`."""
     try:
         return Verifier.parse(vkey)
     except ValueError:

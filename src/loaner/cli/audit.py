@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, BinaryIO
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from loaner.cli import _files
 from loaner.cli._say import say
 from loaner.errors import Exit, UsageError
 
@@ -118,7 +117,7 @@ def export(
     }
     if form not in forms:
         raise UsageError(f"there is no format {form!r}.", do=f"One of: {', '.join(forms)}.")
-    with opened_store() as store, _target(out) as file:
+    with opened_store() as store, _files.target(out) as file:
         store.read_now(lambda connection: file.writelines(line.encode() for line in forms[form](every(connection))))
 
 
@@ -169,7 +168,7 @@ def prove(
 
     with opened_store() as store:
         proof = store.read_now(partial(proof_of, seq=seq))
-    with _target(out) as file:
+    with _files.target(out) as file:
         file.write(proof.encode())
 
 
@@ -186,18 +185,3 @@ def _print(records: list[Record], *, as_json: bool) -> None:
     console = Console(highlight=False, markup=False, emoji=False)
     for record in records:
         console.print(_told.line(record), soft_wrap=True)
-
-
-@contextmanager
-def _target(out: Path | None) -> Iterator[BinaryIO]:
-    """Where to write: records name people, so a file is made for its owner alone. A reader may leave early."""
-    if out is not None:
-        try:
-            file = open(out, "wb", opener=lambda path, flags: os.open(path, flags, 0o600))  # noqa: SIM115 - closed below
-        except OSError as failure:
-            raise UsageError(f"{out} cannot be written: {failure.strerror}.") from None
-        with file:
-            yield file
-        return
-    with suppress(BrokenPipeError), os.fdopen(os.dup(sys.stdout.fileno()), "wb") as file:
-        yield file
