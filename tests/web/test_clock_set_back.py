@@ -20,7 +20,7 @@ from loaner.consent import Proposal
 from loaner.errors import ConsentNeeded, SettingsInvalid
 from loaner.maintenance import clock as maintenance
 from loaner.store import clock_seen, tags
-from loaner.store.tables import approvals, consents, pauses, tasks, web_sessions
+from loaner.store.tables import approvals, consents, pauses, records, tasks, web_sessions
 
 HOUR = timedelta(hours=1)
 OTHER = (POST[0], POST[1] | {"text": "v1.4.1 is out"})
@@ -113,6 +113,16 @@ async def test_a_server_does_not_start_on_a_clock_that_is_behind(tmp_path: Path)
         assert await stops.stopper.standing() == [], "a verb that stops something is not kept from it"
 
 
+async def test_the_time_is_noted_once_a_minute_and_never_an_earlier_one(local: House) -> None:
+    at = local.now()
+    noted = []
+    for minutes in (0, 0.5, 10, -60):
+        await local.store.write(lambda c, m=minutes: clock_seen.see(c, at + timedelta(minutes=m)))  # type: ignore[misc]
+        noted.append(await local.store.read(clock_seen.noted))
+    seconds = [round((one - at).total_seconds()) for one in noted if one]
+    assert seconds == [0, 0, 600, 600]
+
+
 async def test_a_record_shows_the_time_as_well(local: House) -> None:
     await local.store.write(lambda c: event.note(c, "look_up", subject=LOCAL.key, at=local.now(), outcome="ok"))
     with pytest.raises(SettingsInvalid, match="the clock of this computer says") as refused:
@@ -123,6 +133,8 @@ async def test_a_record_shows_the_time_as_well(local: House) -> None:
 async def test_where_the_clock_was_ahead_people_are_asked_again(local: House) -> None:
     """Nobody knows how much time has passed: approvals and tasks end, and a pause is no shorter."""
     await lived_in(local)
+    await local.asked((POST[0], POST[1] | {"channel": "C0000000001"}), caller(agent="a third"))
+    assert "pending" in {row["state"] for row in await local.rows(consents)}
     before = (await local.rows(pauses))[0]["until"] - local.now()
     now = local.now() - HOUR
     assert await local.store.write(lambda c: maintenance.accept(c, now))
@@ -133,7 +145,8 @@ async def test_where_the_clock_was_ahead_people_are_asked_again(local: House) ->
         rows = await local.store.read(lambda c, table=table: c.execute(select(table)).all())  # type: ignore[misc]
         assert await local.store.read(lambda c, t=table, r=rows: tags.sound(c, t, r)) == rows  # type: ignore[misc]
     (pause,) = await local.rows(pauses)
-    assert pause["until"] - now >= before
+    assert before <= pause["until"] - now < before + timedelta(minutes=5)
+    assert "clock_accepted" in [row["kind"] for row in await local.rows(records)]
     assert await local.store.read(clock_seen.latest) <= now
     assert await local.store.write(lambda c: maintenance.accept(c, now)) is None
 
