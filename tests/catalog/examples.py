@@ -29,6 +29,11 @@ def _pull_sha(emulated: Emulated) -> str:
     return str(_repository(emulated).git.branches["feature"])
 
 
+def _pushed(emulated: Emulated, files: dict[str, str]) -> Arguments:
+    head = str(_repository(emulated).git.branches["main"])
+    return {"branch": "main", "expected_head": head, "message": "m", "files": files}
+
+
 def _thread(emulated: Emulated) -> int:
     return int(_repository(emulated).issues[4].pull.review_comments[0].id)
 
@@ -127,6 +132,8 @@ EXAMPLES: list[tuple[str, Arguments | Callable[[Emulated], Arguments]]] = [
     ("github_create_release", WEB | {"tag_name": "v2.0.0", "target": "topic/one"}),
     ("github_create_or_update_file", WORKFLOW_ELSEWHERE),
     ("github_create_release", WEB | {"tag_name": "v2.1.0", "target": "topic/one", "changes_workflows": True}),
+    ("github_push_files", lambda e: WEB | _pushed(e, {"docs/b.md": "b", "docs/c/d.md": ""})),
+    ("github_push_files", lambda e: WEB | _pushed(e, {"docs/e.md": "e", ".github/workflows/b.yml": "on: push"})),
     ("github_delete_file", lambda e: WEB | {"path": "README.md", "message": "m", "sha": _blob(e, "README.md")}),
     ("github_list_issues", WEB),
     ("github_issue_read", WEB | {"issue_number": 1}),
@@ -152,6 +159,10 @@ EXAMPLES: list[tuple[str, Arguments | Callable[[Emulated], Arguments]]] = [
     ("github_request_reviewers", WEB | {"pull_number": 4, "reviewers": ["alice"]}),
     ("github_update_pull_request", WEB | {"pull_number": 4, "title": "Other"}),
     ("github_pull_request_review", WEB | {"pull_number": 4, "event": "COMMENT", "body": "Text"}),
+    (
+        "github_pull_request_review",
+        WEB | {"pull_number": 4, "event": "COMMENT", "body": "Text", "comments": {"src/app.py:2": "Why?"}},
+    ),
     ("github_update_pull_request_branch", lambda e: WEB | {"pull_number": 4, "sha": _pull_sha(e)}),
     ("github_merge_pull_request", lambda e: WEB | {"pull_number": 4, "sha": _pull_sha(e)}),
     ("github_create_pull_request", WEB | {"title": "New", "head": "feature", "base": "topic/one"}),

@@ -247,6 +247,7 @@ def test_what_overwrites_is_hinted_at_as_destructive_and_asked_for_like_any_writ
     hinted = {one.tool for one in CATALOG.operations if one.annotations["destructiveHint"] and one.effect == "write"}
     assert hinted == {
         "github_add_sub_issue",
+        "github_push_files",
         "github_remove_sub_issue",
         "github_create_or_update_file",
         "github_issue_update",

@@ -12,6 +12,7 @@ from loaner.errors import ConnectorInvalid, SettingsInvalid
 
 ISSUE = "github/issue_create.toml"
 LINEAR = "linear/create_comment.toml"
+FILES = "github/push_files.toml"
 
 
 @pytest.fixture
@@ -69,6 +70,17 @@ MUTATIONS = {
     ),
     "a posted text whose links cannot be kept from being fetched": (
         "slack/update_message.toml", ', refuses = "links"', "", "or say what it refuses"
+    ),
+    "an object for each entry of what is no map": (
+        FILES, 'tree = { param = "files", each', 'tree = { param = "message", each', "of the entries of a map"
+    ),
+    "a line in names without one": (FILES, '{ name = "path",', '{ name = "path", line = "l",', "a line"),
+    "an expectation of nothing known": (FILES, 'param = "expected_head", other', 'param = "head", other', "'head'"),
+    "an expectation of nothing taken": (FILES, 'unlike = "tree"', 'unlike = "trees"', "nor taken: 'trees'"),
+    "an expectation without a side": (FILES, ' unlike = "tree",', "", "exactly one of param, unlike"),
+    "a preparation of nothing": (FILES, ", force = false }", " }\nprepares = true", "no later step shows"),
+    "names of what is no map": (
+        FILES, 'type = "map", names = "path"', 'names = "path"', "names are those of a map"
     ),
     "a misspelt key inside a request": (ISSUE, 'method = "POST"', 'metod = "POST"', "did you mean 'method'"),
     "a path placeholder that is no parameter": (ISSUE, '{repo}/issues"', '{repo}/{kind}"', "'kind' is neither"),

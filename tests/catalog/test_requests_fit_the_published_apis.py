@@ -30,6 +30,7 @@ NOT_IN_THE_COPY = {
     "github_list_tags",
     "github_list_releases",
     "github_get_release",
+    "github_push_files",
     "github_list_sub_issues",
     "github_add_sub_issue",
     "github_remove_sub_issue",

@@ -20,6 +20,13 @@ REQUESTS: dict[str, tuple[str, object]] = {
         "/repos/acme/web/contents/README.md",
         {"message": "m", "sha": "{readme}"},
     ),
+    "GET /repos/{owner}/{repo}/git/commits/{commit_sha}": ("/repos/acme/web/git/commits/{main}", None),
+    "POST /repos/{owner}/{repo}/git/trees": (
+        "/repos/acme/web/git/trees",
+        {"tree": [{"path": "a.txt", "mode": "100644", "type": "blob", "content": "a"}]},
+    ),
+    "POST /repos/{owner}/{repo}/git/commits": ("/repos/acme/web/git/commits", {"message": "m", "tree": "{tree}"}),
+    "PATCH /repos/{owner}/{repo}/git/refs/{ref}": ("/repos/acme/web/git/refs/heads/main", {"sha": "{feature}"}),
     "GET /repos/{owner}/{repo}/git/trees/{tree_sha}": ("/repos/acme/web/git/trees/main", None),
     "GET /repos/{owner}/{repo}/commits": ("/repos/acme/web/commits", None),
     "GET /repos/{owner}/{repo}/commits/{ref}": ("/repos/acme/web/commits/main", None),
@@ -106,6 +113,8 @@ def filled(github: GitHub, name: str) -> tuple[str, object]:
         repository.git.commit_on("main", {}, "Ahead", repository.git.commits[main].author)
     repository.issues[2].sub_issues, repository.issues[3].parent = [3], 2
     values: dict[str, object] = {
+        "{tree}": repository.git.commits[main].tree,
+        "{feature}": repository.git.branches["feature"],
         "{second}": repository.issues[2].id,
         "{third}": repository.issues[3].id,
         "{readme}": repository.git.commits[main].files["README.md"],

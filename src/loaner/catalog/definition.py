@@ -260,6 +260,11 @@ def _step(written: OperationDefinition, step: Step, loc: Loc, taken: set[str]) -
             yield from _value(written, value, (*loc, part, place), taken, in_query=part == "query")
     if step.when and step.when.param not in params:
         yield (*loc, "when"), f"undeclared parameter {step.when.param!r}"
+    for expected in step.expect:
+        if expected.param not in {None, *params} or expected.unlike not in {None, *taken}:
+            yield (*loc, "expect"), f"neither a parameter nor taken: {expected.param or expected.unlike!r}"
+    if step.prepares and not any(later.changes for later in written.steps[written.steps.index(step) :]):
+        yield (*loc, "prepares"), "no later step shows what this one writes"
     if step.upload and (step.upload not in params or step.upload_to not in taken):
         yield (*loc, "upload_to"), "upload is a parameter, and upload_to was taken by an earlier step"
     if step.graphql:
@@ -295,6 +300,10 @@ def _value(
         yield loc, f"content ({value.param!r}) cannot be part of a query"
     if value.when and value.when.param not in written.all_params:
         yield loc, f"undeclared parameter {value.when.param!r}"
+    if value.each and (value.param not in written.params or written.params[value.param].type != "map"):
+        yield loc, "each is of the entries of a map"
+    elif value.each and bool(value.each.line) is not (written.params[str(value.param)].names == "path_line"):
+        yield loc, "each has a line where the names of the map have one"
     if value.taken is not None and value.taken not in {TEAM, *taken}:
         yield loc, f"no earlier step takes {value.taken!r}"
 
@@ -322,7 +331,7 @@ def _used(written: OperationDefinition, provider: Provider) -> set[str]:
     used: set[str | None] = {*written.scope.named_params(), written.result.whole, *written.result.asks}
     for step in written.steps:
         used |= {name for value in step.placed() for name in (value.param, value.when.param if value.when else None)}
-        used |= {step.when.param if step.when else None, step.upload}
+        used |= {step.when.param if step.when else None, step.upload, *(one.param for one in step.expect)}
         used |= set(re.findall(r"\{([A-Za-z_]+)\*?\}", step.path or ""))
     for param in written.params.values():
         if param.lookup in provider.lookups:

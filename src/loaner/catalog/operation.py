@@ -279,7 +279,7 @@ class BoundCall:
                 shown.append((f"clears the {plain_name(name)}", ""))
                 continue
             if isinstance(value, dict):
-                shown += [(f"{name} {key}", text) for key, text in value.items()]
+                shown += [(f"{name} {param.entry(key)}", text) for key, text in value.items()]
                 continue
             if isinstance(value, bool):
                 value = "true" if value else "false"

@@ -22,6 +22,9 @@ from loaner.catalog.result import MAX_START
 from loaner.catalog.rule import Test
 from loaner.characters import hides
 
+_LINE = re.compile(r"(.+):([1-9][0-9]{0,8})")
+_LONGEST_PATH = 1_024
+
 Role = Literal["resource", "selector", "content", "option", "page"]
 
 MAX_LIMIT = 50
@@ -32,6 +35,12 @@ _SHOWN = 24
 """Longest refused value that is repeated in an error; a token or key is longer."""
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,99}")
 """A name in a map stands on the page beside its value, so it must not be able to say anything."""
+_QUOTES = re.compile("[“”]")
+_NAMES = {
+    "plain": "of letters, digits, “_” and “-” only",
+    "path": "that are relative paths of files, such as src/app.py, without “.” or “..” segments or quotes",
+    "path_line": "that are relative paths of files, each with a colon and the number of a line, such as src/app.py:12",
+}
 _UNWRITABLE = re.compile(r"[\x00\ud800-\udfff]")
 
 
@@ -58,6 +67,8 @@ class Param(Definition):
     role: Role
     type: Literal["string", "integer", "boolean", "list", "map"] = "string"
     """A ``map`` is of names to texts, and flat."""
+    names: Literal["plain", "path", "path_line"] = "plain"
+    """What the names of a map are: letters and digits, paths of files, or such a path, a colon and a line's number."""
     required: bool = True
     default: str | int | bool | tuple[str, ...] | None = None
     choices: tuple[str, ...] = ()
@@ -88,6 +99,8 @@ class Param(Definition):
             raise ValueError("a parameter with a default needs no required = false")
         if self.type == "map" and (self.role != "content" or self.clear):
             raise ValueError("a map is content, and cannot be cleared")
+        if self.names != "plain" and self.type != "map":
+            raise ValueError("names are those of a map")
         if (self.choices or self.form or self.segments) and self.type not in {"string", "list"}:
             raise ValueError("choices, form and segments are for strings")
         if self.type == "integer" and (self.min is None or self.max is None):
@@ -170,10 +183,29 @@ class Param(Definition):
             return "must be an object of names and texts"
         if not 1 <= len(value) <= self.max_items:
             return f"must have 1–{self.max_items} entries (got {len(value)})"
-        if not all(isinstance(name, str) and _KEY.fullmatch(name) for name in value):
-            return "must have names of letters, digits, “_” and “-” only"
+        if not all(isinstance(name, str) and self._is_name(name) for name in value):
+            return f"must have names {_NAMES[self.names]}"
         problems = (f"{name} {problem}" for name, one in value.items() for problem in self._string_problems(one, forms))
         return next((f"holds an entry: {problem}" for problem in problems), None)
+
+    def _is_name(self, name: str) -> bool:
+        match self.names:
+            case "plain":
+                return _KEY.fullmatch(name) is not None
+            case "path":
+                return len(name) <= _LONGEST_PATH and is_file_path(name) and not _QUOTES.search(name)
+            case "path_line":
+                found = _LINE.fullmatch(name)
+                return (
+                    found is not None
+                    and len(name) <= _LONGEST_PATH
+                    and is_file_path(found[1])
+                    and not _QUOTES.search(name)
+                )
+
+    def entry(self, key: str) -> str:
+        """A name of a map as it stands on a page: one with spaces in quotes, so that it passes for no other label."""
+        return f"“{key}”" if re.search(r"\s", key) else key
 
     def _string_problems(self, value: Any, forms: dict[str, Form]) -> Iterator[str]:
         """The first is the one to tell: later checks take for granted what earlier ones made sure of."""

@@ -40,6 +40,7 @@ class Test(Definition):
     none_of: tuple[str, ...] = ()
     """Given, and none of these."""
     starts_with: str | None = None
+    """Of a list any item, of a map any name."""
     includes: str | None = None
     """For lists."""
     several: bool | None = None
@@ -68,7 +69,8 @@ class Test(Definition):
         if self.none_of:
             return value is not None and value not in self.none_of
         if self.starts_with is not None:
-            return isinstance(value, str) and value.startswith(self.starts_with)
+            every = [value] if isinstance(value, str) else value if isinstance(value, tuple | Mapping) else ()
+            return any(one.startswith(self.starts_with) for one in every)
         if self.includes is not None:
             return isinstance(value, tuple) and self.includes in value
         if self.several is not None:

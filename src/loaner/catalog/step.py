@@ -43,6 +43,49 @@ class ToldValue(Definition):
         return bool(look(answer, self.at) == self.equals)
 
 
+class Each(Definition):
+    """One object for each entry of a map: which of its fields is what of the entry, and what is the same in all."""
+
+    name: str
+    """The field for the entry's name; without the line, where it has one."""
+    line: str | None = None
+    text: str
+    same: dict[str, str] = Field(default_factory=dict)
+
+    def of(self, entries: Mapping[str, str]) -> list[dict[str, Any]]:
+        return [self._one(key, text) for key, text in entries.items()]
+
+    def _one(self, key: str, text: str) -> dict[str, Any]:
+        name, _, line = key.rpartition(":") if self.line else (key, "", "")
+        numbered = {self.line: int(line)} if self.line else {}
+        return {self.name: name, **numbered, **self.same, self.text: text}
+
+
+class Expected(Definition):
+    """What an answer has to say for the steps after it to be taken: the world is still as it was looked at."""
+
+    at: str
+    """Dotted path into the answer."""
+    param: str | None = None
+    """The argument that it has to be equal to."""
+    unlike: str | None = None
+    """What an earlier step took, which it may not be equal to."""
+    otherwise: str = Field(pattern=r"^[a-z].*\.$")
+    """What is told where it is not so, and what to do."""
+
+    @model_validator(mode="after")
+    def _has_one_side(self) -> Expected:
+        if (self.param is None) is (self.unlike is None):
+            raise ValueError("exactly one of param, unlike")
+        return self
+
+    def holds(self, answer: Any, arguments: Mapping[str, Any], taken: Mapping[str, Any]) -> bool:
+        found = look(answer, self.at)
+        if self.param is not None:
+            return found is not None and found == arguments.get(self.param)
+        return found is not None and found != taken.get(str(self.unlike))
+
+
 class Value(Definition):
     """Where one value comes from. In a file, a bare string names a parameter."""
 
@@ -54,6 +97,8 @@ class Value(Definition):
     """A new UUID for each call: the provider refuses the second of two creates with the same one."""
     form: Literal["base64", "comma", "bytes"] | None = Field(default=None, alias="as")
     """``bytes``: how many bytes the text has in UTF-8."""
+    each: Each | None = None
+    """Of a map."""
     prefix: str = ""
     suffix: str = ""
     when: Test | None = None
@@ -78,6 +123,8 @@ class Value(Definition):
         return found if found is None else self._limited(self._formed(found), taken.get(WITHIN, ()))
 
     def _formed(self, found: Any) -> Any:
+        if self.each:
+            return self.each.of(found)
         match self.form:
             case "base64":
                 return base64.b64encode(str(found).encode()).decode()
@@ -121,6 +168,9 @@ class Step(Definition):
     """Where the answer goes in what ``[result]`` sees; without a name it is the root."""
     take: dict[str, str] = Field(default_factory=dict)
     """Names for later steps, and dotted paths into this answer. Missing ones end the call."""
+    expect: tuple[Expected, ...] = ()
+    prepares: bool = False
+    """It writes what nobody sees before a later step: where its answer is lost, the call may be repeated."""
     when: Test | None = None
     after: ToldValue | None = None
     """Only where the answer before it says so."""
@@ -154,6 +204,8 @@ class Step(Definition):
     @property
     def changes(self) -> bool:
         """May this request change anything at the provider?"""
+        if self.prepares:
+            return False
         return not self.graphql.lstrip().startswith("query") if self.graphql else self.method != "GET"
 
     def placed(self) -> list[Value]:

@@ -142,6 +142,13 @@ def unavailable(bound: BoundCall, log: str, *, changing: bool, ref: str = "", wo
     )
 
 
+def not_as_expected(otherwise: str) -> ProviderRejected:
+    """The world is another one than when it was looked at, and nothing was done."""
+    error = ProviderRejected(f"nothing was changed: {otherwise}", dont="Don't repeat it unchanged.")
+    error.undone = True
+    return error
+
+
 def unanswered(bound: BoundCall, lost: Unanswered, *, changing: bool) -> LoanerError:
     """No answer came."""
     if lost.lasting:

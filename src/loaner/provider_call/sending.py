@@ -18,7 +18,7 @@ from loaner.errors import GrantBroken, NotFound, ProviderError, ProviderRejected
 from loaner.provider_call.aside import Aside
 from loaner.provider_call.echoes import Echoes
 from loaner.provider_call.exchanges import Exchanges
-from loaner.provider_call.failures import fail, unavailable
+from loaner.provider_call.failures import fail, not_as_expected, unavailable
 from loaner.provider_call.finding import NameLookup
 from loaner.provider_call.meeting import Meeting
 from loaner.provider_call.reply import Received, Reply
@@ -194,6 +194,9 @@ class _Sending:
 
     def _take(self, step: Step, body: Any, *, changing: bool) -> None:
         """What later steps need of this answer."""
+        for expected in step.expect:
+            if not expected.holds(body, self.bound.arguments, self.taken):
+                raise not_as_expected(expected.otherwise)
         for name, path in step.take.items():
             self.taken[name] = look(body, path)
             if step.graphql and not step.changes and self.taken[name] is None:

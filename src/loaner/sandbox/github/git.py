@@ -66,7 +66,7 @@ class GitStore:
 
     def commit(self, files: Mapping[str, str], message: str, author: Signature, parents: Sequence[str] = ()) -> Commit:
         """Write a snapshot as a new commit. No branch moves."""
-        tree = self._add_tree(files)
+        tree = self.add_tree(files)
         lines = [f"tree {tree}", *(f"parent {each}" for each in parents)]
         lines += [f"author {author.line()}", f"committer {author.line()}", "", message]
         made = Commit(_name("commit", "\n".join(lines).encode()), tree, tuple(parents), message, author, dict(files))
@@ -114,7 +114,7 @@ class GitStore:
                 found.extend(self.walk(entry.sha, f"{path}/"))
         return found
 
-    def _add_tree(self, files: Mapping[str, str]) -> str:
+    def add_tree(self, files: Mapping[str, str]) -> str:
         folders: dict[str, dict[str, str]] = {}
         entries: list[TreeEntry] = []
         for path, blob in files.items():
@@ -123,7 +123,7 @@ class GitStore:
                 folders.setdefault(head, {})[rest] = blob
             else:
                 entries.append(TreeEntry(head, "blob", blob, len(self.blobs[blob])))
-        entries += [TreeEntry(name, "tree", self._add_tree(inside)) for name, inside in folders.items()]
+        entries += [TreeEntry(name, "tree", self.add_tree(inside)) for name, inside in folders.items()]
         entries.sort(key=lambda entry: entry.path + ("/" if entry.kind == "tree" else ""))  # git's own order
         raw = b"".join(
             f"{entry.mode.lstrip('0')} {entry.path}\0".encode() + bytes.fromhex(entry.sha) for entry in entries

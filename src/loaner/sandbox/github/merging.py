@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,6 +21,12 @@ class Change:
     additions: int
     deletions: int
     patch: str
+
+    @property
+    def new_lines(self) -> set[int]:
+        """The lines of the new version that the diff shows."""
+        hunks = re.findall(r"^@@ -\S+ \+(\d+)(?:,(\d+))? @@", self.patch, re.MULTILINE)
+        return {int(start) + at for start, length in hunks for at in range(int(length or 1))}
 
 
 class Conflict(Exception):

@@ -12,6 +12,7 @@ _FAMILIES = (
     "repositories",
     "contents",
     "git_data",
+    "git_writing",
     "issues",
     "sub_issues",
     "alerts",

@@ -65,7 +65,7 @@ def _special(call: Call, path: str, ref: str) -> Json | None:
 
 @operation("PUT /repos/{owner}/{repo}/contents/{path}")
 def put_content(call: Call) -> Answer:
-    path, message = _writable(call.params["path"]), call.required("message")
+    path, message = writable(call.params["path"]), call.required("message")
     try:
         raw = base64.b64decode("".join(call.required("content").split()), validate=True)
     except binascii.Error:
@@ -81,7 +81,7 @@ def put_content(call: Call) -> Answer:
         raise ApiError(422, "path is a directory")
     blob = call.repo.git.add_blob(raw)
     commit = call.repo.git.commit_on(branch, {path: blob}, message, call.signature())
-    _moved(call, branch, commit)
+    moved(call, branch, commit)
     shown = content(call.urls, call.repo, TreeEntry(path, "blob", blob, len(raw)), branch)
     return Answer(
         {"content": shown, "commit": git_commit(call.urls, call.repo, commit)}, status=200 if existed else 201
@@ -92,17 +92,17 @@ def put_content(call: Call) -> Answer:
 def delete_content(call: Call) -> Json:
     """Takes its parameters from the body or, as GitHub does, from the query."""
     call.body = {**call.query, **call.body}
-    path, message = _writable(call.params["path"]), call.required("message")
+    path, message = writable(call.params["path"]), call.required("message")
     branch, tip = _tip(call, call.text("branch"))
     if path not in tip.files:
         raise not_found()
     _check_sha(path, tip, call.text("sha"))
     commit = call.repo.git.commit_on(branch, {path: None}, message, call.signature())
-    _moved(call, branch, commit)
+    moved(call, branch, commit)
     return {"content": None, "commit": git_commit(call.urls, call.repo, commit)}
 
 
-def _writable(path: str) -> str:
+def writable(path: str) -> str:
     if not path or any(part in ("", ".", "..", ".git") for part in path.split("/")):
         raise ApiError(422, "path contains a malformed path component")
     return path
@@ -123,7 +123,7 @@ def _check_sha(path: str, tip: Commit, given: str | None) -> None:
         raise ApiError(409, f"{path} does not match {given}")
 
 
-def _moved(call: Call, branch: str, commit: Commit) -> None:
+def moved(call: Call, branch: str, commit: Commit) -> None:
     """A branch went forward: open pull requests from it follow."""
     call.repo.updated_at = call.hub.now()
     for issue in call.repo.issues.values():

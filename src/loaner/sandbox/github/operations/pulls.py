@@ -10,12 +10,12 @@ from dataclasses import replace
 
 from loaner.sandbox.github import merging
 from loaner.sandbox.github.call import Answer, Call
-from loaner.sandbox.github.errors import ApiError, not_accessible, not_found, validation_failed
+from loaner.sandbox.github.errors import ApiError, invalid_request, not_accessible, not_found, validation_failed
 from loaner.sandbox.github.routing import operation
 from loaner.sandbox.github.shapes import issues as shapes
 from loaner.sandbox.github.shapes.basics import Json
 from loaner.sandbox.github.shapes.repositories import diff_entry
-from loaner.sandbox.github.state import Issue, Pull, Review
+from loaner.sandbox.github.state import Issue, Pull, Review, ReviewComment
 
 _EVENTS = {"APPROVE": "APPROVED", "REQUEST_CHANGES": "CHANGES_REQUESTED", "COMMENT": "COMMENTED"}
 
@@ -162,8 +162,27 @@ def create_review(call: Call) -> Json:
         call.text("commit_id") or pull.head_sha,
         call.hub.now() if event else None,
     )
+    comments = _line_comments(call, pull, review)
     pull.reviews.append(review)
+    pull.review_comments += comments
     return shapes.review(call.urls, call.repo, issue, review)
+
+
+def _line_comments(call: Call, pull: Pull, review: Review) -> list[ReviewComment]:
+    """Those of the body; each has to be on a line of the diff."""
+    given = call.body.get("comments") or []
+    if not isinstance(given, list):
+        raise invalid_request("For 'properties/comments', the value is not an array.")
+    made = []
+    for each in given:
+        path, line, text = (each.get(name) if isinstance(each, dict) else None for name in ("path", "line", "body"))
+        if not isinstance(path, str) or not isinstance(line, int) or not isinstance(text, str):
+            raise invalid_request("For 'properties/comments', an item lacks path, line or body.")
+        if not any(change.path == path and line in change.new_lines for change in _changes(call, pull)):
+            raise ApiError(422, "Unprocessable Entity", errors=[{"message": "Line could not be resolved"}])
+        number = call.hub.world.next_id()
+        made.append(ReviewComment(number, review.id, text, call.actor, path, line, review.commit_id, call.hub.now()))
+    return made
 
 
 @operation("PUT /repos/{owner}/{repo}/pulls/{pull_number}/merge")
