@@ -29,7 +29,7 @@ def test_every_problem_is_told_at_once_with_what_would_be_valid() -> None:
     assert "limit must be 1–50 (got 500)" in told
     assert "unknown field “assigne”, did you mean “assignee”?" in told
     assert "state must be one of open, closed, all (got “opened”)" in told
-    filters = "state, labels, assignee, creator, mentioned, milestone, since, direction, sort"
+    filters = "state, labels, assignee, creator, mentioned, milestone, type, since, direction, sort"
     assert told.endswith(f"Valid: owner, repo, {filters}, from_character, limit, cursor.")
 
 
@@ -251,6 +251,7 @@ def test_what_overwrites_is_hinted_at_as_destructive_and_asked_for_like_any_writ
         "github_remove_sub_issue",
         "github_create_or_update_file",
         "github_issue_update",
+        "github_remove_label",
         "github_run_workflow",
         "github_update_pull_request",
         "linear_create_relation",

@@ -22,13 +22,18 @@ from stand_in import Over
 CATALOG = catalog.load()
 WEB = {"owner": "acme", "repo": "web"}
 GIVEN: dict[str, dict[str, Any]] = {
+    "github_compare_refs": WEB | {"base": "v1", "head": "main"},
     "github_get_code_scanning_alert": WEB | {"code_alert_number": 1},
+    "github_get_commit": WEB | {"ref": "main"},
     "github_get_file_contents": WEB | {"path": "a.txt"},
     "github_get_job_logs": WEB | {"job_id": 1},
+    "github_get_release": WEB,
     "github_issue_read": WEB | {"issue_number": 1},
     "github_list_code_scanning_alerts": WEB,
     "github_list_commits": WEB,
     "github_list_issues": WEB,
+    "github_list_milestones": WEB,
+    "github_list_releases": WEB,
     "github_list_teams": {"org": "acme"},
     "github_pull_request_read": WEB | {"pull_number": 1},
     "linear_get_issue": {"id": "ENG-1"},

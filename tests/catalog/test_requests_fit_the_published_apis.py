@@ -41,6 +41,9 @@ NOT_IN_THE_COPY = {
     "github_list_teams",
     "github_list_team_members",
     "github_update_pull_request_branch",
+    "github_remove_label",
+    "github_create_label",
+    "github_list_milestones",
 }
 """Tools with a request that the trimmed copy of GitHub's description leaves out."""
 EMULATED = Emulated()

@@ -69,6 +69,12 @@ REQUESTS: dict[str, tuple[str, object]] = {
     ),
     "GET /orgs/{org}/teams": ("/orgs/acme/teams", None),
     "GET /orgs/{org}/teams/{team_slug}/members": ("/orgs/acme/teams/platform/members", None),
+    "POST /repos/{owner}/{repo}/labels": ("/repos/acme/web/labels", {"name": "n"}),
+    "DELETE /repos/{owner}/{repo}/issues/{issue_number}/labels/{name}": (
+        "/repos/acme/web/issues/4/labels/documentation",
+        None,
+    ),
+    "GET /repos/{owner}/{repo}/milestones": ("/repos/acme/web/milestones", None),
     "GET /repos/{owner}/{repo}/labels": ("/repos/acme/web/labels", None),
     "GET /repos/{owner}/{repo}/pulls": ("/repos/acme/web/pulls", None),
     "POST /repos/{owner}/{repo}/pulls": ("/repos/acme/web/pulls", {"title": "t", "head": "other", "base": "main"}),
@@ -123,6 +129,8 @@ def filled(github: GitHub, name: str) -> tuple[str, object]:
         "{run}": str(repository.runs[0].id),
         "{job}": str(repository.runs[0].jobs[0].id),
     }
+    if name.endswith("/labels/{name}"):
+        repository.issues[4].labels = [repository.labels["documentation"]]
     path, body = REQUESTS[name]
     for mark, value in values.items():
         path = path.replace(mark, str(value))

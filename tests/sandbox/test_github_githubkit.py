@@ -95,6 +95,17 @@ async def test_githubkit_compares_and_releases(kit) -> None:
     assert [each.tag_name for each in listed] == ["v1.1.0", "v1.0.0"]
 
 
+async def test_githubkit_works_on_labels_and_milestones(kit) -> None:
+    made = (await kit.issues.async_create_label("acme", "web", name="area: login", color="0e8a16")).json()
+    assert (made["name"], made["color"]) == ("area: login", "0e8a16")
+    await kit.issues.async_add_labels("acme", "web", 2, labels=["area: login"])
+    left = (await kit.issues.async_remove_label("acme", "web", 2, "area: login")).json()
+    assert [each["name"] for each in left] == ["enhancement"]
+    (milestone,) = (await kit.issues.async_list_milestones("acme", "web")).parsed_data
+    typed = (await kit.issues.async_create("acme", "web", title="Typed", type="Bug", milestone=1)).parsed_data
+    assert (typed.type.name, typed.milestone.title) == ("Bug", milestone.title)
+
+
 async def test_githubkit_searches_and_sees_runs(kit) -> None:
     assert (await kit.search.async_repos(q="web")).parsed_data.items[0].full_name == "acme/web"
     assert (await kit.search.async_issues_and_pull_requests(q="dark theme")).parsed_data.total_count == 1

@@ -93,7 +93,8 @@ def problems(written: OperationDefinition, provider: Provider) -> Iterator[Probl
         yield ("result",), f"undeclared parameter {written.result.whole!r}"
     for name in sorted(written.result.asks - set(written.params)):
         yield ("result",), f"undeclared parameter {name!r}"
-    if written.page and not {"limit", "cursor"} <= used:
+    sent = {value.param for step in written.steps for value in step.placed()}
+    if written.page and not {"limit", "cursor"} <= sent:
         yield ("page",), "a paged operation sends limit and cursor"
 
 

@@ -294,11 +294,8 @@ class BoundCall:
             arguments["cursor"] = cursor.decode(self.operation.tool, arguments["cursor"])
         for name, param in self.operation.params.items():
             # A number has no empty text, and Linear takes null where others take that.
-            if (
-                param.clear
-                and arguments.get(name) == ""
-                and (param.type == "integer" or self.operation.provider.graphql)
-            ):
+            as_null = param.clear == "null" or param.type == "integer" or self.operation.provider.graphql
+            if param.clear and arguments.get(name) == "" and as_null:
                 arguments[name] = None
         return MappingProxyType(arguments)
 

@@ -89,9 +89,10 @@ class Param(Definition):
     max_length: int | None = None
     where: Where | None = None
     max_items: int = 20
-    clear: bool = False
-    """Given empty (``""``, ``[]`` or null), it takes away what is there. Of any other that may be left out, empty is as
-    if it were: a model that has to fill every argument gives that."""
+    clear: bool | Literal["null"] = False
+    """Given empty (``""``, ``[]`` or null), it takes away what is there; ``"null"`` where its provider takes null
+    for that and an empty text for a name. Of any other that may be left out, empty is as if it were: a model that has
+    to fill every argument gives that."""
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Param:

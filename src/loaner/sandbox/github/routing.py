@@ -32,7 +32,7 @@ API_VERSIONS = ("2022-11-28", "2026-03-10")
 _PREFIX = "/github/api"
 _DELETE_REPOSITORY = "DELETE /repos/{owner}/{repo}"
 # Path parameters that may hold slashes.
-_DEEP = ("path", "ref", "tree_sha", "basehead", "tag")
+_DEEP = ("path", "ref", "tree_sha", "basehead", "tag", "name")
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,10 @@ from loaner.sandbox.github.state import (
     Check,
     Comment,
     Issue,
+    IssueType,
     Job,
     Label,
+    Milestone,
     Pull,
     Release,
     Repository,
@@ -113,7 +115,8 @@ def _fill(world: World, repository: Repository, at: datetime) -> None:
     first = store.commit({"README.md": files["README.md"]}, "Initial commit", author)
     main = store.commit(files, "Add the application", Signature(alice.name, alice.email, at), [first.sha])
     store.branches = {"main": main.sha, "feature": main.sha}
-    repository.milestones = {1: "Next release"}
+    repository.milestones = {1: Milestone(1, "Next release", "What has to be in it.", due_on=at + timedelta(days=60))}
+    repository.types = [IssueType(number, name) for number, name in enumerate(("Bug", "Feature", "Task"), start=1)]
     for label in ("bug", "documentation", "enhancement"):
         repository.labels[label] = Label(world.next_id(), label, "d73a4a" if label == "bug" else "a2eeef")
     for offset, (title, body, labels, comments) in enumerate(_ISSUES[repository.name], start=1):

@@ -32,6 +32,23 @@ class Label:
     description: str = ""
 
 
+@dataclass(frozen=True)
+class Milestone:
+    number: int
+    title: str
+    description: str = ""
+    state: Literal["open", "closed"] = "open"
+    due_on: datetime | None = None
+
+
+@dataclass(frozen=True)
+class IssueType:
+    """An organisation says which there are."""
+
+    id: int
+    name: str
+
+
 @dataclass
 class Comment:
     id: int
@@ -123,6 +140,7 @@ class Issue:
     labels: list[Label] = field(default_factory=list)
     assignees: list[Account] = field(default_factory=list)
     milestone: int | None = None
+    type: IssueType | None = None
     comments: list[Comment] = field(default_factory=list)
     pull: Pull | None = None
     parent: int | None = None
@@ -219,8 +237,8 @@ class Repository:
     submodules: dict[str, Pointer] = field(default_factory=dict)
     checks: dict[str, list[Check]] = field(default_factory=dict)
     """By the commit."""
-    milestones: dict[int, str] = field(default_factory=dict)
-    """Title by number."""
+    milestones: dict[int, Milestone] = field(default_factory=dict)
+    types: list[IssueType] = field(default_factory=list)
     statuses: dict[str, list[Status]] = field(default_factory=dict)
     labels: dict[str, Label] = field(default_factory=dict)
     issues: dict[int, Issue] = field(default_factory=dict)
@@ -240,6 +258,10 @@ class Repository:
     def open_issues(self) -> int:
         """As GitHub counts: pull requests too."""
         return sum(issue.state == "open" for issue in self.issues.values())
+
+    def label(self, name: str) -> Label | None:
+        """In whatever case it is written."""
+        return next((each for each in self.labels.values() if each.name.casefold() == name.casefold()), None)
 
     def next_number(self) -> int:
         return max(self.issues, default=0) + 1

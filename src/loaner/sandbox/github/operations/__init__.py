@@ -17,6 +17,7 @@ _FAMILIES = (
     "sub_issues",
     "alerts",
     "teams",
+    "labels",
     "pulls",
     "actions",
     "releases",

@@ -15,7 +15,7 @@ from loaner.sandbox.github.routing import operation
 from loaner.sandbox.github.shapes import issues as shapes
 from loaner.sandbox.github.shapes.basics import Json
 from loaner.sandbox.github.shapes.basics import label as show_label
-from loaner.sandbox.github.state import Account, Comment, Issue, Label
+from loaner.sandbox.github.state import Account, Comment, Issue, IssueType, Label
 
 
 @operation("GET /repos/{owner}/{repo}/issues")
@@ -35,6 +35,7 @@ def create_issue(call: Call) -> Answer:
     issue.assignees = _assignees(call) or []
     issue.labels = _labels(call) or []
     issue.milestone = _milestone(call, None)
+    issue.type = _type(call, None)
     call.repo.issues[issue.number] = issue
     shown = shapes.issue(call.urls, call.repo, issue)
     return Answer(shown, status=201, headers={"location": str(shown["url"])})
@@ -52,6 +53,7 @@ def update_issue(call: Call) -> Json:
     reason = call.one_of("state_reason", ["completed", "not_planned", "duplicate", "reopened"])
     title = _title(call) if "title" in call.body else issue.title
     assignees, labels, milestone = _assignees(call), _labels(call), _milestone(call, issue.milestone)
+    issue.type = _type(call, issue.type)
     issue.title = title
     if "body" in call.body:
         issue.body = call.text("body")
@@ -95,11 +97,6 @@ def add_labels(call: Call) -> list[Json]:
     return [show_label(call.urls, call.repo, each) for each in issue.labels]
 
 
-@operation("GET /repos/{owner}/{repo}/labels")
-def list_labels(call: Call) -> list[Json]:
-    return [show_label(call.urls, call.repo, each) for each in call.page(list(call.repo.labels.values()))]
-
-
 def _title(call: Call) -> str:
     title = call.required("title")
     if not title.strip():
@@ -117,8 +114,10 @@ def _labels(call: Call) -> list[Label] | None:
     if len(names) != len(given) or not all(names):
         raise invalid_request("For 'properties/labels', the value is not an array of labels.")
     for name in names:
-        call.repo.labels.setdefault(name, Label(call.hub.world.next_id(), name))
-    return [call.repo.labels[name] for name in dict.fromkeys(names)]
+        if call.repo.label(name) is None:
+            call.repo.labels[name] = Label(call.hub.world.next_id(), name)
+    found = [call.repo.label(name) for name in names]
+    return [each for each in dict.fromkeys(found) if each]
 
 
 def _assignees(call: Call) -> list[Account] | None:
@@ -143,6 +142,24 @@ def _milestone(call: Call, before: int | None) -> int | None:
     return wanted if isinstance(wanted, int) else None
 
 
+def _type(call: Call, before: IssueType | None) -> IssueType | None:
+    """By its name; ``null`` takes it away. Without push access, "type changes are silently dropped"."""
+    if "type" not in call.body or call.role == "read":
+        return before
+    wanted = call.text("type")
+    found = next((each for each in call.repo.types if wanted and each.name.casefold() == wanted.casefold()), None)
+    if wanted is not None and found is None:
+        raise validation_failed("Issue", "type", "invalid")
+    return found
+
+
+def _has_type(issue: Issue, wanted: str) -> bool:
+    """The name of a type, ``*`` for any or ``none``."""
+    if wanted in ("*", "none"):
+        return (issue.type is None) is (wanted == "none")
+    return issue.type is not None and issue.type.name.casefold() == wanted.casefold()
+
+
 def _is_wanted(call: Call, issue: Issue) -> bool:
     """The filters of the list: ``state`` (open unless said), ``labels``, ``creator``, ``assignee``, ``since``."""
     query = call.query
@@ -157,6 +174,8 @@ def _is_wanted(call: Call, issue: Issue) -> bool:
         and (assignee == "*any" or (assignee == "none" and not assignees) or (assignee == "*" and bool(assignees))
              or assignee in assignees)
         and query.get("milestone", "any") in ("any", str(issue.milestone or "none"), "*" if issue.milestone else "")
+        and ("type" not in query or _has_type(issue, query["type"]))
+        and ("mentioned" not in query or f"@{query['mentioned']}" in (issue.body or ""))
         and (since is None or issue.updated_at >= since)
     )  # fmt: skip
 

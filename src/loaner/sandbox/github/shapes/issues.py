@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from loaner.sandbox.github.shapes.basics import Json, Urls, label, maybe_user, node_id, simple_user, stamp
 from loaner.sandbox.github.shapes.repositories import repository
-from loaner.sandbox.github.state import Account, Comment, Issue, Pull, Repository, Review, ReviewComment
+from loaner.sandbox.github.state import (
+    Account,
+    Comment,
+    Issue,
+    IssueType,
+    Milestone,
+    Pull,
+    Repository,
+    Review,
+    ReviewComment,
+)
 
 _REACTIONS = ("+1", "-1", "laugh", "confused", "heart", "hooray", "eyes", "rocket")
 
@@ -38,7 +48,8 @@ def issue(urls: Urls, at: Repository, shown: Issue) -> Json:
         "labels": [label(urls, at, each) for each in shown.labels],
         "assignee": assignees[0] if assignees else None,
         "assignees": assignees,
-        "milestone": _milestone(urls, at, shown.milestone),
+        "milestone": milestone(urls, at, at.milestones[shown.milestone]) if shown.milestone else None,
+        "type": _type(shown.type) if shown.type else None,
         "locked": False,
         "active_lock_reason": None,
         "comments": len(shown.comments),
@@ -70,29 +81,32 @@ def _sub_issues(at: Repository, of: Issue) -> Json:
     return {"total": total, "completed": done, "percent_completed": 100 * done // total if total else 0}
 
 
-def _milestone(urls: Urls, at: Repository, number: int | None) -> Json | None:
+def _type(shown: IssueType) -> Json:
+    """Schema ``issue-type``."""
+    return {"id": shown.id, "node_id": node_id("IssueType", shown.id), "name": shown.name, "description": None}
+
+
+def milestone(urls: Urls, at: Repository, shown: Milestone) -> Json:
     """Schema ``milestone``."""
-    if number is None:
-        return None
-    here = f"{urls.repo(at)}/milestones/{number}"
-    of_it = [each.state for each in at.issues.values() if each.milestone == number]
+    here = f"{urls.repo(at)}/milestones/{shown.number}"
+    of_it = [each.state for each in at.issues.values() if each.milestone == shown.number]
     return {
         "url": here,
-        "html_url": f"{urls.repo_page(at)}/milestone/{number}",
+        "html_url": f"{urls.repo_page(at)}/milestone/{shown.number}",
         "labels_url": f"{here}/labels",
-        "id": number,
-        "node_id": node_id("Milestone", number),
-        "number": number,
-        "state": "open",
-        "title": at.milestones[number],
-        "description": None,
+        "id": shown.number,
+        "node_id": node_id("Milestone", shown.number),
+        "number": shown.number,
+        "state": shown.state,
+        "title": shown.title,
+        "description": shown.description or None,
         "creator": simple_user(urls, at.owner),
         "open_issues": of_it.count("open"),
         "closed_issues": of_it.count("closed"),
         "created_at": stamp(at.created_at),
         "updated_at": stamp(at.created_at),
         "closed_at": None,
-        "due_on": None,
+        "due_on": stamp(shown.due_on),
     }
 
 
