@@ -8,7 +8,8 @@ with the id that the approval stands for.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 from loaner.audit import Draft
 from loaner.catalog import BoundCall
@@ -52,6 +53,11 @@ class CanonicalCall:
     record: Draft
     consent: Consent
     look: Look
+    as_ruled: BoundCall = field(init=False)
+    """With what it names by its canonical name."""
+
+    def __post_init__(self) -> None:
+        self.as_ruled = self.bound
 
     def meeting(self, *, named: bool, by_id: bool) -> Meeting:
         """What the sender does after its look-ups. ``named``: rules tell resources apart, so the name is asked for;
@@ -65,7 +71,7 @@ class CanonicalCall:
             named = wants_id or (self.consent.lasting and self.bound.operation.effect != "read" and not agreed)
         elif identify and agreed not in {"", self.scope.resource_name}:
             named = True
-        elif self.consent.is_by_container(self.scope):
+        elif self.consent.is_by_container(self.scope) or (beside and self.consent.lasting):
             named = True  # the name says what it is in, and may be one from before it moved
         return Meeting(
             self.scope.resource,
@@ -110,7 +116,10 @@ class CanonicalCall:
     async def _beside(self, found: tuple[Beside, ...]) -> None:
         """Raises as :meth:`_known`."""
         self.scope = replace(self.scope, beside=found)
-        ruling = self.rule(self.bound, self.scope)
+        params = self.bound.operation.rule.beside_for(self.bound.arguments)
+        names = {param: one.resource.partition(":")[2] for param, one in zip(params, found, strict=True)}
+        self.as_ruled = replace(self.bound, arguments=MappingProxyType({**self.bound.arguments, **names}))
+        ruling = self.rule(self.as_ruled, self.scope)
         asks = isinstance(ruling, Ask) and (not isinstance(self.ruling, Ask) or (ruling.exact and self.consent.lasting))
         wider = self.consent.lasting and self.scope.leads_out
         if asks or wider or isinstance(ruling, Refused):
@@ -122,14 +131,15 @@ class CanonicalCall:
             denied = PolicyDenied("its id cannot be found out, and rules go by ids.", rule="unknown-id")
             denied.undone = True
             raise denied
-        wider = self.bound.operation.provider.wider_than(one.resource)
+        inside = self.bound.operation.provider.wider_than(one.resource)
         ids = {one.resource: one.id, self.scope.resource: one.id}
-        scope = replace(self.scope, resource=one.resource, wider=wider, around=one.around, ids=ids)
+        scope = replace(self.scope, resource=one.resource, wider=inside, around=one.around, ids=ids)
         contained = not self.consent.is_by_container(self.scope) or self.consent.is_about(scope)
         self.record.needed(scope)
-        ruling = self.rule(self.bound.called(self.scope.resource_name, scope.resource_name), scope)
+        ruling = self.rule(self.as_ruled.called(self.scope.resource_name, scope.resource_name), scope)
         asks = isinstance(ruling, Ask) and not isinstance(self.ruling, Ask)
-        agreed = contained and not asks and not isinstance(ruling, Refused)
+        wider = self.consent.lasting and scope.leads_out
+        agreed = contained and not asks and not wider and not isinstance(ruling, Refused)
         if agreed and await self._stands_for(ids):
             return
         await self._again(scope, ruling)

@@ -128,7 +128,7 @@ class Journey:
                         admits=self._admitting(bound, scope, caller, ruling, task),
                         young=self._young(loan, bound, attempting := partial(self._attempting, bound, account, record)),
                         meeting=meant.meeting(  # ruled on once more
-                            named=scope.provider in self.policy.protected, by_id=scope.provider in self.policy.by_id
+                            named=self._goes_by_names(scope), by_id=scope.provider in self.policy.by_id
                         ),
                         workspace=self.looks.workspace(bound, connector, consent.grant),
                         on_attempt=attempting,
@@ -156,9 +156,13 @@ class Journey:
     def _derived(self, bound: BoundCall) -> Scope:
         """The scope; with what it takes to find out the canonical name, where the rules go by names."""
         scope = derive(bound)
-        if scope.provider not in self.policy.protected:
+        if not self._goes_by_names(scope):
             return scope
         return with_permissions(bound, scope, by_id=scope.provider in self.policy.by_id)
+
+    def _goes_by_names(self, scope: Scope) -> bool:
+        """Does it matter to the rules what this provider calls a thing?"""
+        return scope.provider in self.policy.protected | self.policy.by_argument
 
     async def _stepping_up(
         self, refused: ScopeNotGrantable, bound: BoundCall, caller: Caller, connector: Connector

@@ -87,8 +87,10 @@ class Scope:
     @property
     def leads_out(self) -> bool:
         """Does the call reach out of what contains its resource? What was agreed to of that alone does not cover it."""
-        own = {self.resource, self.wider, *self.around} - {""}
-        return any(one.known and own.isdisjoint({one.resource, one.wider, *one.around}) for one in self.beside)
+        own = {self.resource, *_container(self.wider, self.around)}
+        return any(
+            one.known and own.isdisjoint({one.resource, *_container(one.wider, one.around)}) for one in self.beside
+        )
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -129,6 +131,11 @@ class Scope:
         """``issues:write on acme/web``."""
         asked = ", ".join(sorted(self.permissions)) or "no permission"
         return f"{asked} on {self.resource_name}"
+
+
+def _container(wider: str, around: tuple[str, ...]) -> tuple[str, ...]:
+    """What its name says that it is a part of; only where that says nothing, what its provider does."""
+    return (wider,) if wider else around
 
 
 def derive(bound: BoundCall) -> Scope:

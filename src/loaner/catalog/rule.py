@@ -172,6 +172,12 @@ class ScopeRule(Definition):
         named = {PLACEHOLDER.findall(template)[0]: template for template in self.beside}
         return {name: _filled(template, arguments) for name, template in named.items() if arguments.get(name)}
 
+    def kind_of(self, param: str) -> str | None:
+        """What a parameter names all alone: ``team``, for ``team:{teamId}``."""
+        alone = f":{{{param}}}"
+        templates = (*self.templates("resource"), *self.beside)
+        return next((one.removesuffix(alone) for one in templates if one.endswith(alone) and one.count("{") == 1), None)
+
     def _template(self, of: Literal["resource", "narrower"], arguments: Mapping[str, Any]) -> str:
         template: str = getattr(self, of)
         for case in self.when:

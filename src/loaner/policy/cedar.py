@@ -37,6 +37,8 @@ class CedarPolicy:
     """Providers of which its rules tell one resource from another."""
     by_id: frozenset[str] = frozenset()
     """Those of which they do so by the provider's own id."""
+    by_argument: frozenset[str] = frozenset()
+    """Those of which they look at arguments that name such a thing."""
 
     @property
     def version(self) -> str:

@@ -24,7 +24,7 @@ _FILLERS = ("", "a", "1", "A", "a/", "/a", "a/a", "#a", "A-1", "C0000000", "@a.b
 """What a ``*`` may stand for when a pattern is tried."""
 _MOST_STARS = 3
 RESOURCE = {"Var": "resource"}
-_ARGUMENTS = {".": {"left": {"Var": "context"}, "attr": "arguments"}}
+ARGUMENTS = {".": {"left": {"Var": "context"}, "attr": "arguments"}}
 
 
 @dataclass(frozen=True)
@@ -111,6 +111,8 @@ class _Known:
         return f"names the id {_quoted(known)}, and no provider has ids like that"
 
     def argument(self, name: str, value: str) -> str | None:
+        if any(_is_other_name(one, name, value) for one in self.operations):
+            return f"compares {name} with {_quoted(value)}, which it never is: rules see the name and not the id"
         params = [(one.params[name], one.provider.forms) for one in self.operations if name in one.params]
         if not params or any(_takes(param, value, forms) for param, forms in params):
             return None
@@ -121,6 +123,22 @@ class _Known:
         }
         cure = f": its canonical form is {_quoted(min(canonical))}" if canonical else ""
         return f"compares {name} with {_quoted(value)}, which it never is{cure}"
+
+
+def _is_other_name(operation: Operation, name: str, value: str) -> bool:
+    """Is it the id of what goes by another name?"""
+    kind, provider = named_by(operation, name), operation.provider
+    if kind is None or not provider.id_in(f"{kind}:{value}"):
+        return False
+    identify = provider.identify[kind]
+    return identify.is_for(value) and identify.name != identify.id
+
+
+def named_by(operation: Operation, param: str) -> str | None:
+    """The kind of thing that a parameter names, where things of it have several names that only the provider knows."""
+    kind = operation.rule.kind_of(param)
+    identify = operation.provider.identify.get(kind or "")
+    return kind if identify and not identify.lasting else None
 
 
 def _takes(param: Param, value: str, forms: dict[str, Form]) -> bool:
@@ -185,7 +203,7 @@ def _wrong(what: Any, literal: str, known: _Known) -> str | None:
     attribute = attribute_of(what)
     if attribute in checks:
         return checks[attribute](literal)
-    if isinstance(what, dict) and what.get(".", {}).get("left") == _ARGUMENTS:
+    if isinstance(what, dict) and what.get(".", {}).get("left") == ARGUMENTS:
         return known.argument(what["."]["attr"], literal)
     return None
 

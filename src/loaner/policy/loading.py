@@ -10,7 +10,7 @@ from loaner.catalog.operation import Operation
 from loaner.errors import PolicyInvalid
 from loaner.policy.cedar import CedarPolicy
 from loaner.policy.literals import unreachable
-from loaner.policy.protected import by_id, protected
+from loaner.policy.protected import by_argument, by_id, protected
 from loaner.policy.rules import read
 from loaner.policy.schema import schema_of
 from loaner.settings.paths import refuse_written_by_others
@@ -28,7 +28,8 @@ def load(folder: Path | None, operations: Iterable[Operation], *, read_only: boo
     for one in found:
         if one.opens:
             raise PolicyInvalid(f"{one.told()}.", where=one.where)
-    return CedarPolicy(rules, read_only, found, protected(rules.rules, operations), by_id(rules.rules, operations))
+    named, ids = protected(rules.rules, operations), by_id(rules.rules, operations)
+    return CedarPolicy(rules, read_only, found, named, ids, by_argument(rules.rules, operations))
 
 
 def texts_of(folder: Path | None) -> dict[str, str]:

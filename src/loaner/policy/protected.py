@@ -11,7 +11,7 @@ import cedarpy
 
 from loaner.catalog.names import ResourceNames, Template
 from loaner.catalog.operation import Operation
-from loaner.policy.literals import RESOURCE, attribute_of, literals_in
+from loaner.policy.literals import ARGUMENTS, RESOURCE, attribute_of, literals_in, named_by
 from loaner.policy.rules import Rule
 
 
@@ -41,6 +41,28 @@ def by_id(rules: Iterable[Rule], operations: Iterable[Operation]) -> frozenset[s
                 of = {name for name, pattern in patterns if literal is not None and re.fullmatch(pattern, literal)}
                 named |= of or set(providers)
     return frozenset(named)
+
+
+def by_argument(rules: Iterable[Rule], operations: Iterable[Operation]) -> frozenset[str]:
+    """The providers of which some rule looks at an argument that names a thing which has other names as well."""
+    operations = list(operations)
+    looked_at: set[str] = set()
+    for rule in rules:
+        for policy in json.loads(cedarpy.policies_to_json_str(rule.text))["staticPolicies"].values():
+            looked_at |= set(_arguments(policy["conditions"]))
+    return frozenset(
+        one.provider.name for one in operations for name in looked_at & set(one.params) if named_by(one, name)
+    )
+
+
+def _arguments(node: Any) -> Iterator[str]:
+    if isinstance(node, list):
+        for one in node:
+            yield from _arguments(one)
+    elif isinstance(node, dict):
+        if isinstance(access := node.get("."), dict) and access["left"] == ARGUMENTS:
+            yield str(access["attr"])
+        yield from _arguments(list(node.values()))
 
 
 def _is_of(template: Template, literal: str) -> bool:

@@ -53,6 +53,11 @@ class Policy(Protocol):
         """Providers of which its rules tell one resource from another by the provider's own id."""
         ...
 
+    @property
+    def by_argument(self) -> frozenset[str]:
+        """Providers of which its rules look at arguments that name a thing which has other names."""
+        ...
+
     def admits(
         self, caller: Caller, bound: BoundCall, scope: Scope, at: datetime, ruling: Ruling, *, task: str | None = None
     ) -> bool:
