@@ -192,10 +192,11 @@ class Journey:
             return None
         at = self.now()
 
-        def admits(resource: str, known: str) -> bool:
+        def admits(resource: str, known: str, around: tuple[str, ...]) -> bool:
             name = self.catalog.names.resource(resource)
             wider = bound.operation.provider.wider_than(name)
-            one = replace(scope, resource=name, wider=wider, narrower="", ids={name: known} if known else {})
+            ids = {name: known} if known else {}
+            one = replace(scope, resource=name, wider=wider, narrower="", ids=ids, around=around, beside=())
             return self.policy.admits(caller, bound, one, at, ruling, task=task)
 
         return admits

@@ -22,8 +22,9 @@ MOST = 100
 """Items kept of a list."""
 MAX_START = 10_000_000
 
-Admits = Callable[[str, str], bool]
-"""May the caller see what is of this resource? Its name as the provider spells it, with the kind, and its id."""
+Admits = Callable[[str, str, tuple[str, ...]], bool]
+"""May the caller see what is of this resource? Its name as the provider spells it, with the kind, its id, and what the
+provider says that it is a part of."""
 Kind = Literal["string", "integer", "number", "boolean", "text", "present"]
 _JSON_TYPE = {"text": "string", "present": "boolean"}
 
@@ -52,6 +53,8 @@ class Of(Definition):
     """Before the name, where the provider leaves it out: ``#``."""
     id: str | None = None
     """Dotted path to the provider's own id of it; its name as well, where it has no other."""
+    around: dict[str, str] = Field(default_factory=dict)
+    """By kind, where the item says what that resource is a part of: a path to each name, such as that of a project."""
     otherwise: str | None = None
     """What an item is of that names none: ``workspace``, for a label of no team."""
 
@@ -63,6 +66,11 @@ class Of(Definition):
         if not names and not known and self.otherwise:
             return [(self.otherwise, "")]
         return [(f"{self.kind}:{name}", known) for name in names or ([known] if known else [])]
+
+    def parts_of(self, item: Any) -> tuple[str, ...]:
+        """What such a resource is a part of, as far as the item says."""
+        found = ((kind, name) for kind, at in self.around.items() for name in looks(item, at))
+        return tuple(f"{kind}:{name}" for kind, name in found if isinstance(name, str) and name)
 
     def _name(self, found: str) -> str:
         text = "/".join(found.split("/")[-self.segments :]) if self.segments else found

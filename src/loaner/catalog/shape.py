@@ -44,7 +44,7 @@ class Shaper:
         self._whole = whole
         self._admits = admits
         self._complete = complete
-        self._seen: dict[tuple[str, str], bool] = {}
+        self._seen: dict[tuple[str, str, tuple[str, ...]], bool] = {}
         self._start = start
         self._within = [one.casefold().split("/") for one in within]
         self._left = self._share = BUDGET
@@ -117,10 +117,10 @@ class Shaper:
         """What does not say of which resource it is may be of a forbidden one."""
         if self._admits is None:
             return True
-        named = [one for source in of for one in source.named(item)]
+        named = [(name, known, source.parts_of(item)) for source in of for name, known in source.named(item)]
         return bool(named) and all(self._is_seen(one) for one in named)
 
-    def _is_seen(self, one: tuple[str, str]) -> bool:
+    def _is_seen(self, one: tuple[str, str, tuple[str, ...]]) -> bool:
         if self._admits and one not in self._seen:
             self._seen[one] = self._admits(*one)
         return self._seen[one]

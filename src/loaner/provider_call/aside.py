@@ -49,7 +49,7 @@ class Aside:
             return ""
         body = await self._asked(build(identify.by_id, provider, self.bound.sent, {"wanted": match[1]}))
         resource, known, _ = identify.found(body, self._kind) or Identified("", "")
-        admitted = known == match[1] and (self.admits is None or self.admits(resource, known))
+        admitted = known == match[1] and (self.admits is None or self.admits(resource, known, ()))
         name = resource.partition(":")[2]
         return name if admitted and re.fullmatch(_PLAIN, name) else ""
 
