@@ -147,6 +147,8 @@ def test_status_names_the_file_and_the_rules(place: Place, capsys: pytest.Captur
     [
         ("[http\n", "config.toml cannot be read: it is not TOML"),
         ("\udcff", "config.toml cannot be read: it is not text"),
+        (f"[http]\nport = {'9' * 5000}\n", "config.toml cannot be read: a number in it is too long"),
+        (f"tools = {'[' * 5000}{']' * 5000}\n", "config.toml cannot be read: a number in it is too long"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_named(written: str, told: str, place: Place) -> None:

@@ -43,6 +43,7 @@ async def test_replicas_that_start_at_once_bring_the_tables_up_together(postgres
     ("url", "told"),
     [
         ("nonsense", "not a database URL"),
+        ("postgresql://db.example:port/loaner", "not a database URL"),
         ("mysql://h/x", "no store in mysql"),
         ("sqlite://", "forgets what has to be given back"),
         ("sqlite:///:memory:", "forgets what has to be given back"),

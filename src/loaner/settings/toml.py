@@ -17,3 +17,5 @@ def parsed(content: bytes, file: Path) -> dict[str, Any]:
         raise SettingsInvalid(f"{file} cannot be read: it is not TOML: {failure}") from None
     except UnicodeDecodeError:
         raise SettingsInvalid(f"{file} cannot be read: it is not text in UTF-8.") from None
+    except (ValueError, RecursionError):
+        raise SettingsInvalid(f"{file} cannot be read: a number in it is too long, or a list too deep.") from None

@@ -41,8 +41,8 @@ def create(url: str) -> Engine:
     """An engine for ``sqlite:///path`` or ``postgresql://user@host/name``. Raises :class:`SettingsInvalid`."""
     try:
         parsed = make_url(url)
-    except ArgumentError:
-        raise SettingsInvalid("store.url is not a database URL.", do="Use sqlite:///path or postgresql://…") from None
+    except (ArgumentError, ValueError):  # the latter for a port that is no number
+        raise SettingsInvalid("store is not a database URL.", do="Use sqlite:///path or postgresql://…") from None
     match parsed.get_backend_name():
         case "sqlite":
             return _sqlite(parsed)
