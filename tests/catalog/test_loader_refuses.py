@@ -115,7 +115,7 @@ MUTATIONS = {
     "an unknown form": (ISSUE, 'form = "login"', 'form = "logins"', "no form 'logins'"),
     "no request at all": (ISSUE, "[request]", "[extra]", "unknown key 'extra'"),
     "an empty result": (ISSUE, '[result.keep]\nnumber   = "integer"', "[result]\n[unused]", "keep or say"),
-    "a summary that is no sentence": (ISSUE, '"Open an issue in one repository."', '"open an issue"', "summary"),
+    "a summary that is no sentence": (ISSUE, '"Open an issue in', '"open an issue in', "summary"),
     "two tools of one name": (ISSUE, '["create_issue"]', '["list_issues"]', "two tools named"),
     "a case of a value that cannot be": (
         "slack/get_channel.toml", 'equals  = "mpim"', 'equals  = "mpims"', "never 'mpims'"
