@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -97,6 +98,8 @@ def enterprise(sandbox_url: str) -> Inside:
         kept = {name: value for name, value in headers.items() if name.lower() not in {"host", "accept-encoding"}}
         async with httpx2.AsyncClient(trust_env=False) as client:
             got = await client.request(method, f"{sandbox_url}{place}", headers=kept, content=body)
+        if "location" in got.headers:  # what it stores is on the same host
+            got.headers["location"] = re.sub("^http://[^/]+/[a-z]+/", f"https://{NAME}/", got.headers["location"])
         told = [
             f"{name}: {value}" for name, value in got.headers.items() if name not in {"content-length", "connection"}
         ]

@@ -35,5 +35,8 @@ class Over:
         body.add(answer.content if raw is None else raw)
         return WireAnswer(answer.status_code, answer.headers, body.whole())
 
+    def proxied(self, host: str) -> bool:
+        return False
+
     async def aclose(self) -> None:
         await self.transport.aclose()

@@ -74,6 +74,30 @@ async def test_consent_call_and_revocation_at_an_enterprise_server_behind_a_prox
     assert any(" /login/device/code " in head for head in office.heard)
 
 
+async def test_a_job_log_on_the_instances_own_host_is_read_through_the_proxy_and_without_the_credential(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It resolves nowhere, and would be private: that the operator named it is why it is asked."""
+    monkeypatch.setenv("APP_SECRET", registered.CLIENT_SECRET)
+    monkeypatch.setenv("LOANER_CONFIG", str(file := tmp_path / "config.toml"))
+    async with providers(tmp_path) as running, an_office(tmp_path, enterprise(running.base_url)) as office:
+        said = {"sandbox": running.base_url, "proxy": office.proxy, "name": NAME, "client_id": registered.CLIENT_ID}
+        file.write_text(SETTINGS.format(**said))
+        async with served(reading.load(home=with_store(tmp_path)), running, None) as corp, corp.agent() as agent:
+            web = {"owner": "acme", "repo": "web"}
+            runs = (await corp.call(agent, "ghes_list_workflow_runs", web)).structured_content
+            assert runs
+            run = web | {"run_id": runs["runs"][0]["id"]}
+            jobs = (await corp.call(agent, "ghes_list_workflow_jobs", run)).structured_content
+            assert jobs
+            read = await corp.call(agent, "ghes_get_job_logs", web | {"job_id": jobs["jobs"][0]["id"]})
+    assert not read.is_error, text_of(read)
+    assert read.structured_content
+    assert read.structured_content["log"]
+    (stored,) = [head for head in office.heard if " /blobs/" in head]
+    assert "authorization:" not in stored.lower()
+
+
 async def test_a_certificate_that_nobody_vouches_for_is_no_reason_to_wait(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import re
 import ssl
+from ipaddress import ip_address
 from types import SimpleNamespace
 from weakref import WeakKeyDictionary
 
@@ -133,6 +134,13 @@ class ProviderConnections:
             proxy_headers=proxy.headers if proxy else None,
             trace_request_ctx=request,
         )
+
+    def proxied(self, host: str) -> bool:
+        try:
+            ip_address(host.strip("[]"))
+        except ValueError:
+            return self._network.proxy_for(host) is not None
+        return False
 
     async def aclose(self) -> None:
         session, self._session = self._session, None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import partial
 from urllib.parse import urlsplit
@@ -9,11 +10,15 @@ from urllib.parse import urlsplit
 from loaner.catalog import BoundCall
 from loaner.catalog.request import RequestParts
 from loaner.catalog.step import Step
+from loaner.errors import ProviderRejected
 from loaner.provider_call.echoes import Echoes
 from loaner.provider_call.failures import unanswered, unavailable
 from loaner.provider_call.terms import Terms
 from loaner.provider_call.transport import LOOPBACK, Answer, ProviderTransport, Unanswered
 from loaner.secret import Secret
+
+_HOST = re.compile(r"[a-z0-9.-]{1,100}")
+"""A name of the provider's that is an identifier, and may be repeated."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +61,9 @@ class Exchanges:
                     echoes=self.echoes,
                 )
             else:
-                self._allow(to, outgoing.url)
+                own = self._allow(to, outgoing.url)
                 answer = await self.transport.elsewhere(
-                    outgoing.method, outgoing.url, content=outgoing.content, echoes=self.echoes
+                    outgoing.method, outgoing.url, content=outgoing.content, echoes=self.echoes, own=own
                 )
         except Unanswered as lost:
             raise unanswered(self.bound, lost, changing=changing) from None
@@ -76,23 +81,36 @@ class Exchanges:
     async def redirected(self, step: Step, answer: Answer) -> Answer:
         """Follow one redirect to another host. The credential stays behind."""
         target = str(answer.headers.get("location", ""))
-        self._allow(step, target)
+        own = self._allow(step, target)
         try:
-            return await self.transport.elsewhere("GET", target, cut=True, echoes=self.echoes)
+            return await self.transport.elsewhere("GET", target, cut=True, echoes=self.echoes, own=own)
         except Unanswered as lost:
             raise unanswered(self.bound, lost, changing=False) from None
 
-    def _allow(self, step: Step | None, url: str) -> None:
-        """Only hosts that the operation's file names; loopback only where the provider itself is there."""
+    def _allow(self, step: Step | None, url: str) -> bool:
+        """Only hosts that the operation's file names, and the provider's own, as a GitHub Enterprise Server has it;
+        loopback only where the provider itself is there. Answers whether it is the provider's own.
+
+        Raises :class:`ProviderRejected`: another host stays another one, however long one waits.
+        """
+        provider = self.bound.operation.provider
         try:
             parts = urlsplit(url)
             host = parts.hostname or ""
         except ValueError:
             host, parts = "", urlsplit("")
-        base = urlsplit(next(iter(self.bound.operation.provider.hosts.values()))).hostname
+        bases = [urlsplit(base) for base in provider.hosts.values()]
+        own = parts.scheme == "https" and parts.netloc in {base.netloc for base in bases}
         named = parts.scheme == "https" and any(
             host == suffix.removeprefix(".") or (suffix.startswith(".") and host.endswith(suffix))
             for suffix in (step.redirect_to if step else ())
         )
-        if not (named or (base in LOOPBACK and host in LOOPBACK)):
-            raise unavailable(self.bound, f"an answer names the host {ascii(host)[:80]}", changing=False)
+        if own or named or (bases[0].hostname in LOOPBACK and host in LOOPBACK):
+            return own
+        shown = f" ({host})" if _HOST.fullmatch(host) else ""
+        raise ProviderRejected(
+            f"{provider.title} keeps this on another host{shown}, which is neither its own nor one that loaner knows.",
+            do="Tell the user; an operator finds the host in the log.",
+            dont="Don't repeat the call.",
+            log=f"{self.bound.operation.tool}: an answer names the host {ascii(host)[:80]}",
+        )

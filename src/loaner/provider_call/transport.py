@@ -126,14 +126,17 @@ class ProviderTransport:
         content: bytes | None = None,
         cut: bool = False,
         echoes: Echoes | None = None,
+        own: bool = False,
     ) -> Answer:
-        """To a URL that a provider's answer named: without any credential, and to public addresses only.
+        """To a URL that a provider's answer named: without any credential, and to public addresses only, unless it is
+        on a host of the provider's ``own``, which the operator has named.
 
-        Loopback is reached only over plain http, which no real provider names and the caller has to allow.
+        Loopback is reached only over plain http, which no real provider names and the caller has to allow. Where a
+        proxy leads there, it is the proxy that looks the name up.
         """
         target = _checked(url)
         address = None
-        if target.host not in LOOPBACK:
+        if target.host not in LOOPBACK and not own and not self.wire.proxied(target.host):
             address = await resolve_public(target.host, target.port or 443)
             if address is None or target.scheme != "https":
                 raise Unanswered(sent=False, why="not a public https address")
