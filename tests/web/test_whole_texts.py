@@ -93,6 +93,18 @@ async def test_the_record_of_a_yes_says_whether_the_whole_was_opened(local: Hous
     assert given["whole_text_opened"] is opens
 
 
+async def test_a_text_of_another_question_is_another(local: House) -> None:
+    first, second = [
+        await local.asked(("slack_send_message", {"channel": "#releases", "text": letter * 30_000, "format": "mrkdwn"}))
+        for letter in "xy"
+    ]
+    browser = local.browser()
+    await browser.open(first.invitation.url)
+    await browser.press("Read the whole text")
+    await browser.open(second.invitation.url)
+    assert "(opened)" not in browser.text
+
+
 async def test_of_two_long_texts_both_have_to_be_opened(local: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """MUST 58."""
     monkeypatch.setattr(texts, "LONGEST", 1000)
