@@ -154,6 +154,7 @@ EXAMPLES: list[tuple[str, Arguments | Callable[[Emulated], Arguments]]] = [
     ("github_get_code_scanning_alert", WEB | {"code_alert_number": 1}),
     ("github_list_secret_scanning_alerts", WEB),
     ("github_get_secret_scanning_alert", WEB | {"secret_alert_number": 1}),
+    ("github_create_repository", {"org": "acme", "name": "Fresh.One", "description": "New"}),
     ("github_list_teams", {"org": "acme"}),
     ("github_list_team_members", {"org": "acme", "team_slug": "platform"}),
     ("github_list_pull_requests", WEB),

@@ -38,6 +38,7 @@ NOT_IN_THE_COPY = {
     "github_get_code_scanning_alert",
     "github_list_secret_scanning_alerts",
     "github_get_secret_scanning_alert",
+    "github_create_repository",
     "github_list_teams",
     "github_list_team_members",
     "github_update_pull_request_branch",

@@ -67,6 +67,7 @@ REQUESTS: dict[str, tuple[str, object]] = {
         "/repos/acme/web/secret-scanning/alerts/1/locations",
         None,
     ),
+    "POST /orgs/{org}/repos": ("/orgs/acme/repos", {"name": "fresh", "private": True}),
     "GET /orgs/{org}/teams": ("/orgs/acme/teams", None),
     "GET /orgs/{org}/teams/{team_slug}/members": ("/orgs/acme/teams/platform/members", None),
     "POST /repos/{owner}/{repo}/labels": ("/repos/acme/web/labels", {"name": "n"}),

@@ -43,6 +43,7 @@ WITHOUT_SCHEMA = {
     "GET /repos/{owner}/{repo}/secret-scanning/alerts",
     "GET /repos/{owner}/{repo}/secret-scanning/alerts/{alert_number}",
     "GET /repos/{owner}/{repo}/secret-scanning/alerts/{alert_number}/locations",
+    "POST /orgs/{org}/repos",
     "GET /orgs/{org}/teams",
     "GET /orgs/{org}/teams/{team_slug}/members",
     "PUT /repos/{owner}/{repo}/pulls/{pull_number}/update-branch",

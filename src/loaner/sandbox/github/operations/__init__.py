@@ -18,6 +18,7 @@ _FAMILIES = (
     "alerts",
     "teams",
     "labels",
+    "organizations",
     "pulls",
     "actions",
     "releases",
