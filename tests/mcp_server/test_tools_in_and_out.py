@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from typing import Any, Literal
 
 import anyio
@@ -12,9 +13,9 @@ from mcp import Client, MCPError
 from mcp_types import Implementation, PaginatedRequestParams
 from opentelemetry import trace
 
-from loaner.errors import InvalidArguments, PolicyDenied, RateLimited
+from loaner.errors import InvalidArguments, LoanerError, PolicyDenied, RateLimited
 from loaner.mcp_server.instructions import instructions
-from loaner.mcp_server.own_tools import OWN
+from loaner.mcp_server.own_tools import END, OWN, PROPOSE
 from loaner.mcp_server.replies import ERROR_META
 from loaner.mcp_server.server import build
 from loaner.mcp_server.stdio import local_caller
@@ -54,6 +55,22 @@ def test_instructions_put_consent_first_and_survive_the_cut_at_2048_characters()
     assert told.startswith("loaner lends each tool call its own key for GitHub, Slack or Linear.")
     assert len(told) < 2048
     assert told.index("consent_required") < 300
+
+
+def test_instructions_are_ten_lines_and_say_what_the_errors_say() -> None:
+    """What must never be retried is what each such error says of itself."""
+    lines = instructions(["GitHub"]).splitlines()
+    assert len(lines) == 10
+    never = [name for line in lines if line.startswith("Never retry") for name in re.findall("`([a-z_]+)`", line)]
+    kinds = {one.code: one.retry for one in every_error()}
+    assert {name: kinds[name] for name in never} == dict.fromkeys(never, "never")
+    named = set(re.findall("`([a-z_]+)`", " ".join(lines))) - {"consent_pending", PROPOSE.tool, END.tool}
+    assert named <= set(kinds)
+    assert kinds["rate_limited"] == "after_s"
+
+
+def every_error(kind: type[LoanerError] = LoanerError) -> list[type[LoanerError]]:
+    return [kind, *(one for below in kind.__subclasses__() for one in every_error(below))]
 
 
 @eras
