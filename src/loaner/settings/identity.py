@@ -44,18 +44,23 @@ class IntrospectionSettings(_Section):
     """The client that asks the issuer about tokens that are no JWT (RFC 7662)."""
 
     client_id: str
+    """The id of that client."""
     client_secret: Reference
+    """Where its secret is kept."""
     client_auth: ClientAuth | None = None
+    """How the secret is sent; when not set, as the issuer's metadata offers."""
     endpoint: Annotated[str, AfterValidator(urls.must_be_private)] | None = None
     """Where to ask; ``introspection_endpoint`` of the issuer's metadata when not set."""
 
 
 class IdentitySettings(_Section):
-    """The OIDC issuer whose access tokens the HTTP door accepts and where people sign in."""
+    """The OIDC issuer whose access tokens ``loaner serve --http`` accepts and where people sign in."""
 
     issuer: Issuer
+    """The issuer, letter by letter as its tokens name it in ``iss``."""
     audience: str | None = None
-    """The ``aud`` a token must carry; the public URL of ``/mcp`` when not set. A URL may have a slash at its end."""
+    """What names this server in a token's ``aud``; the public URL of ``/mcp`` when not set. A URL may have a slash at
+    its end. A token for others too is refused, unless ``other_audiences`` lists them all."""
     client_id: str = "loaner-web"
     """The client with which the consent pages sign people in (authorization code + PKCE)."""
     client_secret: Reference | None = None
@@ -63,11 +68,13 @@ class IdentitySettings(_Section):
     client_auth: ClientAuth | None = None
     """How the secret is sent; when not set, as the issuer's metadata offers: ``client_secret_basic`` if it can be."""
     algorithms: tuple[Literal["RS256", "PS256", "ES256", "EdDSA"], ...] = ("RS256", "ES256", "EdDSA")
+    """How its tokens may be signed."""
     required_scope: str = "tools"
+    """The scope that an access token needs."""
     requested_scope: str | None = None
     """What clients are told to ask for, where the issuer's own name for it is longer: ``api://…/tools``."""
     other_audiences: tuple[str, ...] = ()
-    """What else may stand in ``aud``: services that are trusted not to replay a token here."""
+    """What may stand in ``aud`` beside ``audience``: services that are trusted not to replay a token here."""
     actor_issuers: tuple[str, ...] = ()
     """Issuers besides this one whose actors (``act.iss``, RFC 8693) its tokens may name."""
     token_types: Annotated[tuple[TokenType, ...], BeforeValidator(_as_types), Field(min_length=1)] = (ACCESS_TYPE,)

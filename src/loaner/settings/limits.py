@@ -17,6 +17,7 @@ class LimitSettings(_Section):
     head_seconds: float = Field(default=10, gt=0)
     """How long a request's first line and headers may take."""
     body_seconds: float = Field(default=30, gt=0)
+    """How long a request's body may take."""
     answer_seconds: float = Field(default=60, gt=0)
     """How long a client may leave an answer unread."""
     sign_ins_per_minute: int = Field(default=120, ge=1)

@@ -59,6 +59,7 @@ class Settings(BaseSettings):
     home: Path = Field(default_factory=_home)
     """Where the store, the key and the run files live."""
     environment: str = "development"
+    """What rules, records and connectors call the place that this loaner serves."""
     store: StoreUrl | None = None
     """A database URL, or a reference to one that has a password in it; ``sqlite`` under ``home`` when not set."""
     key: KeyReference | None = None

@@ -34,8 +34,11 @@ class ConnectorSettings(_Section):
     """A registered app at a provider, and who may use it."""
 
     provider: str
+    """Whose app it is: the name of a provider, such as ``github``."""
     client_id: str
+    """The id of the app, as the provider shows it."""
     client_secret: Reference | None = None
+    """Where the secret of the app is kept."""
     environments: tuple[str, ...] = ()
     """Environments it serves; none named means every one."""
     agents: tuple[str, ...] = ()
@@ -52,18 +55,22 @@ class WorkloadSettings(_Section):
     """A job that proves itself by its own OIDC token, and what it is here."""
 
     issuer: Issuer
+    """Who signs the job's tokens."""
     audience: str
     """The one ``aud`` of its tokens."""
     claims: dict[str, str] = Field(min_length=1)
     """Claims that must be exactly these, such as ``sub`` or ``repository_id``: the issuer serves strangers too."""
     agent: str
+    """What the job is called in rules, records and pages."""
     environments: tuple[str, ...] = Field(min_length=1)
+    """The environments in which it may call."""
     acts_for: Annotated[str, StringConstraints(pattern=r"[^ ]+ [^ ].*")] | None = None
     """``ISSUER SUB`` of the person whose grants it uses and who is asked; the job itself when not set."""
     trust_domain: Annotated[str, StringConstraints(pattern=r"[a-z0-9._-]{1,255}")] | None = None
     """The SPIFFE trust domain whose keys the issuer publishes: its jobs are ``spiffe://TRUST_DOMAIN/…``, and their
     tokens need not name the issuer."""
     algorithms: tuple[Literal["RS256", "PS256", "ES256", "EdDSA"], ...] = ("RS256", "ES256", "EdDSA")
+    """How its tokens may be signed."""
 
     @field_validator("claims")
     @classmethod
@@ -78,6 +85,7 @@ class TaskIssuerSettings(_Section):
     """A host that signs what its requests are for: ``docs/tasks.md``."""
 
     issuer: str
+    """Who signs the tasks."""
     public_key: str | None = None
     """PEM; when not set, the keys that the issuer publishes (OpenID Connect Discovery, RFC 8414)."""
     audience: str | None = None
@@ -88,6 +96,7 @@ class TaskIssuerSettings(_Section):
     agrees: bool = False
     """It speaks for the person: what it signs is agreed to, and nobody is asked."""
     algorithms: tuple[Literal["RS256", "PS256", "ES256", "EdDSA"], ...] = ("RS256", "ES256", "EdDSA")
+    """How its tokens may be signed."""
 
     @model_validator(mode="after")
     def _keys_come_safely(self) -> Self:
@@ -101,6 +110,8 @@ class TaskIssuerSettings(_Section):
 
 
 class HttpSettings(_Section):
+    """Where loaner listens, and how people and agents reach it."""
+
     dangerously_plain_http: bool = False
     """Serve other machines over http: whoever is on the way reads access tokens and sessions, and uses them."""
     host: Annotated[str, AfterValidator(urls.bindable)] = "127.0.0.1"
@@ -109,10 +120,13 @@ class HttpSettings(_Section):
     """What the pages beside a stdio server listen on; ``0.0.0.0`` in a container. Anything but loopback needs
     ``consent.presence = "sign-in"`` and a ``public_url``."""
     port: int = Field(default=8787, ge=0, le=65535)
+    """What to listen on; 0 takes a free port."""
     public_url: Annotated[str, AfterValidator(urls.origin)] | None = Field(default=None, validate_default=True)
     """How people and agents reach it, when not ``http://host:port``: https, except on loopback."""
     allowed_hosts: tuple[Annotated[str, AfterValidator(urls.authority)], ...] = ()
+    """Further ``Host`` headers to answer to, beside that of the public URL."""
     allowed_origins: tuple[Annotated[str, AfterValidator(urls.foreign_origin)], ...] = ()
+    """Further ``Origin`` headers that may call ``/mcp``: a page, or an editor."""
     stateless: bool = False
     """No sessions, so that any of several servers behind a balancer answers any request of the earlier era too.
     Consent is then asked for in words only, since no server may ask a client of that era anything."""
@@ -139,22 +153,29 @@ class HttpSettings(_Section):
 
 
 class ToolSettings(_Section):
+    """What agents are shown. ``loaner tools --toolsets all`` lists everything."""
+
     toolsets: tuple[str, ...] = ()
     """What is shown; ``default`` where neither this nor ``only`` is set."""
     only: tuple[str, ...] = ()
     """Exactly these tools; beside ``toolsets``, those in either."""
     exclude: tuple[str, ...] = ()
+    """Tools that are never shown."""
     read_only: bool = False
+    """Show only tools that change nothing."""
 
 
 class ConsentSettings(_Section):
+    """What an approval takes, how long a consent request lives, and what reading needs."""
+
     presence: Literal["none", "passkey", "sign-in"] = "none"
-    """What a yes takes besides the browser's session; ``docs/presence.md`` says what each defends against."""
+    """What an approval takes besides the browser's session; ``docs/presence.md`` says what each defends against."""
     local_person: str | None = None
     """The ``sub`` that ``identity.issuer`` gives the one person of this computer, to be asked for over stdio."""
     lifetime_seconds: int = Field(default=600, ge=60, le=600)
     """How long a pending consent can be answered; at most ten minutes."""
     pending_per_person: int = Field(default=3, ge=1, le=10)
+    """How many consent requests may be pending for one person."""
     hold_seconds: float = Field(default=25, ge=0, le=50)
     """How long a repeated call waits for an answer before it says "not yet"."""
     outside_task: Literal["ask", "refuse"] | None = None
@@ -181,7 +202,7 @@ class BudgetSettings(_Section):
 
 
 class RetentionSettings(_Section):
-    """What ``loaner prune`` takes out of the store. Nothing is taken out by itself."""
+    """What ``loaner prune`` takes out of the store. Nothing is taken out automatically."""
 
     closed_days: int | None = Field(default=None, ge=1)
     """Closed loans and answered consent requests are kept for so many days; for ever when not set."""
@@ -195,7 +216,9 @@ class VaultSettings(_Section):
     address: str | None = None
     """``VAULT_ADDR`` when not set."""
     token: Reference = "env:VAULT_TOKEN"  # noqa: S105 - where it is kept
+    """Where the token for Vault is kept."""
     namespace: str | None = None
+    """The namespace in Vault Enterprise."""
 
     def url(self) -> str:
         """Raises :class:`SettingsInvalid` where the token would travel in the clear."""
