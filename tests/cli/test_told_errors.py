@@ -98,6 +98,20 @@ def test_a_secret_that_is_not_there_stops_what_needs_it_and_nothing_else(termina
     assert terminal.type("status", LOANER_KEY="env:NOT_SET").code == 0
 
 
+def test_a_tool_of_a_provider_without_a_connector_says_so(terminal: Terminal) -> None:
+    own(terminal).write_text(
+        'environment = "work"\ntools.toolsets = ["all"]\n'
+        '[connectors.github]\nprovider = "github"\nclient_id = "Iv1"\nclient_secret = "env:NOT_SET"\n'
+        '[connectors.slack]\nprovider = "slack"\nclient_id = "1"\nclient_secret = "env:NOT_SET"\n'
+        'environments = ["home"]\n'
+    )
+    rows = terminal.type("tools", "--json").rows
+    served = {row["tool"].partition("_")[0]: row["connector"] for row in rows}
+    assert served == {"github": True, "slack": False, "linear": False}
+    lines = terminal.type("tools").out.splitlines()
+    assert {line.partition("_")[0] for line in lines if "No connector" in line} == {"slack", "linear"}
+
+
 def test_a_flag_beats_a_variable_and_a_variable_beats_the_file(terminal: Terminal) -> None:
     own(terminal).write_text('[tools]\ntoolsets = ["github.issues"]\n')
 

@@ -14,15 +14,21 @@ def tools(
     toolsets: Annotated[str | None, typer.Option(help="Toolsets to show; 'all' for everything.")] = None,
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
-    """List the tools with their effect and the least scope that each needs."""
+    """List the tools with their effect and the least scope that each needs. Agents are shown those that a connector of
+    this environment serves; the others say that there is none."""
     from loaner import settings as reading
     from loaner.assembly import read_catalog
+    from loaner.connectors import without_secrets
 
     chosen = {"tools": {"toolsets": toolsets.split(",")}} if toolsets else {}
-    catalog = read_catalog(reading.with_project(reading.load(**chosen)))
-    for operation in catalog.operations:
+    settings = reading.with_project(reading.load(**chosen))
+    served = without_secrets(settings.connectors).serving(settings.environment)
+    for operation in read_catalog(settings).operations:
+        is_served = operation.provider.name in served
         if as_json:
-            row = {"tool": operation.tool, "effect": operation.effect, "toolset": operation.toolset}
+            row: dict[str, object] = {"tool": operation.tool, "effect": operation.effect, "toolset": operation.toolset}
+            row |= {"connector": is_served}
             print(json.dumps(row | {"scope": sorted(operation.scope.permissions), "about": operation.summary}))
         else:
-            say(f"{operation.tool:34} {operation.effect:12} {operation.description}")
+            without = "" if is_served else " No connector: agents are not shown it."
+            say(f"{operation.tool:34} {operation.effect:12} {operation.description}{without}")
