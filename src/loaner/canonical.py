@@ -121,7 +121,7 @@ class CanonicalCall:
         self.as_ruled = replace(self.bound, arguments=MappingProxyType({**self.bound.arguments, **names}))
         ruling = self.rule(self.as_ruled, self.scope)
         asks = isinstance(ruling, Ask) and (not isinstance(self.ruling, Ask) or (ruling.exact and self.consent.lasting))
-        wider = self.consent.lasting and self.scope.leads_out
+        wider = self.consent.lasting and self.scope.leads_out - self.consent.fixed
         if asks or wider or isinstance(ruling, Refused):
             await self._again(self.scope, ruling)
 
@@ -138,7 +138,7 @@ class CanonicalCall:
         self.record.needed(scope)
         ruling = self.rule(self.as_ruled.called(self.scope.resource_name, scope.resource_name), scope)
         asks = isinstance(ruling, Ask) and not isinstance(self.ruling, Ask)
-        wider = self.consent.lasting and scope.leads_out
+        wider = self.consent.lasting and scope.leads_out - self.consent.fixed
         agreed = contained and not asks and not wider and not isinstance(ruling, Refused)
         if agreed and await self._stands_for(ids):
             return

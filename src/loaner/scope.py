@@ -34,6 +34,8 @@ class Beside:
     It is ruled on as if the call were about it.
     """
 
+    param: str
+    """Which argument names it."""
     resource: str
     wider: str = ""
     around: tuple[str, ...] = ()
@@ -85,11 +87,14 @@ class Scope:
         return self.ids.get(self.resource, "")
 
     @property
-    def leads_out(self) -> bool:
-        """Does the call reach out of what contains its resource? What was agreed to of that alone does not cover it."""
+    def leads_out(self) -> frozenset[str]:
+        """The arguments that reach out of what contains its resource: what was agreed to of that alone does not cover
+        them."""
         own = {self.resource, *_container(self.wider, self.around)}
-        return any(
-            one.known and own.isdisjoint({one.resource, *_container(one.wider, one.around)}) for one in self.beside
+        return frozenset(
+            one.param
+            for one in self.beside
+            if one.known and own.isdisjoint({one.resource, *_container(one.wider, one.around)})
         )
 
     @property

@@ -251,6 +251,26 @@ NONE = {
 }
 
 
+async def test_a_task_that_says_where_to_moves_issues_there_and_nowhere_else(acme: Town) -> None:
+    proposal = {
+        "purpose": "hand issues over to OPS",
+        "operations": [{"tool": "linear_update_issue", "count": 5, "arguments": {"teamId": "OPS"}, "open": ["title"]}],
+        "resources": ["team:ENG"],
+        "minutes": 60,
+    }
+    async with acme.agent(name="mover") as agent:
+        asked = await agent.call_tool("loaner_propose_task", proposal)
+        assert (await acme.decide(asked)).state == "approved", text_of(asked)
+        assert (await agent.call_tool("loaner_propose_task", proposal)).structured_content
+        elsewhere = await agent.call_tool("linear_update_issue", {"id": "ENG-1", "title": "x", "teamId": "ENG"})
+        assert error_of(elsewhere)["code"] == "consent_required"
+        moved = await acme.call(agent, "linear_update_issue", {"id": "ENG-1", "teamId": "ops"})
+        assert not moved.is_error, text_of(moved)
+        assert world(acme).issue("ENG-1").identifier.startswith("OPS-")
+        assert (await acme.records(tool="linear_update_issue", outcome="ok"))[-1]["task"]
+    restore(acme)
+
+
 @pytest.mark.parametrize("what", NONE)
 async def test_what_cannot_be_is_refused_and_changes_nothing(acme: Town, what: str) -> None:
     tool, given, code = NONE[what]

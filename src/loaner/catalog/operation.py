@@ -76,7 +76,7 @@ class OperationScope:
             narrower=self.rule.narrower_for(bound.arguments),
             wider=self.provider.wider_than(resource),
             account=account,
-            beside=tuple(self.provider.beside(one) for one in self.rule.beside_for(bound.arguments).values()),
+            beside=tuple(self.provider.beside(*one) for one in self.rule.beside_for(bound.arguments).items()),
         )
 
     @property

@@ -176,10 +176,10 @@ class Provider(Definition):
         found = ((one, re.fullmatch(one.pattern, resource)) for one in self.wider)
         return next((f"{one.kind}:{match[1]}" for one, match in found if match), "")
 
-    def beside(self, resource: str) -> Beside:
+    def beside(self, param: str, resource: str) -> Beside:
         """What a call reaches into, as far as its name tells."""
         wider = self.wider_than(resource)
-        return Beside(resource, wider, known=bool(wider) or self.identifies(resource) is None)
+        return Beside(param, resource, wider, known=bool(wider) or self.identifies(resource) is None)
 
     def _spread(self, permissions: frozenset[str]) -> frozenset[str]:
         """With everything that each permission includes, to the end."""

@@ -62,8 +62,8 @@ class ApprovableCall:
     """The one task that its host bound the call to. Besides it, only a yes to exactly this call counts."""
     rings: frozenset[str] = frozenset()
     """Parameters whose texts notify many: what allows any text does not allow these."""
-    leads_out: bool = False
-    """It reaches out of what contains its resource: what allows more than this one call does not allow that."""
+    leads_out: frozenset[str] = frozenset()
+    """Arguments that reach out of what contains its resource: what allows any does not allow these."""
     in_task: bool = False
     """A task binds the agent, so a reading approval counts for nothing."""
 
@@ -109,7 +109,7 @@ class Approval:
         fixed = all(given.get(name) == value for name, value in (self.fixed or {}).items())
         about = is_about(self.resources, call.names) if self.task else call.resource in self.resources
         bound = call.task in {None, self.task} or self.digest == call.digest
-        bound = bound and (self.digest == call.digest or (call.rings <= set(self.fixed or ()) and not call.leads_out))
+        bound = bound and (self.digest == call.digest or call.rings | call.leads_out <= set(self.fixed or ()))
         return call.operation in self.operations and about and fixed and bound and self.agent == call.agent
 
     def _reads(self, call: ApprovableCall) -> bool:

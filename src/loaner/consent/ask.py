@@ -56,9 +56,10 @@ def shown(bound: BoundCall, scope: Scope, *, exact: bool) -> dict[str, Any]:
         "resource": scope.resource,
         "ids": dict(scope.ids),
         "limits": [{"what": one.what, "value": one.value, "by": one.enforced_by} for one in scope.limits],
-        # A wider approval of something destructive, or of notifying many, would be a blank cheque.
+        # A wider approval of something destructive, of notifying many, or of another place would be a blank cheque.
         "may_remember": operation.effect == "write"
         and not exact
+        and not scope.leads_out
         and not any(one.mention.broad for one in mentioned(bound)),
         # What is destroyed is typed by the person, so that no habit presses the button.
         "target": scope.resource_name if operation.effect == "destructive" else "",

@@ -11,11 +11,11 @@ from loaner.policy import Ask, Ruling
 from loaner.scope import Scope
 
 
-def exactly(bound: BoundCall, scope: Scope, ruling: Ruling) -> bool:
+def exactly(bound: BoundCall, ruling: Ruling) -> bool:
     """Will only a yes to this very call do? A read that no rule asks about is only asked for where a task runs, and a
     task may cover it."""
     asks = isinstance(ruling, Ask) and ruling.exact
-    return asks or scope.leads_out or bound.operation.effect == "destructive"
+    return asks or bound.operation.effect == "destructive"
 
 
 def call_for(

@@ -37,6 +37,8 @@ class Consent:
     """How many they agreed to, of all accounts."""
     lasting: bool = False
     """The approval is not of one exact call: it may serve another one later."""
+    fixed: frozenset[str] = frozenset()
+    """The arguments that it fixes."""
     resources: tuple[str, ...] = ()
     """What the approval is about; empty where nobody had to be asked, or for what was limited to it."""
 
@@ -53,8 +55,10 @@ class Consent:
     ) -> Consent:
         """On the strength of an approval. ``ids``: what else is known of what the call names."""
         of, known, about = approval, {**approval.ids, **ids}, () if only else approval.resources
-        lasting = of.digest is None
-        return cls(grant, of.id, rule, of.proven_by, of.task, of.permissions, known, only, agreed, lasting, about)
+        lasting, fixed = of.digest is None, frozenset(of.fixed or ())
+        return cls(
+            grant, of.id, rule, of.proven_by, of.task, of.permissions, known, only, agreed, lasting, fixed, about
+        )
 
     def is_by_container(self, scope: Scope) -> bool:
         """Does it cover this only as a part of something: issue ENG-12 by what was agreed to of team ENG?"""

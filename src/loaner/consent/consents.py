@@ -114,7 +114,7 @@ class Consents:
             scope,
             connector=connector.name,
             policy_version=self.policy_version,
-            exact=exactly(bound, scope, ruling),
+            exact=exactly(bound, ruling),
             task=running[0].id if caller.task else None,
             in_task=bool(running),
         )

@@ -141,7 +141,7 @@ class _Sending:
                 one = await self.finding.identified(identify, kind, called)
                 self.resolved[name] = one.id
             wider = operation.provider.wider_than(one.resource)
-            found.append(Beside(one.resource, wider, one.around, one.id, known=True))
+            found.append(Beside(name, one.resource, wider, one.around, one.id, known=True))
         return tuple(found)
 
     async def _still(self, meeting: Meeting) -> str:

@@ -184,8 +184,8 @@ def outside(connection: Connection, running: list[Task], call: ApprovableCall) -
 
 
 def _unfitting(parts: list[Approval], call: ApprovableCall) -> str:
-    if call.leads_out and any(part.fits(replace(call, leads_out=False)) for part in parts):
-        return "it reaches into another place besides, which only a yes to this very call allows"
+    if call.leads_out and any(part.fits(replace(call, leads_out=frozenset())) for part in parts):
+        return "it reaches into another place besides, which a task allows only where it says which"
     if call.rings and any(part.fits(replace(call, rings=frozenset())) for part in parts):
         return "it notifies many people, which a task allows only where it says these very words"
     return f"it fixes other arguments for {call.operation}"
