@@ -32,6 +32,7 @@ the operator also gets ``log``, a reason that stays inside. No voice ever carrie
     ├── PolicyInvalid           a policy that cannot be ruled by
     ├── SettingsInvalid         a setting nobody can act on
     ├── HostUnusable            a program that starts MCP servers, whose configuration cannot be changed
+    ├── AddressInUse            another program listens there; it may be gone when tried again
     └── UsageError              a command that cannot be carried out as asked
 """
 
@@ -58,6 +59,10 @@ class Exit(IntEnum):
     PROVIDER = 6
     RATE_LIMITED = 7
     AUDIT_BROKEN = 8
+    STUCK = 9
+    """Something that should have ended has not."""
+    SETTINGS = 78
+    """``EX_CONFIG`` of sysexits.h: starting again does not help, so a service manager should not."""
     INTERRUPTED = 130
 
 
@@ -299,7 +304,7 @@ class ConnectorInvalid(LoanerError):
     """``where`` is ``file:line``."""
 
     code = "connector_invalid"
-    exit = Exit.USAGE
+    exit = Exit.SETTINGS
 
     def __init__(self, cause: str, *, where: str, do: str = "") -> None:
         super().__init__(f"{where}: {cause}", do=do)
@@ -310,7 +315,7 @@ class PolicyInvalid(LoanerError):
     """``where`` is ``file:line``."""
 
     code = "policy_invalid"
-    exit = Exit.USAGE
+    exit = Exit.SETTINGS
 
     def __init__(self, cause: str, *, where: str = "policy", do: str = "", log: str = "") -> None:
         super().__init__(f"{where}: {cause}", do=do, log=log)
@@ -319,11 +324,15 @@ class PolicyInvalid(LoanerError):
 
 class SettingsInvalid(LoanerError):
     code = "settings_invalid"
-    exit = Exit.USAGE
+    exit = Exit.SETTINGS
 
 
 class HostUnusable(LoanerError):
     code = "host_unusable"
+
+
+class AddressInUse(LoanerError):
+    code = "address_in_use"
 
 
 class UsageError(LoanerError):

@@ -192,7 +192,7 @@ def test_the_signing_key_is_private(loaner, home: Path):
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
     assert [path.name for path in home.glob(".checkpoint*")] == []
     key.chmod(0o644)
-    assert loaner("checkpoint").code == Exit.USAGE
+    assert loaner("checkpoint").code == Exit.SETTINGS
     assert "chmod 600" in loaner("checkpoint").err
 
 

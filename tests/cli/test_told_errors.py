@@ -19,16 +19,18 @@ def own(terminal: Terminal) -> Path:
     return file
 
 
-USAGE: dict[str, tuple[list[str], str]] = {
-    "no such verb": (["serv"], "Did you mean 'serve'?"),
-    "no such flag": (["serve", "--prot", "1"], "--port"),
-    "no number": (["serve", "--port", "many"], "--port"),
+SETTINGS: dict[str, tuple[list[str], str]] = {
     "no such toolset": (["serve", "--toolsets", "gihub"], "there is no toolset “gihub”. Did you mean “github”?"),
     "no such tool to hide": (["serve", "--exclude-tools", "slack_sned_message"], "“slack_send_message”"),
     "every address and no name": (["serve", "--http", "--host", "0.0.0.0"], "http.public_url: must say how people and"),
     "others in the clear": (["serve", "--http", "--host", "10.0.0.1"], "http.public_url: must begin with https://"),
     "others over stdio": (["serve", "--host", "10.0.0.1"], "http.public_url: must begin with https://"),
     "no identity": (["serve", "--http"], "needs an identity provider"),
+}
+USAGE: dict[str, tuple[list[str], str]] = {
+    "no such verb": (["serv"], "Did you mean 'serve'?"),
+    "no such flag": (["serve", "--prot", "1"], "--port"),
+    "no number": (["serve", "--port", "many"], "--port"),
     "a sandbox elsewhere": (["serve", "--sandbox", "https://evil.example"], "only ever on this machine"),
     "a sandbox on a host that looks near": (["serve", "--sandbox", "http://127.0.0.1.evil.example"], "only ever on"),
     "a sandbox that is not there": (["serve", "--sandbox", "http://127.0.0.1:1"], "no sandbox answers at"),
@@ -46,6 +48,14 @@ USAGE: dict[str, tuple[list[str], str]] = {
     "nobody to ask": (["revoke", "--my-tokens"], "nobody is here to be asked"),
     "nobody to watch": (["demo"], "loaner demo --auto"),
 }
+
+
+@pytest.mark.parametrize(("typed", "told"), SETTINGS.values(), ids=SETTINGS)
+def test_a_setting_that_nobody_can_act_on_exits_78(terminal: Terminal, typed: list[str], told: str) -> None:
+    done = terminal.type(*typed)
+    assert done.code == 78
+    assert told in " ".join(done.err.split())
+    assert done.out == ""
 
 
 @pytest.mark.parametrize(("typed", "told"), USAGE.values(), ids=USAGE)
@@ -83,7 +93,7 @@ def test_a_wrong_setting_stops_every_verb(terminal: Terminal, variables: dict[st
     if file:
         own(terminal).write_bytes(file.encode(errors="surrogateescape"))
     plain, as_json = terminal.type("loans", **variables), terminal.type("loans", "--json", **variables)
-    assert (plain.code, as_json.code) == (2, 2)
+    assert (plain.code, as_json.code) == (78, 78)
     assert told in plain.err
     assert told in as_json.error["message"]
     assert as_json.error["code"] == "settings_invalid"
@@ -93,7 +103,7 @@ def test_a_wrong_setting_stops_every_verb(terminal: Terminal, variables: dict[st
 
 def test_a_secret_that_is_not_there_stops_what_needs_it_and_nothing_else(terminal: Terminal) -> None:
     done = terminal.type("revoke", "--my-tokens", "--yes", LOANER_KEY="env:NOT_SET")
-    assert done.code == 2
+    assert done.code == 78
     assert "key: the secret 'env:NOT_SET' is empty or not there" in done.err
     assert terminal.type("status", LOANER_KEY="env:NOT_SET").code == 0
 
@@ -138,7 +148,7 @@ def test_a_connector_file_that_cannot_be_read_is_named_with_its_line(
     folder.mkdir(parents=True)
     (folder / "read_it.toml").write_text(written)
     done = terminal.type("tools", "--json", LOANER_EXTRA_CONNECTORS=str(folder.parent))
-    assert done.code == 2
+    assert done.code == 78
     assert done.error["code"] == "connector_invalid"
     assert f"{folder / 'read_it.toml'}:{line}: " in done.error["message"]
     assert told in done.error["message"]
@@ -149,7 +159,7 @@ def test_a_port_in_use_is_said_to_be(terminal: Terminal, verb: list[str]) -> Non
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         done = terminal.type(*verb, "--port", port)
-    assert done.code == 2
+    assert done.code == 1
     assert f"port {port}" in done.err
     assert "is in use" in done.err
 

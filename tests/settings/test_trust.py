@@ -99,7 +99,7 @@ def test_nothing_but_a_plain_narrow_file_is_trusted(
     what: str, told: str, place: Place, file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     put(what, file)
-    assert run(["trust", str(file)]) == 2
+    assert run(["trust", str(file)]) == 78
     err = capsys.readouterr().err
     assert str(file) in err
     assert told in err
@@ -110,7 +110,7 @@ def test_one_without_an_end_is_not_read_whole(place: Place, file: Path, capsys: 
     os.truncate(file, 1 << 42)  # whoever reads it whole needs as much memory
     code = run(["trust", str(file)])
     file.unlink()
-    assert code == 2
+    assert code == 78
     assert "is longer than 65536 bytes" in capsys.readouterr().err
 
 
@@ -153,7 +153,7 @@ def test_one_that_cannot_be_read_is_named_where_it_is_trusted(
 ) -> None:
     trusted(file)
     unreadable(file, monkeypatch)
-    assert run(["trust", str(file)]) == 2
+    assert run(["trust", str(file)]) == 78
     assert f"{file} cannot be read: Permission denied" in capsys.readouterr().err
     with pytest.raises(SettingsInvalid, match=f"{file} cannot be read"):
         with_project(load())
@@ -180,7 +180,7 @@ def test_no_other_setting_may_stand_in_it(
     key: str, place: Place, file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file.write_text(f"[{key}]\nx = 1\n")
-    assert run(["trust", str(file)]) == 2
+    assert run(["trust", str(file)]) == 78
     assert f"may not say {key!r}" in capsys.readouterr().err
 
 
@@ -205,7 +205,7 @@ def test_what_it_says_wrongly_is_told_when_it_is_to_be_trusted(
     said: str, told: str, place: Place, file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file.write_text(said)
-    assert run(["trust", str(file)]) == 2
+    assert run(["trust", str(file)]) == 78
     assert told in capsys.readouterr().err
     assert trust.trusted(place.home) == {}
 
@@ -287,7 +287,7 @@ def test_the_list_is_kept_closed_and_shown_and_shortened(
     assert json.loads(capsys.readouterr().out)["file"] == str(file)
     for open_to_others in (0o644, 0o640, 0o620, 0o602):
         kept.chmod(open_to_others)
-        assert run(["trust", "--list"]) == 2
+        assert run(["trust", "--list"]) == 78
         assert "is open to others" in capsys.readouterr().err
     kept.chmod(0o600)
     file.unlink()

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import PurePath
+from typing import Any
 
 import typer
 
 from loaner import __version__
 from loaner.cli import (
     _config,
+    _output,
     accept_clock,
     audit,
     backup,
+    completion,
     connector,
     demo,
     doctor,
@@ -39,42 +43,46 @@ from loaner.cli import (
     trust,
     usage,
 )
+from loaner.cli._help import DEVELOP, INSPECT, STOP, USE, Grouped
 from loaner.cli._say import say
 from loaner.errors import Exit, LoanerError, UsageError
 
 app = typer.Typer(
     name="loaner",
+    cls=Grouped,
+    context_settings={"help_option_names": ["-h", "--help"]},
     help="Every tool call gets a loaner key: least scope, one use, given back, recorded.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.command("demo")(demo.demo)
-app.command("serve")(serve.serve)
-app.command("init")(init.init)
-app.command("install")(install.install)
-app.command("inventory")(inventory.inventory)
-app.command("explain")(explain.explain)
-app.command("tools")(tools.tools)
-app.command("scopes")(scopes.scopes)
-app.command("status")(status.status)
-app.command("usage")(usage.usage)
-app.command("evidence")(evidence.evidence)
-app.command("doctor")(doctor.doctor)
-app.command("trust")(trust.trust)
-app.command("loans")(loans.loans)
-app.command("revoke")(revoke.revoke)
-app.command("resume")(resume.resume)
-app.command("accept-clock")(accept_clock.accept_clock)
-app.command("backup")(backup.backup)
-app.command("restore")(restore.restore)
-app.command("prune")(prune.prune)
-app.add_typer(audit.app, name="audit")
-app.add_typer(connector.app, name="connector")
-app.add_typer(keys.app, name="keys")
-app.add_typer(policy.app, name="policy")
-app.add_typer(sandbox.app, name="sandbox")
+app.command("demo", rich_help_panel=USE)(demo.demo)
+app.command("serve", rich_help_panel=USE)(serve.serve)
+app.command("init", rich_help_panel=USE)(init.init)
+app.command("install", rich_help_panel=USE)(install.install)
+app.command("inventory", rich_help_panel=INSPECT)(inventory.inventory)
+app.command("explain", rich_help_panel=INSPECT)(explain.explain)
+app.command("tools", rich_help_panel=INSPECT)(tools.tools)
+app.command("scopes", rich_help_panel=INSPECT)(scopes.scopes)
+app.command("status", rich_help_panel=INSPECT)(status.status)
+app.command("usage", rich_help_panel=INSPECT)(usage.usage)
+app.command("evidence", rich_help_panel=INSPECT)(evidence.evidence)
+app.command("doctor", rich_help_panel=INSPECT)(doctor.doctor)
+app.command("completion", rich_help_panel=USE)(completion.completion)
+app.command("trust", rich_help_panel=USE)(trust.trust)
+app.command("loans", rich_help_panel=INSPECT)(loans.loans)
+app.command("revoke", rich_help_panel=STOP)(revoke.revoke)
+app.command("resume", rich_help_panel=STOP)(resume.resume)
+app.command("accept-clock", rich_help_panel=STOP)(accept_clock.accept_clock)
+app.command("backup", rich_help_panel=STOP)(backup.backup)
+app.command("restore", rich_help_panel=STOP)(restore.restore)
+app.command("prune", rich_help_panel=STOP)(prune.prune)
+app.add_typer(audit.app, name="audit", rich_help_panel=INSPECT)
+app.add_typer(connector.app, name="connector", rich_help_panel=USE)
+app.add_typer(keys.app, name="keys", rich_help_panel=STOP)
+app.add_typer(policy.app, name="policy", rich_help_panel=DEVELOP)
+app.add_typer(sandbox.app, name="sandbox", rich_help_panel=DEVELOP)
 
 EMBEDDED = "embedded"
 """What ``--sandbox`` means without a URL."""
@@ -103,26 +111,43 @@ def run(arguments: Sequence[str]) -> int:
     try:
         typed, config = _config.without(arguments)
         with _config.named(config):
-            outcome = app(_with_bare_sandbox(typed), standalone_mode=False)
+            outcome = _ran(typed)
+        sys.stdout.flush()
     except (typer.Abort, KeyboardInterrupt):
         return int(Exit.INTERRUPTED)
+    except SystemExit as ended:  # Typer's and Rich's way to say that nobody reads any more
+        if not isinstance(ended.__context__, BrokenPipeError):
+            raise
+        _output.discard()
+        return int(Exit.OK)
     except (Exception, BaseExceptionGroup) as error:  # noqa: BLE001 - whatever it is, it is told in our words
         leaves = _flat(error)
         if any(isinstance(leaf, KeyboardInterrupt) for leaf in leaves):
             return int(Exit.INTERRUPTED)
-        if hasattr(error, "show") and not as_json:  # Typer's own errors of use come with the usage
-            error.show()
-            return int(Exit.USAGE)
+        if any(isinstance(leaf, BrokenPipeError) for leaf in leaves) and _output.is_left():
+            _output.discard()
+            return int(Exit.OK)
         failure = next((leaf for leaf in leaves if isinstance(leaf, LoanerError)), None) or _put(leaves[0])
         tell(failure, as_json=as_json, settings_file=_config.looked_for(config, failure))
         return int(failure.exit)
     return outcome if isinstance(outcome, int) else int(Exit.OK)
 
 
+def _ran(typed: list[str]) -> Any:
+    if completion.VARIABLE in os.environ:
+        from typer._completion_classes import completion_init
+
+        completion_init()
+    return app(_with_bare_sandbox(typed) or ["--help"], standalone_mode=False, prog_name="loaner")
+
+
 def _put(error: BaseException) -> LoanerError:
     """An error that is not ours, in our words. The text of an unforeseen one may hold anything, so it stays out."""
     if hasattr(error, "format_message"):
-        return UsageError(str(error.format_message()), do="Try --help.")
+        context = getattr(error, "ctx", None)
+        return UsageError(
+            str(error.format_message()), do=f"See: {context.command_path if context else 'loaner'} --help"
+        )
     place = traceback.extract_tb(error.__traceback__)
     at = f"{PurePath(place[-1].filename).name}:{place[-1].lineno}" if place else "nowhere"
     return LoanerError(f"loaner failed in a way it does not know: {type(error).__name__} at {at}.")

@@ -15,7 +15,7 @@ import uvicorn
 
 from loaner.cli._connections import MAX_HEAD, BoundedConnection, ClientConnections
 from loaner.cli._edge import Edge
-from loaner.errors import SettingsInvalid
+from loaner.errors import AddressInUse, SettingsInvalid
 from loaner.settings import LimitSettings
 from loaner.shutdown import Shutdown
 
@@ -34,13 +34,16 @@ _FILES_KEPT = 96 + _AT_ONCE
 
 
 def at(host: str, port: int) -> socket.socket:
-    """Listen exactly there. Raises :class:`SettingsInvalid` when the port is in use or not ours to take."""
+    """Listen exactly there. Raises :class:`AddressInUse`, or :class:`SettingsInvalid` for what is not ours to take."""
     try:
         return _bound(host, port)
     except OSError as failure:
-        why = "is in use" if failure.errno == errno.EADDRINUSE else f"cannot be used: {failure.strerror}"
+        if failure.errno == errno.EADDRINUSE:
+            raise AddressInUse(
+                f"port {port} on {host} is in use.", do="Stop the other server, or choose one: --port N (0 takes any)."
+            ) from None
         raise SettingsInvalid(
-            f"port {port} on {host} {why}.", do="Stop the other server, or choose one: --port N (0 takes any)."
+            f"port {port} on {host} cannot be used: {failure.strerror}.", do="Choose another: --port N (0 takes any)."
         ) from None
 
 

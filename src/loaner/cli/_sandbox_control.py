@@ -7,14 +7,15 @@ from typing import Annotated, Any
 
 import typer
 
+from loaner.cli._json import OBJECT
 from loaner.errors import UsageError
 
-fault = typer.Typer(help="Outages, rate limits and silence of an emulated provider, on purpose.")
+fault = typer.Typer(help="Faults of an emulated provider, on purpose.")
 
 
 @fault.callback()
 def faults() -> None:
-    """Outages, rate limits and silence of an emulated provider, on purpose."""
+    """Faults of an emulated provider, on purpose."""
 
 
 @fault.command()
@@ -29,7 +30,12 @@ def add(
     path: Annotated[str, typer.Option(help="Only requests whose path holds this.")] = "",
     count: Annotated[int | None, typer.Option(min=1, help="How many times; until cleared if not given.")] = None,
 ) -> None:
-    """Let the next requests to a provider go wrong."""
+    """Let the next requests to a provider fail.
+
+    \b
+    Examples:
+      loaner sandbox fault add github rate_limit --count 2
+    """
     from loaner.sandbox.app import PROVIDERS
 
     if provider not in PROVIDERS:
@@ -39,13 +45,25 @@ def add(
 
 @fault.command()
 def clear(provider: Annotated[str | None, typer.Argument(help="Every provider if not given.")] = None) -> None:
-    """Forget the faults; requests that hang are let go."""
+    """Forget the faults.
+
+    Requests that hang are let go.
+
+    \b
+    Examples:
+      loaner sandbox fault clear
+    """
     _show(_asked("DELETE", "faults" + (f"?provider={provider}" if provider else "")))
 
 
 @fault.command("list")
-def listed(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
-    """What is still to go wrong."""
+def listed(as_json: Annotated[bool, typer.Option("--json", help=OBJECT)] = False) -> None:
+    """List what is still to go wrong.
+
+    \b
+    Examples:
+      loaner sandbox fault list
+    """
     waiting = _asked("GET", "faults")
     print(json.dumps(waiting)) if as_json else _show(waiting)
 
@@ -53,9 +71,16 @@ def listed(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
 def switch(
     name: Annotated[str | None, typer.Argument(help="A switch; all of them are listed if not given.")] = None,
     value: Annotated[str | None, typer.Argument(help="true, false, a number or a word.")] = None,
-    as_json: Annotated[bool, typer.Option("--json")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help=OBJECT)] = False,
 ) -> None:
-    """Show or change how the emulated providers behave where the documents leave it open."""
+    """Show or change how the sandbox behaves.
+
+    Where the providers' documents leave it open.
+
+    \b
+    Examples:
+      loaner sandbox switch
+    """
     switches = _asked("GET", "switches")
     if name is not None and name not in switches:
         raise UsageError(f"there is no switch {name!r}.", do=f"Known: {', '.join(switches)}.")

@@ -8,13 +8,19 @@ from typing import Annotated
 
 import typer
 
+from loaner.cli._json import OBJECT
 from loaner.cli._say import say
 
 
-def accept_clock(as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False) -> None:
-    """Start over from this computer's clock, where the store was used at a later time.
+def accept_clock(as_json: Annotated[bool, typer.Option("--json", help=OBJECT)] = False) -> None:
+    """Start over from this computer's clock.
 
-    What was agreed to ends, as nobody knows how long ago that was: people are asked again. Stop the servers first.
+    For a store that was used at a later time. What was agreed to ends, as nobody knows how long ago that was: people
+    are asked again. Stop the servers first.
+
+    \b
+    Examples:
+      loaner accept-clock
     """
     import anyio
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from loaner.cli import _files
+from loaner.cli._json import LINES, OBJECT
 from loaner.cli._say import say
 from loaner.errors import Exit, UsageError
 
@@ -25,16 +26,23 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="What happened: one chained record per call.", no_args_is_help=True, rich_markup_mode=None)
 
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+AsLines = Annotated[bool, typer.Option("--json", help=LINES)]
+AsJson = Annotated[bool, typer.Option("--json", help=OBJECT)]
 
 
 @app.command()
 def tail(
     count: Annotated[int, typer.Option("-n", "--lines", min=0, help="How many of the last records.")] = 20,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait for new ones, until Ctrl-C.")] = False,
-    as_json: AsJson = False,
+    as_json: AsLines = False,
 ) -> None:
-    """Print the last records, the oldest first."""
+    """Print the last records, the oldest first.
+
+    \b
+    Examples:
+      loaner audit tail -n 50
+      loaner audit tail --follow --json | jq .body.tool
+    """
     from loaner.audit import read
     from loaner.cli._open import opened_store
 
@@ -58,7 +66,13 @@ def show(
     which: Annotated[str, typer.Argument(metavar="SEQ|ID", help="A record's number, or its call's id.")],
     as_json: AsJson = False,
 ) -> None:
-    """Print everything that one record says."""
+    """Print everything that one record says.
+
+    \b
+    Examples:
+      loaner audit show 12
+      loaner audit show '#12' --json
+    """
     from loaner.audit import read
     from loaner.cli import _told
     from loaner.cli._open import opened_store
@@ -85,7 +99,16 @@ def verify(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check every record: exit 8 and the first bad one if any was changed, moved, dropped or cut off."""
+    """Check every record, an export or a proof.
+
+    Exits 8 and names the first bad one if any was changed, moved, dropped or cut off.
+
+    \b
+    Examples:
+      loaner audit verify
+      loaner audit verify --checkpoint kept.note
+      loaner audit verify records.jsonl --vkey KEY
+    """
     from loaner.cli import _verifying
 
     verdict = _verifying.verdict(file, checkpoint or [], vkey)
@@ -104,7 +127,13 @@ def export(
         Path | None, typer.Option(help="A file, readable by you alone; standard output when not given.")
     ] = None,
 ) -> None:
-    """Write all records out."""
+    """Write all records out.
+
+    \b
+    Examples:
+      loaner audit export --out records.jsonl
+      loaner audit export --format ocsf | head
+    """
     from loaner.audit import csv, ocsf
     from loaner.audit import export as exports
     from loaner.audit.read import every
@@ -123,7 +152,14 @@ def export(
 
 @app.command()
 def checkpoint(as_json: AsJson = False) -> None:
-    """Verify all records, sign a checkpoint over them, and print it. Keep it where loaner's host cannot write."""
+    """Verify all records and sign a checkpoint.
+
+    Keep what it prints where loaner's host cannot write.
+
+    \b
+    Examples:
+      loaner audit checkpoint > kept.note
+    """
     import anyio
 
     from loaner.audit.signing import signer_of
@@ -162,7 +198,15 @@ def prove(
     seq: Annotated[int, typer.Argument(min=1, help="The record's number.")],
     out: Annotated[Path | None, typer.Option(help="A file; standard output when not given.")] = None,
 ) -> None:
-    """Print proof that one record is among those of the last checkpoint. It holds that record and no other."""
+    """Prove that one record is under a checkpoint.
+
+    The proof holds that record and no other.
+
+    \b
+    Examples:
+      loaner audit prove 12 --out 12.proof
+      loaner audit verify 12.proof --vkey KEY
+    """
     from loaner.audit.proof import prove as proof_of
     from loaner.cli._open import opened_store
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from loaner.cli._json import OBJECT
 from loaner.cli._say import say
 from loaner.errors import UsageError
 
@@ -22,9 +23,16 @@ def backup(
         bool, typer.Option("--with-key", help="Put the sealing key into it too: whoever has the file has every grant.")
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that exists.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help=OBJECT)] = False,
 ) -> None:
-    """Back up the store of a running server into one file, readable by you alone; checked before it counts as made."""
+    """Back up the store of a running server.
+
+    One file, readable by you alone, and checked before it counts as made.
+
+    \b
+    Examples:
+      loaner backup /safe/loaner.backup
+    """
     from loaner.audit.signing import verifier_of
     from loaner.cli import _progress, _store_file
     from loaner.clock import utc_now

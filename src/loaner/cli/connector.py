@@ -7,19 +7,28 @@ from typing import Annotated, Any
 
 import typer
 
+from loaner.cli._json import LINES
 from loaner.cli._say import say
 
-app = typer.Typer(help="The registered apps, and what providers say of the scopes that loaner derives.")
+app = typer.Typer(help="The registered apps, and where they fell short.")
 
 
 @app.callback()
 def connector() -> None:
-    """The registered apps, and what providers say of the scopes that loaner derives."""
+    """The registered apps, and where they fell short."""
 
 
 @app.command("list")
-def listed(as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False) -> None:
-    """List the connectors: provider, client id, environments and agents. Never a secret."""
+def listed(as_json: Annotated[bool, typer.Option("--json", help=LINES)] = False) -> None:
+    """List the connectors, without their secrets.
+
+    Provider, client id, environments and agents.
+
+    \b
+    Examples:
+      loaner connector list
+      loaner connector list --json
+    """
     from loaner.cli import _opened, _sandboxed
 
     settings, sandboxed = _opened.settings_for_a_verb()
@@ -68,9 +77,16 @@ _DRIFT = {
 
 
 @app.command()
-def drift(as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False) -> None:
-    """List where a provider named another permission than loaner asked for, or took no such request: the connector is
-    wrong, or it changed."""
+def drift(as_json: Annotated[bool, typer.Option("--json", help=LINES)] = False) -> None:
+    """List where a provider wanted something else.
+
+    It named another permission than loaner asked for, or took no such request: the connector is wrong, or the provider
+    changed.
+
+    \b
+    Examples:
+      loaner connector drift
+    """
     import anyio
 
     rows = anyio.run(_drift)

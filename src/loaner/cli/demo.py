@@ -56,7 +56,15 @@ def demo(
     auto: Annotated[bool, typer.Option("--auto", help="The sandbox's person consents; nobody has to be here.")] = False,
     person: Annotated[str, typer.Option("--as", help="Who the sandbox's person is: alice or bob.")] = "alice",
 ) -> None:
-    """Watch an agent ask, a person consent, the call happen, the credential die, and the record verify."""
+    """Watch one call from question to record.
+
+    An agent asks, a person consents, the call happens, the credential dies, and the record verifies.
+
+    \b
+    Examples:
+      loaner demo
+      loaner demo --auto
+    """
     import anyio
 
     if not auto and not sys.stdin.isatty():

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from loaner.cli._json import OBJECT
 from loaner.cli._say import say
 from loaner.errors import Exit, UsageError
 
@@ -18,9 +19,17 @@ def doctor(
     token: Annotated[
         str | None, typer.Option(metavar="-", help="Check one access token instead; it is read from stdin.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help=OBJECT)] = False,
 ) -> int:
-    """Check settings, issuer, providers and store; or one access token, check by check. Nothing is changed."""
+    """Check settings, issuer, providers and store.
+
+    Or one access token, check by check. Nothing is changed. Exits 1 where a check fails.
+
+    \b
+    Examples:
+      loaner doctor
+      pbpaste | loaner doctor --token -
+    """
     import anyio
 
     from loaner.cli import _checking_token, _checks, _logging

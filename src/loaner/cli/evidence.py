@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from loaner.cli._json import LINES
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -27,9 +29,7 @@ def evidence(
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="A file, readable by you alone; else standard output.")
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="JSON Lines: the report, its controls, lines with proofs.")
-    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help=LINES)] = False,
 ) -> None:
     """Report the access that was exercised, for SOC 2 and PCI DSS.
 

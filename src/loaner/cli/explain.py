@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from loaner.cli._json import OBJECT
 from loaner.cli._say import say
 from loaner.errors import UsageError
 
@@ -20,9 +21,16 @@ def explain(
     tool: Annotated[str, typer.Argument(help="A tool, e.g. github_issue_create.")],
     arguments: Annotated[list[str] | None, typer.Argument(help="Its arguments, as key=value.")] = None,
     agent: Annotated[str, typer.Option(help="The agent that would ask.")] = "loaner explain",
-    as_json: Annotated[bool, typer.Option("--json")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help=OBJECT)] = False,
 ) -> None:
-    """Show the scope, the ruling, who enforces what, and the exact request of a call. Nothing is sent."""
+    """Show what a call would need and send.
+
+    The scope, the ruling, who enforces what, and the exact request. Nothing is sent.
+
+    \b
+    Examples:
+      loaner explain github_issue_read owner=acme repo=web issue_number=1
+    """
     import anyio
 
     told = anyio.run(_explain, tool, _pairs(arguments or []), agent)

@@ -7,12 +7,13 @@ from typing import Annotated
 
 import typer
 
+from loaner.cli._json import OBJECT
 from loaner.cli._say import say
 
 
 def init(
     show: Annotated[bool, typer.Option("--print", help="Print it; nothing is written.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help=OBJECT)] = False,
 ) -> None:
     """Write a first settings file, explained and commented out.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from loaner.cli._json import OBJECT
 from loaner.cli._say import say
 from loaner.errors import HostUnusable, UsageError
 
@@ -24,9 +25,7 @@ def install(
     undo: Annotated[bool, typer.Option("--undo", help="Take the entry out again.")] = False,
     show: Annotated[bool, typer.Option("--print", help="Print the entry, for any host; nothing is changed.")] = False,
     name: Annotated[str, typer.Option(help="What the host calls the server.")] = "loaner",
-    as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON object; a line for each host where none is named.")
-    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help=f"{OBJECT} Without HOST, a line for each.")] = False,
 ) -> None:
     """Add loaner to an MCP host, or take it out again.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from loaner.cli._json import LINES
 from loaner.cli._say import say
 from loaner.errors import UsageError
 
@@ -28,14 +29,12 @@ def inventory(
         str | None, typer.Option(metavar="HOST/SERVER", help="Put loaner in the place of this entry.")
     ] = None,
     undo: Annotated[str | None, typer.Option(metavar="HOST/SERVER", help="Put back what a swap replaced.")] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="JSON Lines: an object for each key, and for what was not looked at.")
-    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help=LINES)] = False,
 ) -> None:
-    """Find long-lived GitHub, Slack and Linear keys on this computer.
+    """Find long-lived keys on this computer.
 
-    Looks into the files of MCP hosts, environment files and shell profiles, the stores of gh and git, and this shell's
-    environment. A key is told by its last four characters and its fingerprint, and never shown.
+    Of GitHub, Slack and Linear: in the files of MCP hosts, environment files and shell profiles, the stores of gh and
+    git, and this shell's environment. A key is told by its last four characters and its fingerprint, and never shown.
 
     \b
     Examples:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from loaner.cli._json import OBJECT
+
 if TYPE_CHECKING:
     from collections import Counter
 
@@ -18,14 +20,21 @@ if TYPE_CHECKING:
     from loaner.store import Store
     from loaner.store.rotation import Rotated
 
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object.")]
+AsJson = Annotated[bool, typer.Option("--json", help=OBJECT)]
 
 app = typer.Typer(help="The key that seals what is secret in the store.", no_args_is_help=True)
 
 
 @app.command()
 def show(as_json: AsJson = False) -> None:
-    """List the keys that something is sealed under, by their ids, and how much."""
+    """List the keys, and how much is under each.
+
+    By their ids.
+
+    \b
+    Examples:
+      loaner keys show
+    """
     import anyio
 
     primary, found = anyio.run(_show)
@@ -38,10 +47,14 @@ def show(as_json: AsJson = False) -> None:
 
 @app.command()
 def rotate(as_json: AsJson = False) -> None:
-    """Seal everything under a new key; calls go on meanwhile.
+    """Seal everything under a new key.
 
-    A key in loaner's own file is made anew. Where the settings name the key, they name the new one by now, and the
-    one before it as `other_keys`; of a key in Vault a newer version is used.
+    Calls go on meanwhile. A key in loaner's own file is made anew. Where the settings name the key, they name the new
+    one by now, and the one before it as `other_keys`; of a key in Vault a newer version is used.
+
+    \b
+    Examples:
+      loaner keys rotate
     """
     import anyio
 
@@ -57,7 +70,14 @@ def rotate(as_json: AsJson = False) -> None:
 
 @app.command()
 def retire(as_json: AsJson = False) -> None:
-    """Forget the old keys in loaner's own file, for good. Refused while anything is sealed under them."""
+    """Forget the old keys, for good.
+
+    Those in loaner's own file. Refused while anything is sealed under them.
+
+    \b
+    Examples:
+      loaner keys retire
+    """
     import anyio
 
     many = anyio.run(_retire)

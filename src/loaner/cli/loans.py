@@ -3,24 +3,52 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any
+import re
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from loaner.cli._json import LINES
 from loaner.cli._say import say
+from loaner.errors import Exit, UsageError
 
 if TYPE_CHECKING:
     from loaner.store import Store
 
 
-def loans(as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False) -> None:
-    """List what may be alive: loans, grants that are ending and lost pairs, and when they are dead at the latest."""
+STUCK_AFTER: Final = timedelta(minutes=10)
+"""What is open for longer waits for somebody: a return is tried again within seconds, then minutes."""
+
+
+def loans(
+    older_than: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Only what is older, as 90s, 10m, 2h or 1d; exits 9 if anything is."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help=LINES)] = False,
+) -> int:
+    """List what may be alive, and until when.
+
+    Loans, grants that are ending and lost pairs, with when they are dead at the latest.
+
+    \b
+    Examples:
+      loaner loans
+      loaner loans --older-than 10m    # exits 9 where something is stuck
+    """
     import anyio
 
+    from loaner.clock import utc_now
+
     rows = anyio.run(_open_loans)
+    if older_than is not None:
+        rows = stuck(rows, utc_now(), age(older_than))
     if as_json:
         for row in rows:
             print(json.dumps(row))
+    elif not rows and older_than is not None:
+        say(f"nothing is older than {older_than}")
     elif not rows:
         say("no open loans: every credential that was lent is confirmed returned, or has expired")
     else:
@@ -31,6 +59,22 @@ def loans(as_json: Annotated[bool, typer.Option("--json", help="One JSON object 
             say(f"         since {row['since']}, {told_end(row['latest_expiry'])}, {row['attempts']} attempts{why}")
             if row["last_error"]:
                 say(f"         {row['last_error']}")
+
+    return int(Exit.STUCK if older_than is not None and rows else Exit.OK)
+
+
+def stuck(rows: list[dict[str, Any]], now: datetime, limit: timedelta = STUCK_AFTER) -> list[dict[str, Any]]:
+    """Those that have been open for longer than that. A grant counts once ending it has failed."""
+    old = [row for row in rows if now - datetime.fromisoformat(row["since"]) > limit]
+    return [row for row in old if row["kind"] != "grant" or row["attempts"]]
+
+
+def age(written: str) -> timedelta:
+    """``10m`` as a time. Raises :class:`UsageError`."""
+    found = re.fullmatch(r"([0-9]{1,6})([smhd])", written)
+    if not found:
+        raise UsageError(f"{written[:40]!r} is no time.", do="For example: --older-than 10m (also s, h and d)")
+    return timedelta(seconds=int(found[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[found[2]])
 
 
 def told_end(latest: str | None) -> str:

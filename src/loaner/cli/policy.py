@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from loaner.cli._json import LINES, OBJECT
 from loaner.cli._say import say
 from loaner.cli.explain import _pairs
 from loaner.errors import Exit
@@ -22,7 +23,8 @@ app = typer.Typer(help="The rules: check them, test them, ask them.", no_args_is
 Folder = Annotated[
     Path | None, typer.Option("--policy", help="A folder of *.cedar files; the configured one if not said.")
 ]
-AsJson = Annotated[bool, typer.Option("--json")]
+AsLines = Annotated[bool, typer.Option("--json", help=LINES)]
+AsJson = Annotated[bool, typer.Option("--json", help=OBJECT)]
 
 
 def _read(folder: Path | None) -> tuple[CedarPolicy, Catalog, Path | None]:
@@ -38,7 +40,14 @@ def _read(folder: Path | None) -> tuple[CedarPolicy, Catalog, Path | None]:
 
 @app.command()
 def check(policy: Folder = None, as_json: AsJson = False) -> None:
-    """Parse and validate the rules against the tools that exist. Exit code 2, with file and line, if that fails."""
+    """Read the rules, and say whether they hold.
+
+    They are parsed and validated against the tools that exist. Exits 78, with file and line, if that fails.
+
+    \b
+    Examples:
+      loaner policy check
+    """
     read, _, folder = _read(policy)
     if as_json:
         rules = [{"rule": rule.name, "where": rule.where} for rule in read.rules.rules]
@@ -53,8 +62,15 @@ def check(policy: Folder = None, as_json: AsJson = False) -> None:
 
 
 @app.command("test")
-def run_cases(policy: Folder = None, as_json: AsJson = False) -> int:
-    """Rule on every case in tests/*.toml of the policy's folder. Exit code 5 if one is not ruled as it says."""
+def run_cases(policy: Folder = None, as_json: AsLines = False) -> int:
+    """Rule on the cases in tests/*.toml.
+
+    Of the policy's folder. Exits 5 if one is not ruled as it says.
+
+    \b
+    Examples:
+      loaner policy test
+    """
     from loaner.errors import UsageError
     from loaner.policy.cases import problem, read_cases
 
@@ -85,7 +101,12 @@ def explain(
     policy: Folder = None,
     as_json: AsJson = False,
 ) -> None:
-    """Which rule decides a call, and where it stands."""
+    """Say which rule decides a call, and where.
+
+    \b
+    Examples:
+      loaner policy explain github_issue_read owner=acme repo=web issue_number=1
+    """
     from datetime import UTC
 
     from loaner.clock import utc_now

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from loaner.cli._json import OBJECT
 from loaner.cli._say import say
 from loaner.errors import UsageError
 
@@ -25,12 +26,18 @@ def prune(
     ] = None,
     export: Annotated[Path | None, typer.Option(help="A new file for the records that are taken out.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do it. Without, it is only said what would go.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help=OBJECT)] = False,
 ) -> None:
-    """Delete what is over: closed loans, answered consent requests, and records once they are exported and signed for.
+    """Delete what is over, once it is exported.
 
-    The days come from `retention` in the settings where no option says them. Open loans, live grants, approvals and
-    blocks are never touched, and servers may run.
+    Closed loans, answered consent requests, and records once they are exported and signed for. The days come from
+    `retention` in the settings where no option says them. Open loans, live grants, approvals and blocks are never
+    touched, and servers may run.
+
+    \b
+    Examples:
+      loaner prune --records-days 400                                  # what would go
+      loaner prune --records-days 400 --export old.jsonl --yes
     """
     import anyio
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from loaner.cli._json import OBJECT
 from loaner.cli._say import say
 from loaner.errors import UsageError
 
@@ -30,11 +31,16 @@ def restore(
         typer.Option("--in-place", help="The store was restored already, by pg_restore or a snapshot of the disk."),
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help=OBJECT)] = False,
 ) -> None:
-    """Restore a backup. What was approved is void, and everything is blocked until `loaner resume --all-tokens`.
+    """Restore a backup, with everything blocked.
 
-    The store that is replaced is kept beside it. Nothing of loaner may run meanwhile.
+    What was approved is void, and nothing is lent until `loaner resume --all-tokens`. The store that is replaced is
+    kept beside it. Nothing of loaner may run meanwhile.
+
+    \b
+    Examples:
+      loaner restore /safe/loaner.backup
     """
     from loaner.cli import _logging
     from loaner.settings import load

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from loaner.cli import _selected
+from loaner.cli._json import LINES
 from loaner.cli._say import say
 from loaner.errors import Exit
 
@@ -22,9 +23,17 @@ def resume(
     agent: _selected.Agent = None,
     connector: _selected.Connector = None,
     environment: _selected.Environment = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help=LINES)] = False,
 ) -> None:
-    """Allow calls again that `loaner revoke` stopped. Accounts that were revoked have to be connected anew."""
+    """Allow again what `loaner revoke` stopped.
+
+    Accounts that were revoked have to be connected anew.
+
+    \b
+    Examples:
+      loaner resume --my-tokens
+      loaner resume --connector github
+    """
     import anyio
 
     kind, value = _selected.selected(my_tokens, all_tokens, user, agent, connector, environment)

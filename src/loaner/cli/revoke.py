@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from loaner.cli import _selected
+from loaner.cli._json import LINES
 from loaner.cli._say import say
 from loaner.cli.loans import told_end
 from loaner.errors import Exit, UsageError
@@ -28,11 +29,17 @@ def revoke(
     connector: _selected.Connector = None,
     environment: _selected.Environment = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help=LINES)] = False,
 ) -> None:
-    """Stop now: no call or mint begins any more, what is under way ends, grants are revoked and tried to be dead.
+    """Stop now, and end what was lent and granted.
 
-    It holds until `loaner resume`, in every process that shares the store. Say whose with one option.
+    No call or mint begins any more, what is under way ends, grants are revoked and tried to be dead. It holds until
+    `loaner resume`, in every process that shares the store. Say whose with one option.
+
+    \b
+    Examples:
+      loaner revoke --my-tokens
+      loaner revoke --agent claude-code --yes
     """
     import anyio
 

@@ -12,11 +12,10 @@ from typing import Annotated, Literal
 import typer
 
 from loaner.cli import _sandbox_control
-from loaner.errors import Exit, SettingsInvalid, UsageError
+from loaner.cli._json import LINES, OBJECT
+from loaner.errors import AddressInUse, Exit, UsageError
 
-app = typer.Typer(
-    help="Emulated GitHub, Slack, Linear and an identity provider, on this machine.", invoke_without_command=True
-)
+app = typer.Typer(help="Emulated providers, on this machine.", invoke_without_command=True)
 app.add_typer(_sandbox_control.fault, name="fault")
 app.command("switch")(_sandbox_control.switch)
 
@@ -33,7 +32,15 @@ def sandbox(
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes any free one.")] = 0,
     while_used: Annotated[bool, typer.Option("--while-used", help="End once no server uses it.", hidden=True)] = False,
 ) -> None:
-    """Start the emulated providers: prints one line of JSON with their addresses, then serves."""
+    """Start the emulated providers.
+
+    Prints one line of JSON with their addresses, then serves.
+
+    \b
+    Examples:
+      loaner sandbox
+      loaner sandbox ledger
+    """
     if context.invoked_subcommand is not None:
         return
     import anyio
@@ -63,14 +70,21 @@ async def _serve(port: int, while_used: bool) -> None:
                 if while_used:
                     tasks.start_soon(end_after, partial(_own_sandbox.unused, home, running.base_url))
     except PortInUse as taken:
-        raise SettingsInvalid(f"port {taken.port} is in use.", do="Choose another with --port (0 takes any).") from None
+        raise AddressInUse(f"port {taken.port} is in use.", do="Choose another with --port (0 takes any).") from None
 
 
 @app.command()
 def ledger(
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help=LINES)] = False,
 ) -> None:
-    """Every token the emulated providers ever minted, and what was done with it."""
+    """List every token that was minted.
+
+    By the emulated providers, with what was done with it.
+
+    \b
+    Examples:
+      loaner sandbox ledger --json
+    """
     import httpx2
 
     from loaner.cli import _sandboxed
@@ -100,11 +114,16 @@ def approve(
     ] = None,
     agents: Annotated[_Agents | None, typer.Option(help="For a read: this agent, or all of the person's.")] = None,
     lasting: Annotated[_Lasting | None, typer.Option("--for", help="For a read: how long.")] = None,
-    as_json: Annotated[bool, typer.Option("--json")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help=OBJECT)] = False,
 ) -> None:
-    """Walk the very pages a browser would, and say yes (or no). Works against the sandbox only.
+    """Walk a consent's pages, and say yes or no.
 
-    What is not chosen is what the page has chosen already.
+    The very pages that a browser would, of the sandbox only. What is not chosen is what the page has chosen already.
+
+    \b
+    Examples:
+      loaner sandbox approve WDJB-MJHT
+      loaner sandbox approve WDJB-MJHT --as bob --deny
     """
     from loaner.cli import _sandboxed, _servers
     from loaner.sandbox.person import Lost, NotTheSandbox, Person
@@ -135,7 +154,14 @@ def token(
     agent: Annotated[str, typer.Option(help="Name of the agent that the token vouches for.")] = "agent",
     audience: Annotated[str | None, typer.Option(help="The server it is for; the running one if not given.")] = None,
 ) -> None:
-    """Print an access token of the sandbox's own identity provider, for HTTP clients."""
+    """Print an access token for an HTTP client.
+
+    Of the sandbox's own identity provider.
+
+    \b
+    Examples:
+      loaner sandbox token --user alice --agent hosted
+    """
     import httpx2
 
     from loaner import settings

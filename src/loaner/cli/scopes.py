@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from loaner.cli._json import LINES
+
 if TYPE_CHECKING:
     from loaner.catalog import Catalog
 
@@ -32,10 +34,18 @@ _JOBS = """
 
 def scopes(
     tool: Annotated[str | None, typer.Argument(help="One tool; every one if not given.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help=LINES)] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="As the page docs/scopes.md.")] = False,
 ) -> None:
-    """Print the table of scopes: request, permissions, cases, resource, who enforces it, and the source."""
+    """Print what each tool needs at least.
+
+    Request, permissions, cases, resource, who enforces it, and the source.
+
+    \b
+    Examples:
+      loaner scopes
+      loaner scopes github_issue_read --json
+    """
     from loaner import catalog, settings
     from loaner.assembly import whole_catalog
     from loaner.catalog import table

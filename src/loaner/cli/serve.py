@@ -38,7 +38,16 @@ def serve(
     tools: Annotated[str | None, typer.Option(help="Only these tools.")] = None,
     exclude_tools: Annotated[str | None, typer.Option(help="Never these tools; beats everything else.")] = None,
 ) -> None:
-    """Serve MCP clients: over stdio for one local person, or over HTTP for many."""
+    """Serve MCP clients, over stdio or HTTP.
+
+    Over stdio for one local person, or over HTTP for many.
+
+    \b
+    Examples:
+      loaner serve --sandbox
+      loaner serve --http
+      loaner serve --read-only --toolsets github.issues,slack
+    """
     import anyio
 
     from loaner import settings as reading

@@ -7,21 +7,36 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from loaner.cli._json import OBJECT
 from loaner.cli._say import say
-from loaner.cli.loans import told_end
+from loaner.cli.loans import listed, stuck, told_end
+from loaner.errors import Exit
 
 if TYPE_CHECKING:
     from loaner.settings import Settings
 
 
-def status(as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False) -> None:
-    """Show what is stopped, connected accounts, pending consents, open loans and what is left of providers' limits."""
+def status(as_json: Annotated[bool, typer.Option("--json", help=OBJECT)] = False) -> int:
+    """Show what is connected, waiting and lent.
+
+    Also what is stopped, and what is left of providers' limits. Exits 9 where something is stuck.
+
+    \b
+    Examples:
+      loaner status
+      loaner status --json
+    """
     import anyio
 
     told = anyio.run(_status)
     if as_json:
         print(json.dumps(told))
-        return
+    else:
+        _tell(told)
+    return int(Exit.STUCK if told["stuck"] or told["altered"] else Exit.OK)
+
+
+def _tell(told: dict[str, Any]) -> None:
     say(f"environment {told['environment']}, {told['tools']} tools, {len(told['servers'])} servers running")
     files = ", ".join(told["settings"]["files"]) or f"no file (looked for {told['settings']['looked_for']})"
     say(f"settings from {files}; rules {told['settings']['policy'] or 'built in'}; home {told['settings']['home']}")
@@ -38,6 +53,8 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="One JSON object
         _section("stopped, but not confirmed to have ended", [_ending(row) for row in told["ending"]], "")
     _section("waiting for a person", [_consent(row) for row in told["consents"]], "nothing")
     _section("open loans", [_loan(row) for row in told["loans"]], "none: every credential is confirmed returned")
+    if told["stuck"]:
+        _section("stuck for more than ten minutes", [f"{row['kind']} {row['id']}" for row in told["stuck"]], "")
     _section("limits", [_left(row) for row in told["limits"]], "nothing was spent yet")
 
 
@@ -171,6 +188,10 @@ async def _status() -> dict[str, Any]:
                     "latest_expiry": iso(known_end(loan.latest_expiry)),
                 }
                 for loan in await loaner.store.read(open_loans)
+            ],
+            "stuck": [
+                {"kind": row["kind"], "id": row["id"], "since": row["since"]}
+                for row in stuck(await listed(loaner.store), loaner.now())
             ],
             "limits": [
                 asdict(left) | {"account": names.get((left.provider, left.account), left.account)}

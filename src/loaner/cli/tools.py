@@ -7,15 +7,24 @@ from typing import Annotated
 
 import typer
 
+from loaner.cli._json import LINES
 from loaner.cli._say import say
 
 
 def tools(
     toolsets: Annotated[str | None, typer.Option(help="Toolsets to show; 'all' for everything.")] = None,
-    as_json: Annotated[bool, typer.Option("--json")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help=LINES)] = False,
 ) -> None:
-    """List the tools with their effect and the least scope that each needs. Agents are shown those that a connector of
-    this environment serves; the others say that there is none."""
+    """List the tools, and what each needs.
+
+    With their effect and the least scope. Agents are shown those that a connector of this environment serves; the others
+    say that there is none.
+
+    \b
+    Examples:
+      loaner tools
+      loaner tools --toolsets all --json
+    """
     from loaner import settings as reading
     from loaner.assembly import read_catalog
     from loaner.connectors import without_secrets

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from loaner.cli._json import LINES
 from loaner.cli._say import say
 from loaner.errors import UsageError
 
@@ -20,11 +21,17 @@ def trust(
     file: Annotated[Path | None, typer.Argument(help="A project's loaner.toml.")] = None,
     listed: Annotated[bool, typer.Option("--list", help="List what is trusted.")] = False,
     remove: Annotated[Path | None, typer.Option(metavar="FILE", help="Trust it no longer.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help=LINES)] = False,
 ) -> None:
-    """Let a project's loaner.toml hide tools, ask for read-only or bring a task. Any change is to be trusted anew.
+    """Let a project's file narrow what loaner does.
 
-    It may say toolsets, tools, exclude_tools, read_only and task, and nothing else.
+    Its loaner.toml may say toolsets, tools, exclude_tools, read_only and task, and nothing else. Any change is to be
+    trusted anew.
+
+    \b
+    Examples:
+      loaner trust ./loaner.toml
+      loaner trust --list
     """
     if [file is not None, listed, remove is not None].count(True) != 1:
         raise UsageError("say what to trust: one FILE, or --list, or --remove FILE.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from loaner.cli._json import LINES
 from loaner.cli._say import say
 from loaner.errors import UsageError
 
@@ -30,7 +31,7 @@ def usage(
         int | None, typer.Option(min=1, metavar="DAYS", help="List what is allowed and nobody used for so many days.")
     ] = None,
     as_csv: Annotated[bool, typer.Option("--csv", help="A heading and a line for each row.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON Lines: an object for each row.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help=LINES)] = False,
 ) -> None:
     """Count loans, calls and denials, as the records have them.
 
