@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from house import LOCAL, POST, House, subject
+from house import LOCAL, POST, PROVIDERS, House, subject
 from loaner.audit import append
 from loaner.clock import iso
 
@@ -51,6 +52,19 @@ async def test_a_line_says_what_was_done_with_which_key_and_how_it_ended(local: 
     for told in ("github_issue_read", "acme/web", "issues:read", "lived 41 ms, revoked at GitHub", "policy_denied"):
         assert told in page
     assert page.index("policy_denied") < page.index("lived 41 ms"), "the newest first"
+
+
+async def test_a_record_of_a_refusal_that_one_visit_ends_leads_there(local: House) -> None:
+    """An organisation's own sign-in: a page of the provider, made from the account of the resource that was checked."""
+    failed = {"outcome": "failed", "code": "provider_forbidden", "provider": "github"}
+    browser = local.browser()
+    number = await add(local, **failed, word="single_sign_on", resource="repository:otherorg/web")
+    page = (await browser.open(f"/activity/{number}")).text
+    assert re.findall(r'href="([^"]*/orgs/[^"]*)"', page) == [f"{PROVIDERS}/github/orgs/otherorg/sso"]
+    assert "otherorg wants the user to be signed in" in browser.text
+    for other in ({"word": "archived"}, {"word": "no such word"}, {"word": "single_sign_on", "provider": "gone"}):
+        number = await add(local, **failed | other)
+        assert "/sso" not in (await browser.open(f"/activity/{number}")).text
 
 
 async def test_the_hours_are_drawn_with_what_was_stopped_in_them(local: House) -> None:

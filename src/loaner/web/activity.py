@@ -79,8 +79,26 @@ class ActivityPages:
         if record is None:
             return nobody()  # another person's record is as unknown as none
         return pages.render(
-            "record.html", record=record, one=happening(record), facts=facts(record.body), **who(self.site, visit)
+            "record.html",
+            record=record,
+            one=happening(record),
+            facts=facts(record.body),
+            remedy=self._remedy(record.body),
+            **who(self.site, visit),
         )
+
+    def _remedy(self, body: dict[str, Any]) -> tuple[str, str]:
+        """What the person can do about a listed refusal, and where: a page of the provider's own host, with the account
+        of the resource that was checked; nothing of what the provider said. Empty where there is none."""
+        try:
+            provider = self.site.providers(body.get("provider", ""))
+        except LookupError:  # it has gone since
+            return "", ""
+        reason = provider.reason(body.get("word", "")) if body.get("outcome") != "ok" else None
+        target = body.get("resource", "").partition(":")[2].partition("/")[0]
+        if reason is None or not reason.link or not target:
+            return "", ""
+        return provider.told(reason, target)[0], provider.url(reason.link, target=target)
 
 
 def happening(record: Record) -> Happening:
