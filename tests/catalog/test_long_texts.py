@@ -29,6 +29,7 @@ GIVEN: dict[str, dict[str, Any]] = {
     "github_get_job_logs": WEB | {"job_id": 1},
     "github_get_release": WEB,
     "github_issue_read": WEB | {"issue_number": 1},
+    "github_list_checks": WEB | {"ref": "main"},
     "github_list_code_scanning_alerts": WEB,
     "github_list_commits": WEB,
     "github_list_issues": WEB,
@@ -36,8 +37,12 @@ GIVEN: dict[str, dict[str, Any]] = {
     "github_list_releases": WEB,
     "github_list_teams": {"org": "acme"},
     "github_pull_request_read": WEB | {"pull_number": 1},
+    "linear_get_document": {"documentId": "f1e2d3c4-0000-4000-8000-000000000001"},
     "linear_get_issue": {"id": "ENG-1"},
+    "linear_list_attachments": {"issueId": "ENG-1"},
     "linear_list_comments": {"issueId": "ENG-1"},
+    "linear_list_initiatives": {},
+    "linear_list_milestones": {"projectId": "f1e2d3c4-0000-4000-8000-000000000001"},
     "linear_list_projects": {},
     "linear_list_teams": {},
     "slack_list_pins": {"channel": "C0SBX000002"},
@@ -58,9 +63,10 @@ def long_text(length: int) -> str:
 def answered(keep: Fields) -> Any:
     """A provider's answer in which every text is longer than one answer of ours."""
     whole: dict[str, Any] = {}
+    always = any(not kept.optional and (kept.each or kept.type == "text") for kept in keep.values())
     for number, (name, kept) in enumerate(keep.items()):
         path = kept.at or name
-        if kept.optional:
+        if kept.optional and always:
             continue
         if path == ".":
             return value(kept, number)

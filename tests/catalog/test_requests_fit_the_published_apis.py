@@ -30,6 +30,9 @@ NOT_IN_THE_COPY = {
     "github_list_tags",
     "github_list_releases",
     "github_get_release",
+    "github_rerun_workflow_run",
+    "github_cancel_workflow_run",
+    "github_list_checks",
     "github_push_files",
     "github_list_sub_issues",
     "github_add_sub_issue",
@@ -122,6 +125,8 @@ def test_github_requests_fit_its_openapi_description() -> None:
         assert bool(request.body) <= bool(body), f"{tool} sends a body that is not described"
         if body:
             schema = resolved(body)
+            if request.body is None and schema.get("nullable"):
+                continue
             jsonschema.validate(request.body, schema)
             described = schema.get("properties") or schema["oneOf"][0]["properties"]
             assert set(request.body) <= set(described), tool  # type: ignore[call-overload]

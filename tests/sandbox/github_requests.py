@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 
 from github_steps import GitHub, hub
 
@@ -103,6 +104,12 @@ REQUESTS: dict[str, tuple[str, object]] = {
         None,
     ),
     "GET /repos/{owner}/{repo}/actions/runs": ("/repos/acme/web/actions/runs", None),
+    "POST /repos/{owner}/{repo}/actions/runs/{run_id}/rerun": ("/repos/acme/web/actions/runs/{run}/rerun", None),
+    "POST /repos/{owner}/{repo}/actions/runs/{run_id}/rerun-failed-jobs": (
+        "/repos/acme/web/actions/runs/{failed}/rerun-failed-jobs",
+        None,
+    ),
+    "POST /repos/{owner}/{repo}/actions/runs/{run_id}/cancel": ("/repos/acme/web/actions/runs/9999/cancel", None),
     "GET /repos/{owner}/{repo}/actions/runs/{run_id}/jobs": ("/repos/acme/web/actions/runs/{run}/jobs", None),
     "GET /repos/{owner}/{repo}/actions/jobs/{job_id}/logs": ("/repos/acme/web/actions/jobs/{job}/logs", None),
     "POST /repos/{owner}/{repo}/actions/workflows/{workflow_id}/dispatches": (
@@ -128,8 +135,10 @@ def filled(github: GitHub, name: str) -> tuple[str, object]:
         "{main}": main,
         "{comment}": str(repository.issues[4].pull.review_comments[0].id),
         "{run}": str(repository.runs[0].id),
+        "{failed}": str(repository.runs[1].id),
         "{job}": str(repository.runs[0].jobs[0].id),
     }
+    repository.runs[2:] = [replace(repository.runs[0], id=9999, status="queued", conclusion=None)]
     if name.endswith("/labels/{name}"):
         repository.issues[4].labels = [repository.labels["documentation"]]
     path, body = REQUESTS[name]

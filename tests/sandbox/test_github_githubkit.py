@@ -117,6 +117,13 @@ async def test_githubkit_searches_and_sees_runs(kit) -> None:
     await kit.actions.async_create_workflow_dispatch("acme", "web", "ci.yml", ref="main")
     after = (await kit.actions.async_list_workflow_runs_for_repo("acme", "web")).parsed_data
     assert after.total_count == runs.total_count + 1
+    started = after.workflow_runs[0].id
+    assert (await kit.actions.async_cancel_workflow_run("acme", "web", started)).status_code == 202
+    assert (await kit.actions.async_re_run_workflow_failed_jobs("acme", "web", started)).status_code == 201
+    run = (await kit.actions.async_list_workflow_runs_for_repo("acme", "web")).parsed_data.workflow_runs[0]
+    assert (run.run_attempt, run.status) == (2, "queued")
+    checks = (await kit.checks.async_list_for_ref("acme", "web", "feature", check_name="lint")).parsed_data
+    assert [each.conclusion for each in checks.check_runs] == ["success"]
 
 
 async def test_githubkit_sees_a_refusal_as_one(github: GitHub) -> None:

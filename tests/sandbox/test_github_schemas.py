@@ -27,6 +27,8 @@ WITHOUT_SCHEMA = {
     "GET /repos/{owner}/{repo}/tags",
     "GET /repos/{owner}/{repo}/releases",
     "GET /repos/{owner}/{repo}/releases/tags/{tag}",
+    "POST /repos/{owner}/{repo}/actions/runs/{run_id}/rerun",
+    "POST /repos/{owner}/{repo}/actions/runs/{run_id}/cancel",
     "POST /repos/{owner}/{repo}/labels",
     "DELETE /repos/{owner}/{repo}/issues/{issue_number}/labels/{name}",
     "GET /repos/{owner}/{repo}/milestones",

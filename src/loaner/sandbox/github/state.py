@@ -204,6 +204,7 @@ class Run:
     conclusion: str | None = "success"
     jobs: list[Job] = field(default_factory=list)
     inputs: dict[str, str] = field(default_factory=dict)
+    attempt: int = 1
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Workflow runs, job logs and starting a workflow.
+"""Workflow runs, job logs, and starting, repeating and cancelling a run.
 
 GitHub docs, REST API "Actions". Logs are a redirect to a signed address on another host, good for one minute.
 """
@@ -6,6 +6,7 @@ GitHub docs, REST API "Actions". Logs are a redirect to a signed address on anot
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 from loaner.sandbox.github.call import Answer, Call
 from loaner.sandbox.github.errors import ApiError, invalid_request, not_found
@@ -13,6 +14,8 @@ from loaner.sandbox.github.routing import operation
 from loaner.sandbox.github.shapes import actions as shapes
 from loaner.sandbox.github.shapes.basics import Json
 from loaner.sandbox.github.state import Job, Run, Workflow
+
+REPEATABLE = timedelta(days=31)
 
 
 @operation("GET /repos/{owner}/{repo}/actions/workflows")
@@ -49,9 +52,7 @@ def _runs(call: Call, among: Sequence[Run]) -> Json:
 
 @operation("GET /repos/{owner}/{repo}/actions/runs/{run_id}/jobs")
 def list_jobs(call: Call) -> Json:
-    run = next((each for each in call.repo.runs if each.id == call.number("run_id")), None)
-    if run is None:
-        raise not_found()
+    run = _run(call)
     shown = [shapes.job(call.urls, call.repo, run, each) for each in call.page(run.jobs)]
     return {"total_count": len(run.jobs), "jobs": shown}
 
@@ -98,6 +99,45 @@ def dispatch(call: Call) -> Answer:
         return Answer(status=204)
     shown = shapes.workflow_run(call.urls, call.repo, run)
     return Answer({"workflow_run_id": run.id, "run_url": shown["url"], "html_url": shown["html_url"]})
+
+
+@operation("POST /repos/{owner}/{repo}/actions/runs/{run_id}/rerun", status=201)
+def rerun(call: Call) -> Json:
+    return _again(call, _run(call))
+
+
+@operation("POST /repos/{owner}/{repo}/actions/runs/{run_id}/rerun-failed-jobs", status=201)
+def rerun_failed_jobs(call: Call) -> Json:
+    run = _run(call)
+    if run.conclusion == "success":
+        raise ApiError(403, "This workflow run cannot be retried")
+    return _again(call, run)
+
+
+@operation("POST /repos/{owner}/{repo}/actions/runs/{run_id}/cancel", status=202)
+def cancel(call: Call) -> Json:
+    run = _run(call)
+    if run.status == "completed":
+        raise ApiError(409, "Cannot cancel a workflow run that is completed.")
+    run.status, run.conclusion = "completed", "cancelled"
+    return {}
+
+
+def _run(call: Call) -> Run:
+    found = next((each for each in call.repo.runs if each.id == call.number("run_id")), None)
+    if found is None:
+        raise not_found()
+    return found
+
+
+def _again(call: Call, run: Run) -> Json:
+    """The next attempt of the same run."""
+    if run.status != "completed":
+        raise ApiError(403, "This workflow is already running")
+    if call.hub.now() - run.created_at > REPEATABLE:
+        raise ApiError(403, "Unable to retry this workflow run because it was created over a month ago")
+    run.status, run.conclusion, run.attempt = "queued", None, run.attempt + 1
+    return {}
 
 
 def _workflow(call: Call) -> Workflow:

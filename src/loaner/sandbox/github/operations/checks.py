@@ -11,11 +11,15 @@ from loaner.sandbox.github.routing import operation
 from loaner.sandbox.github.shapes import checks as shapes
 from loaner.sandbox.github.shapes.basics import Json
 
+_OVER = "completed"
+"""The status of every check run here."""
+
 
 @operation("GET /repos/{owner}/{repo}/commits/{ref}/check-runs")
 def list_check_runs(call: Call) -> Json:
     sha = _sha(call)
-    found = call.repo.checks.get(sha, [])
+    name, status = call.query.get("check_name"), call.query.get("status", _OVER)
+    found = [each for each in call.repo.checks.get(sha, []) if name in (None, each.name) and status == _OVER]
     shown = [shapes.check_run(call.urls, call.repo, sha, each) for each in call.page(found)]
     return {"total_count": len(found), "check_runs": shown}
 

@@ -24,7 +24,7 @@ def workflow_run(urls: Urls, at: Repository, shown: Run) -> Json:
         "path": shown.workflow.path,
         "display_title": head.message.splitlines()[0] if head else shown.workflow.name,
         "run_number": shown.number,
-        "run_attempt": 1,
+        "run_attempt": shown.attempt,
         "event": shown.event,
         "status": shown.status,
         "conclusion": shown.conclusion,
