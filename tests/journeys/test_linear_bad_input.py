@@ -1,4 +1,4 @@
-"""Whatever has the wrong form for a parameter of a Linear tool is refused before anybody is asked or anything is lent."""
+"""What has the wrong form for a parameter of a Linear tool is refused before anybody is asked or anything is lent."""
 
 from __future__ import annotations
 
