@@ -26,9 +26,20 @@ TOOL = "github_create_or_update_file"
 NARROW: dict[str, dict[str, Any]] = {
     "github_create_or_update_file": NOTES,
     "github_delete_file": {"owner": "acme", "repo": "web", "path": "docs/a.md", "message": "m", "sha": "a" * 40},
+    "github_create_release": {"owner": "acme", "repo": "web", "tag_name": "v1.1.0"},
+    "github_push_files": {
+        "owner": "acme",
+        "repo": "web",
+        "branch": "main",
+        "expected_head": "a" * 40,
+        "message": "m",
+        "files": {"docs/a.md": "text"},
+    },
+    "slack_archive_channel": {"channel": "C0000000001"},
     "slack_create_channel": {"name": "plans"},
     "slack_invite_to_channel": {"channel": "C0000000001", "users": ["U0CAROL001"]},
     "slack_open_dm": {"users": ["U0CAROL001"]},
+    "slack_unarchive_channel": {"channel": "C0000000001"},
     "slack_set_topic": {"channel": "C0000000001", "topic": "x"},
 }
 
@@ -85,6 +96,8 @@ def led_to(operation: Operation, case: ScopeCase) -> BoundCall:
     given: Any = case.equals
     if case.starts_with is not None:
         given = case.starts_with + ("a.yml" if case.starts_with.endswith("/") else "0000000001")
+    if operation.params[case.param].type == "map":
+        given = {"docs/a.md": "text", given: "text"}
     if case.several:
         given = ["U0CAROL001", "U00BOB0002"]
     return operation.bind(NARROW[operation.tool] | {case.param: given})
