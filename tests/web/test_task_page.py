@@ -35,6 +35,17 @@ async def test_a_tool_for_some_of_the_resources_says_for_which(local: House) -> 
     assert "not checked" in browser.text
 
 
+async def test_a_tool_that_may_notify_nobody_says_so(local: House) -> None:
+    for notifies in (None, "nobody"):
+        quiet = {"tool": "slack_send_message", "notifies": notifies}
+        with pytest.raises(ConsentNeeded) as asked:
+            await local.consents.tasks.propose(caller(), Proposal.of(WANTED | {"operations": [quiet]}))
+        browser = local.browser()
+        await browser.open(asked.value.invitation.url)
+        assert ("no text that notifies anybody" in browser.text) is (notifies is not None)
+        assert "@notifies" not in browser.text
+
+
 async def test_a_task_that_its_host_signed_says_who_did(local: House) -> None:
     ends = local.now().replace(microsecond=0) + timedelta(minutes=5)
     signed = HostTask("a" * 64, "https://host.example", WANTED | {"minutes": 30}, ends, ends, agreed=False)

@@ -9,6 +9,8 @@ from typing import NamedTuple
 from loaner.catalog.mention import Mention
 from loaner.catalog.operation import BoundCall
 
+NOTIFIES, NOBODY = "@notifies", "nobody"
+"""What a task may fix of a call beside its arguments, none of which has a name like this."""
 MOST_TOLD = 10
 """Words of one kind that are named; all are counted."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from loaner.catalog import BoundCall
-from loaner.catalog.mentions import mentioned
+from loaner.catalog.mentions import NOBODY, NOTIFIES, mentioned
 from loaner.consent.approvals import ApprovableCall
 from loaner.consent.requests import ConsentRequest, Remember
 from loaner.identity.caller import Caller
@@ -45,7 +45,7 @@ def call_for(
         ids=scope.ids,
         effect=bound.operation.effect,
         names=scope.names,
-        arguments=bound.agreed,
+        arguments=dict(bound.agreed) | ({} if mentioned(bound) else {NOTIFIES: NOBODY}),
         task=task,
         leads_out=scope.leads_out,
         rings=frozenset(one.param for one in mentioned(bound) if one.mention.broad),

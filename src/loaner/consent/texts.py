@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
+from loaner.catalog.mentions import NOTIFIES
 from loaner.consent.requests import ConsentRequest
 from loaner.store.tables import openings
 
@@ -66,7 +67,7 @@ def _fixed(task: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """What a task fixes of each tool's arguments."""
     for place, item in enumerate(task["items"]):
         for name, value in item["fixed"].items():
-            if value not in (None, "", []):
+            if value not in (None, "", []) and name != NOTIFIES:
                 yield f"{place} {name}", _told(value)
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, Final
 
+from loaner.catalog.mentions import NOBODY, NOTIFIES
 from loaner.characters import marked
 from loaner.clock import iso
 from loaner.consent import Proposal, RunningTask
@@ -58,7 +59,12 @@ _TASK: Final = _object(
     until=_TEXT,
     operations=_list(
         _object(
-            ["tool", "calls_left"], tool=_TEXT, calls_left=_LEFT, arguments={"type": "object"}, resources=_list(_TEXT)
+            ["tool", "calls_left"],
+            tool=_TEXT,
+            calls_left=_LEFT,
+            arguments={"type": "object"},
+            resources=_list(_TEXT),
+            notifies=_TEXT,
         )
     ),
     resources=_list(_TEXT),
@@ -104,6 +110,7 @@ PROPOSE: Final = OwnTool(
                     "and arguments then stays unsaid.",
                 },
                 resources={**_NAMES, "description": "Which of the task's this tool is for; all if not said."},
+                notifies={"const": NOBODY, "description": "No text of it may mention anybody."},
             ),
         },
         resources={
@@ -197,6 +204,7 @@ def _told(running: RunningTask) -> dict[str, Any]:
         "operations": [
             {"tool": part.operations[0], "calls_left": part.uses_left}
             | ({"arguments": named} if (named := _named(part.fixed)) else {})
+            | ({"notifies": NOBODY} if NOTIFIES in (part.fixed or {}) else {})
             | ({"resources": list(part.resources)} if set(part.resources) != set(resources) else {})
             for part in running.left
         ],
@@ -205,7 +213,7 @@ def _told(running: RunningTask) -> dict[str, Any]:
 
 
 def _named(fixed: Mapping[str, Any] | None) -> dict[str, Any]:
-    return {name: value for name, value in (fixed or {}).items() if value is not None}
+    return {name: value for name, value in (fixed or {}).items() if value is not None and name != NOTIFIES}
 
 
 def _refuse_unknown(arguments: Mapping[str, Any], *known: str) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from loaner.catalog import Catalog
+from loaner.catalog.mentions import NOBODY, NOTIFIES
 from loaner.catalog.operation import Operation
 from loaner.characters import hides
 from loaner.connectors import Connectors
@@ -36,6 +37,8 @@ class Wanted(_Checked):
     open: list[_Line] | None = Field(default=None, max_length=20)
     """Arguments that are yet to be filled in. ``None``: all of them, where ``arguments`` names none."""
     resources: list[_Line] = Field(default_factory=list, max_length=20)
+    notifies: Literal["nobody"] | None = None
+    """No text that it writes may notify anybody."""
 
 
 class Proposal(_Checked):
@@ -77,6 +80,8 @@ class Proposal(_Checked):
                 raise InvalidArguments(f"{operation.tool}: {name} {problem}.")
         if others := [name for name in wanted.open or () if name not in operation.params]:
             raise InvalidArguments(f"{operation.tool}: {others[0]} is none of its parameters.")
+        if wanted.notifies and (operation.effect == "read" or not operation.provider.mentions):
+            raise InvalidArguments(f"{operation.tool}: no text of it notifies anybody.", do="Leave out notifies.")
         everything = _canonical(self.resources, catalog)
         if others := [one for one in _canonical(wanted.resources, catalog) if one not in everything]:
             raise InvalidArguments(f"{operation.tool}: {others[0]} is none of the task's resources.")
@@ -84,6 +89,7 @@ class Proposal(_Checked):
         fixed = _fixed(operation, wanted)
         on = wanted.resources or self.resources
         shown = permissions.permissions(operation, fixed, on)
+        fixed |= {NOTIFIES: NOBODY} if wanted.notifies else {}
         written = {name for name, param in operation.params.items() if param.role == "content"}
         return Item(
             operation.tool,

@@ -11,6 +11,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from loaner.catalog.mentions import NOTIFIES
+
 ANYTHING = "*"
 """As a resource: whatever the person can reach."""
 MAX_MINUTES = 8 * 60
@@ -36,6 +38,16 @@ class Item:
     """The sets that are agreed to: no call of it needs more than one of them."""
     beyond: tuple[str, ...] = ()
     """What an argument may lead to beside them, which asks; in words."""
+
+    @property
+    def said(self) -> dict[str, Any]:
+        """Arguments that must be there."""
+        return {name: value for name, value in self.fixed.items() if value is not None and name != NOTIFIES}
+
+    @property
+    def quiet(self) -> bool:
+        """None of its texts may notify anybody."""
+        return NOTIFIES in self.fixed
 
     @property
     def unsaid(self) -> list[str]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, or_, select
 
+from loaner.catalog.mentions import NOBODY, NOTIFIES
 from loaner.consent.approvals import ApprovableCall, Approval, add, alive_in, end_all, rows_of
 from loaner.consent.tasks.scope import TaskScope, is_about
 from loaner.store import tags
@@ -186,9 +187,16 @@ def outside(connection: Connection, running: list[Task], call: ApprovableCall) -
 def _unfitting(parts: list[Approval], call: ApprovableCall) -> str:
     if call.leads_out and any(part.fits(replace(call, leads_out=frozenset())) for part in parts):
         return "it reaches into another place besides, which a task allows only where it says which"
+    quiet = [part for part in parts if NOTIFIES in (part.fixed or {})]
+    if NOTIFIES not in call.arguments and any(part.fits(_quiet(call)) for part in quiet):
+        return "it notifies somebody, which the task leaves out"
     if call.rings and any(part.fits(replace(call, rings=frozenset())) for part in parts):
         return "it notifies many people, which a task allows only where it says these very words"
     return f"it fixes other arguments for {call.operation}"
+
+
+def _quiet(call: ApprovableCall) -> ApprovableCall:
+    return replace(call, arguments={**call.arguments, NOTIFIES: NOBODY}, rings=frozenset())
 
 
 def _running(at: datetime) -> tuple[ColumnElement[bool], ...]:
