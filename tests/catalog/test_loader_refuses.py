@@ -252,6 +252,8 @@ def test_a_document_is_checked_with_its_operation(document: str, cause: str, con
     [
         ("get_job_logs", '_jobs"\n\n', '_runs"\n\n', "one whose result has jobs.id"),
         ("provider", 'job_id       = ["jobs.id"]', "", "does not say which results give 'job_id'"),
+        ("provider", 'workflow_id  = ["workflows.path"]', "", "does not say which results give 'workflow_id'"),
+        ("provider", "owner        = []", "", "does not say which results give 'owner'; [] where people know it"),
         (
             "list_workflow_jobs",
             'find       = "github_list_workflow_runs"\n',

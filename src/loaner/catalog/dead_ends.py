@@ -1,4 +1,4 @@
-"""No dead ends: what a tool has to be given, another tool gives, and ``find`` names that one."""
+"""No dead ends: what a tool has to be given, people know, or another tool gives it and ``find`` names that one."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ def dead_ends(operations: Mapping[str, Operation]) -> Iterator[tuple[Operation, 
     """Each operation with a parameter that no tool leads to, the parameter, and what is wrong."""
     for operation in operations.values():
         for name, param in operation.params.items():
-            if param.role not in {"selector", "resource"} or not param.must_be_given:
+            if param.role not in {"selector", "resource"} or not param.must_be_given or param.choices:
                 continue
             fields = operation.provider.found.get(name)
-            if fields is None and param.role == "selector" and param.type == "integer":
-                yield operation, name, f"[found] of {operation.provider.name} does not say which results give {name!r}"
+            if fields is None:
+                told = f"[found] of {operation.provider.name} does not say which results give {name!r}"
+                yield operation, name, f"{told}; [] where people know it"
             elif fields and not _is_given(name, fields, operation, operations):
                 told = " or ".join(fields)
                 yield operation, name, f"find names no tool that gives {name!r}: one whose result has {told}"
