@@ -17,8 +17,8 @@ def tools(
 ) -> None:
     """List the tools, and what each needs.
 
-    With their effect and the least scope. Agents are shown those that a connector of this environment serves; the others
-    say that there is none.
+    With their effect and the least scope. Agents are shown those that a connector of this environment serves; the
+    others say that there is none.
 
     \b
     Examples:
