@@ -9,7 +9,16 @@ from typing import Any
 import pytest
 
 from journeys.town import Town, error_of, text_of, town
-from loaner.sandbox.linear.state import Attachment, Cycle, Document, Initiative, IssueRelation, Project, Team
+from loaner.sandbox.linear.state import (
+    Attachment,
+    Cycle,
+    Document,
+    Initiative,
+    IssueRelation,
+    Project,
+    Team,
+    WorkflowState,
+)
 
 SOMEBODY = "0a0a0a0a-0000-4000-8000-00000000000a"
 """An id that nothing has."""
@@ -103,6 +112,7 @@ async def test_milestones_initiatives_and_statuses_are_listed(acme: Town) -> Non
 
 async def test_my_open_issues_come_in_one_request(acme: Town) -> None:
     world(acme).issue("OPS-1").subscribers.append(world(acme).issue("ENG-1").creator)
+    await said(acme, "linear_list_teams")  # connects the account
     before = len(uses(acme))
     told = await said(acme, "linear_mine")
     assert len(uses(acme)) == before + 1
@@ -116,6 +126,8 @@ async def test_my_open_issues_come_in_one_request(acme: Town) -> None:
     few = await said(acme, "linear_mine", most=1)
     assert [len(few[what]) for what in found] == [1, 1, 1]
     assert few["more_created"]
+    world(acme).issue("OPS-1").state = next(one for one in world(acme).every(WorkflowState) if one.type == "duplicate")
+    assert {one["identifier"] for one in (await said(acme, "linear_mine"))["created"]} == {"ENG-1"}
 
 
 def uses(acme: Town) -> list[Any]:

@@ -92,15 +92,14 @@ async def test_a_comment_is_changed_by_its_author_and_deleted_by_them_or_an_admi
     assert "not found" in (await office.refused(office.alice, delete, id=made["id"]))["message"]
 
 
-async def test_a_relation_is_one_and_a_duplicate_is_canceled(office: Office) -> None:
+async def test_a_relation_is_one_and_a_duplicate_is_closed(office: Office) -> None:
     given = {"issueId": "ENG-1", "relatedIssueId": "ENG-3", "type": "blocks"}
     made = await office.does("issueRelationCreate", **given)
     assert await office.does("issueRelationCreate", **given) == made
     assert "itself" in await office.says_no("issueRelationCreate", **given | {"relatedIssueId": "ENG-1"})
     await office.does("issueRelationCreate", **given | {"type": "duplicate"})
-    answer = await office.ask(office.alice, '{ issue(id: "ENG-1") { state { type } canceledAt } }')
-    assert answer["issue"]["state"] == {"type": "canceled"}
-    assert answer["issue"]["canceledAt"]
+    answer = await office.ask(office.alice, '{ issue(id: "ENG-1") { state { type } } }')
+    assert answer["issue"]["state"] == {"type": "duplicate"}
 
 
 async def test_milestones_and_cycles_stay_where_they_belong(office: Office) -> None:

@@ -45,6 +45,7 @@ async def test_the_workspace_has_its_people_teams_and_a_project(linear: Linear) 
     assert {state["type"] for state in engineering["states"]["nodes"]} == {
         "backlog",
         "unstarted",
+        "duplicate",
         "started",
         "completed",
         "canceled",

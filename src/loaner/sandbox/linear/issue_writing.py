@@ -84,10 +84,10 @@ def update(view: View, arguments: Arguments) -> Issue:
     return issue
 
 
-def cancel(view: View, issue: Issue) -> None:
-    """It turned out to be a duplicate of another."""
+def mark_duplicate(view: View, issue: Issue) -> None:
+    """It turned out to be a duplicate of another: each team has a state for those."""
     states = view.pointing(WorkflowState, "team", issue.team)
-    issue.state = next(each for each in states if each.type == "canceled")
+    issue.state = next(each for each in states if each.type == "duplicate")
     _enter(view, issue, issue.state)
     view.world.touch(issue)
 

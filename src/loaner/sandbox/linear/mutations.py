@@ -85,7 +85,7 @@ def comment_delete(view: View, arguments: Arguments) -> Answer:
 
 
 def issue_relation_create(view: View, arguments: Arguments) -> Answer:
-    """The same relation twice is one. A duplicate is canceled."""
+    """The same relation twice is one. A duplicate gets the state of duplicates."""
     given = only(arguments["input"], "id issueId relatedIssueId type")
     issue, related = found(view, Issue, given["issueId"]), found(view, Issue, given["relatedIssueId"])
     if issue is related:
@@ -100,7 +100,7 @@ def issue_relation_create(view: View, arguments: Arguments) -> Answer:
         return done(view, issueRelation=there[0])
     made = view.world.new(IssueRelation, identifier, type=given["type"], issue=issue, related_issue=related)
     if made.type == "duplicate":
-        issue_writing.cancel(view, issue)
+        issue_writing.mark_duplicate(view, issue)
     return done(view, issueRelation=made)
 
 

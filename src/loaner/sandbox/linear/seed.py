@@ -35,6 +35,7 @@ _STATES = (
     ("In Progress", "started", "#f2c94c"),
     ("Done", "completed", "#5e6ad2"),
     ("Canceled", "canceled", "#95a2b3"),
+    ("Duplicate", "duplicate", "#95a2b3"),
 )
 _LABELS = (("Bug", "#eb5757"), ("Feature", "#bb87fc"), ("Improvement", "#4ea7fc"))
 _TEAM_LABELS = (("ENG", "frontend", "#26b5ce"), ("OPS", "on-call", "#f2994a"))

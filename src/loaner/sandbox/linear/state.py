@@ -62,7 +62,7 @@ class TeamMembership(Entity):
 class WorkflowState(Entity):
     name: str
     type: str
-    """``triage``, ``backlog``, ``unstarted``, ``started``, ``completed`` or ``canceled``."""
+    """``triage``, ``backlog``, ``unstarted``, ``started``, ``completed``, ``canceled`` or ``duplicate``."""
     color: str
     position: float
     team: Team
