@@ -41,7 +41,7 @@ async def test_a_page_is_followed_by_its_cursor(sandbox: RunningSandbox) -> None
     assert [len(first["channels"]), len(second["channels"])] == [2, 1]
     assert second["response_metadata"]["next_cursor"] == ""
     assert (await call(sandbox, key, "conversations.list", cursor="????"))["error"] == "invalid_cursor"
-    assert (await call(sandbox, key, "conversations.list", limit=1001))["error"] == "invalid_limit"
+    assert (await call(sandbox, key, "conversations.list", limit=1000))["error"] == "invalid_limit"
     assert (await call(sandbox, key, "conversations.list", types="all"))["error"] == "invalid_types"
 
 

@@ -12,6 +12,8 @@ from loaner.sandbox.slack.paging import page
 from loaner.sandbox.slack.shapes import Json
 from loaner.sandbox.slack.state import Conversation, Message
 
+_MOST = 999
+"""\"Must be an integer under 1000\" (docs.slack.dev/reference/methods/conversations.list, users.conversations)."""
 _TS = re.compile(r"\d{1,12}(\.\d{1,6})?")
 
 
@@ -109,7 +111,7 @@ def _kinds(call: Call) -> list[Kind]:
 
 def _listed(call: Call, found: list[Conversation], *, count: bool) -> Json:
     found = [c for c in found if not (c.archived and call.args.flag("exclude_archived"))]
-    shown, cursor = page(found, lambda c: c.id, cursor=call.args.text("cursor"), limit=_limit(call))
+    shown, cursor = page(found, lambda c: c.id, cursor=call.args.text("cursor"), limit=_limit(call), most=_MOST)
     return {
         "channels": [shapes.channel(c, call.user.id, count=count) for c in shown],
         "response_metadata": {"next_cursor": cursor},
