@@ -16,9 +16,9 @@ from typing import Any
 import httpx2
 
 from loaner.errors import SettingsInvalid
+from loaner.loopback import is_loopback
 from loaner.secret import Secret
 from loaner.settings import NetworkSettings, resolve
-from loaner.settings.urls import is_loopback
 
 
 @dataclass(frozen=True)

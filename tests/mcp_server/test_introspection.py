@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from typing import Any
 import anyio
 import httpx2
 import pytest
+from structlog.testing import capture_logs
 
 from loaner.errors import SettingsInvalid
 from loaner.identity import introspection
@@ -200,18 +200,18 @@ async def test_a_token_without_an_end_is_asked_about_again_after_a_minute(monkey
     ids=["our secret is wrong", "an error", "a redirect", "a page", "a list", "too much"],
 )
 async def test_without_an_answer_nobody_is_believed_and_nobody_is_sent_away_for_good(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, fault: Any, told: str
+    monkeypatch: pytest.MonkeyPatch, fault: Any, told: str
 ) -> None:
     """MUST 6, 60: 503 and not 401, which would make clients throw good tokens away."""
     async with opaque(monkeypatch) as at:
         token = await at.token()
         monkeypatch.setattr(httpx2.ASGITransport, "handle_async_request", _bent(fault))
-        with caplog.at_level(logging.WARNING):
+        with capture_logs() as logs:
             answer = await at.door.post(authorization=f"Bearer {token}", **MODERN)
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "10")
-        assert told in caplog.text
-        assert token not in caplog.text
-        assert SECRET not in caplog.text
+        assert told in str(logs)
+        assert token not in str(logs)
+        assert SECRET not in str(logs)
         assert told not in answer.text
 
 

@@ -12,6 +12,7 @@ import pytest
 from mcp import Client, MCPError
 from mcp_types import Implementation, PaginatedRequestParams
 from opentelemetry import trace
+from structlog.testing import capture_logs
 
 from loaner.errors import InvalidArguments, LoanerError, PolicyDenied, RateLimited
 from loaner.mcp_server.instructions import instructions
@@ -19,6 +20,7 @@ from loaner.mcp_server.own_tools import END, OWN, PROPOSE
 from loaner.mcp_server.replies import ERROR_META
 from loaner.mcp_server.server import build
 from loaner.mcp_server.stdio import local_caller
+from loaner.reference import LENGTH
 from mcp_server.fakes import FakeLoaner
 
 CANARY = "ghu_canary0123456789"
@@ -122,13 +124,13 @@ async def test_a_fault_of_ours_shows_a_reference_and_nothing_of_itself(
 ) -> None:
     """MUST 42 and 60: not on the wire, not in a span, not in the log."""
     served.journey.script = [ValueError(f"could not use {CANARY}")]
-    with caplog.at_level(logging.DEBUG):
+    with caplog.at_level(logging.DEBUG), capture_logs() as logs:
         async with client(served, era) as agent:
             result = await agent.call_tool("github_get_me", {})
     assert result.is_error
-    reference = result.content[0].text.split("ref ")[1][:8]
-    assert any(reference in record.getMessage() for record in caplog.records)
-    seen = result.model_dump_json() + caplog.text + json.dumps(spans)
+    reference = result.content[0].text.split("ref ")[1][:LENGTH]
+    assert [line["ref"] for line in logs if "ref" in line] == [reference]
+    seen = result.model_dump_json() + caplog.text + str(logs) + json.dumps(spans)
     assert "tools/call" in seen
     assert CANARY not in seen
 
@@ -143,12 +145,12 @@ async def test_a_fault_outside_a_call_is_hidden_as_well(
         raise ValueError(f"could not use {CANARY}")
 
     server.add_request_handler("tools/list", PaginatedRequestParams, broken)
-    with caplog.at_level(logging.DEBUG):
+    with caplog.at_level(logging.DEBUG), capture_logs() as logs:
         async with Client(server, mode=era) as agent:
             with pytest.raises(MCPError) as refused:
                 await agent.list_tools()
     assert refused.value.code == -32603
-    assert CANARY not in str(refused.value) + caplog.text + json.dumps(spans)
+    assert CANARY not in str(refused.value) + caplog.text + str(logs) + json.dumps(spans)
 
 
 @eras

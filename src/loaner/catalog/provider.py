@@ -34,9 +34,8 @@ from loaner.catalog.provider_parts import (
 )
 from loaner.catalog.rate import ProviderRate
 from loaner.catalog.reason import FailureCode, Reason
+from loaner.loopback import is_loopback
 from loaner.scope import Beside
-
-_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 class Provider(Definition):
@@ -89,8 +88,7 @@ class Provider(Definition):
     def _hosts_are_plain(cls, hosts: dict[str, str]) -> dict[str, str]:
         for key, base in hosts.items():
             parts = urlsplit(base)
-            loopback = parts.hostname in _LOOPBACK
-            if parts.scheme != "https" and not (parts.scheme == "http" and loopback):
+            if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname)):
                 raise ValueError(f"host {key!r} must be https (http only on loopback)")
             if not parts.hostname or parts.username or parts.query or parts.fragment or base.endswith("/"):
                 raise ValueError(f"host {key!r} must be a bare base URL without a trailing slash")

@@ -72,7 +72,6 @@ def to_stderr() -> None:
     handler.setFormatter(_Short("%(name)s: %(message)s"))
     handler.addFilter(_log_throttle.Filter(throttle))
     logging.basicConfig(handlers=[handler], level=logging.ERROR, force=True)
-    logging.getLogger("loaner").setLevel(logging.WARNING)
     for chatty in ("httpx2", "httpcore2", "authlib", "sqlalchemy", "mcp"):
         logging.getLogger(chatty).setLevel(logging.ERROR)
     logging.getLogger("uvicorn").setLevel(logging.CRITICAL)  # what an app raises is logged where it is answered

@@ -11,6 +11,7 @@ import anyio
 
 from loaner.connectors import Connectors
 from loaner.errors import UsageError
+from loaner.loopback import is_loopback
 from loaner.sandbox.github import registered as github
 from loaner.sandbox.linear import registered as linear
 from loaner.sandbox.run import STATE_FILE
@@ -84,7 +85,7 @@ async def refuse_nothing(url: str) -> None:
 def refuse_elsewhere(url: str) -> None:
     """The sandbox's secrets are published, so it is only ever on this machine."""
     parts = urlsplit(url)
-    if parts.scheme != "http" or parts.hostname not in {"127.0.0.1", "localhost", "::1"}:
+    if parts.scheme != "http" or not is_loopback(parts.hostname):
         raise UsageError("the sandbox is only ever on this machine.", do="Give its http://127.0.0.1:PORT address.")
 
 

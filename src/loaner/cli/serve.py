@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from loaner.errors import SettingsInvalid
+from loaner.loopback import is_loopback
 
 if TYPE_CHECKING:
     from loaner.assembly import Loaner
@@ -149,14 +150,13 @@ async def _over_stdio(loaner: Loaner, signals: Signals) -> None:
     from loaner.identity.issuer_keys import IssuerKeys
     from loaner.mcp_server.stdio import serve_stdio
     from loaner.network import Network
-    from loaner.settings import urls
     from loaner.settings.notes import note
 
     settings = loaner.settings
-    if not urls.is_loopback(settings.http.host):
+    if not is_loopback(settings.http.host):
         note(f"over stdio http.host ({settings.http.host}) is not used; http.stdio_host is what its pages listen on")
     # The person is at this machine, so the pages are too, unless they sign in from elsewhere.
-    if urls.is_loopback(settings.http.stdio_host):
+    if is_loopback(settings.http.stdio_host):
         listener = _listening.loopback(settings.http.port)
         loaner.base_url = web.local_url(_listening.url(listener), settings)
         loaner.way_in = _forwarding.told(loaner.base_url)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Final, Self
@@ -17,14 +16,16 @@ from urllib.parse import urlsplit
 import anyio
 import httpx2
 import jwt
+import structlog
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from loaner import network as networks
 from loaner.clock import Now
 from loaner.errors import SettingsInvalid
+from loaner.loopback import is_loopback
 from loaner.network import Network
 
-logger = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 FRESH: Final = timedelta(minutes=5)
 """Keys this young are used without asking again."""
@@ -37,7 +38,6 @@ TIMEOUT: Final = 5.0
 _GONE: Final = 100
 """Ids of earlier keys that are remembered: what they signed is refused at once."""
 _MIN_RSA_BITS: Final = 2048
-_LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
 
@@ -160,7 +160,7 @@ class IssuerKeys:
                 keys = jwt.PyJWKSet.from_dict(raw).keys  # leaves out single keys that it cannot use
             except (IssuerUnreachable, httpx2.HTTPError, TimeoutError, jwt.PyJWTError) as failure:
                 self._fault = self._told(failure)
-                logger.warning("keys of %s: %s", self.issuer, self._fault)
+                log.warning("the keys of an issuer could not be fetched", issuer=self.issuer, reason=self._fault)
                 return
             if raw != self._raw:
                 gone = {key.key_id: None for key in self._keys if key.key_id} | self._gone
@@ -242,7 +242,7 @@ class _NotThere(IssuerUnreachable):
 def require_safe(url: str, issuer: str) -> None:
     """Only https; http where the issuer itself is configured on loopback, for development."""
     parts, own = urlsplit(url), urlsplit(issuer)
-    loopback = parts.hostname in _LOOPBACK and own.hostname in _LOOPBACK and own.scheme == "http"
+    loopback = is_loopback(parts.hostname) and is_loopback(own.hostname) and own.scheme == "http"
     if not parts.hostname or parts.username or not (parts.scheme == "https" or (parts.scheme == "http" and loopback)):
         raise IssuerUnreachable("an address that is not https")
 

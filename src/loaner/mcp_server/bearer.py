@@ -6,10 +6,10 @@ RFC 6750 §3 for the challenges, RFC 9728 §5.1 for ``resource_metadata`` in the
 
 from __future__ import annotations
 
-import logging
 from collections.abc import MutableMapping
 from typing import Any, Final
 
+import structlog
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
 from mcp.server.context import ServerRequestContext
@@ -23,7 +23,7 @@ from loaner.identity.caller import Caller, UnverifiedToken
 from loaner.identity.issuer_keys import PAUSE, IssuerUnreachable
 from loaner.identity.workloads import Checks
 
-logger = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 _CALLER: Final = "loaner.identity.caller"
 
@@ -48,15 +48,15 @@ class BearerDoor:
         try:
             claims = await self._tokens.check(given)
         except NotAuthenticated as refused:
-            logger.warning("refused an access token from %s: %s", _peer(scope), refused.log)
+            log.warning("refused an access token", peer=_peer(scope), reason=refused.log)
             await self._challenge(401, "invalid_token", refused.cause)(scope, receive, send)
             return
         except InsufficientScope as refused:
-            logger.warning("refused an access token from %s: %s", _peer(scope), refused.log)
+            log.warning("refused an access token", peer=_peer(scope), reason=refused.log)
             await self._challenge(403, refused.code, refused.cause)(scope, receive, send)
             return
         except IssuerUnreachable as away:
-            logger.warning("cannot check access tokens: %s", away)
+            log.warning("cannot check access tokens", reason=str(away))
             await JSONResponse(
                 {"error": "temporarily_unavailable", "error_description": "access tokens cannot be checked right now."},
                 503,

@@ -7,19 +7,20 @@ The names that count are exact: a pattern such as ``localhost:*`` also matches `
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlsplit
 
+import structlog
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from loaner import loopback
 from loaner.settings import HttpSettings
+from loaner.settings.urls import in_url
 
-logger = logging.getLogger(__name__)
-_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -33,9 +34,9 @@ class HostNames:
     def of(cls, base_url: str, http: HttpSettings) -> HostNames:
         own = urlsplit(base_url)
         hosts = {own.netloc, *http.allowed_hosts}
-        if own.scheme == "http" and own.hostname in {"127.0.0.1", "localhost", "::1"}:
+        if own.scheme == "http" and own.hostname in loopback.NAMES:
             port = f":{own.port}" if own.port else ""  # clients leave the default one out
-            hosts |= {f"{name}{port}" for name in _LOOPBACK}  # one server by its three local names
+            hosts |= {f"{in_url(name)}{port}" for name in loopback.NAMES}  # one server by its three local names
         origins = {f"{own.scheme}://{own.netloc}", *http.allowed_origins}
         return cls(frozenset(hosts), frozenset(origins))
 
@@ -61,10 +62,10 @@ class Gate:
     def _refusal(self, scope: Scope) -> PlainTextResponse | None:
         hosts = Headers(scope=scope).getlist("host")
         if len(hosts) != 1 or hosts[0] not in self._names.hosts:
-            logger.warning(
-                "refused a request for the host %s. If people use that name: set http.public_url, or add it to "
-                "http.allowed_hosts.",
-                quoted(hosts),
+            log.warning(
+                "refused a request for another host",
+                host=quoted(hosts),
+                do="If people use that name: set http.public_url, or add it to http.allowed_hosts.",
             )
             return PlainTextResponse(
                 "This server does not answer for that host. Its operator finds the name, and the setting, in the log.",
@@ -93,9 +94,10 @@ class OriginGate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         origins = Headers(scope=scope).getlist("origin")
         if origins and (len(origins) != 1 or origins[0] not in self._names.origins):
-            logger.warning(
-                "refused a request from the origin %s. If an agent runs on that page: add it to http.allowed_origins.",
-                quoted(origins),
+            log.warning(
+                "refused a request from an unknown origin",
+                origin=quoted(origins),
+                do="If an agent runs on that page: add it to http.allowed_origins.",
             )
             await PlainTextResponse("This origin is not allowed here.", 403)(scope, receive, send)
         else:

@@ -7,7 +7,6 @@ waits for a line cannot be interrupted, so a process that is told to stop would 
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import stat
 import sys
@@ -17,6 +16,7 @@ from functools import partial
 from typing import Any, Self
 
 import anyio
+import structlog
 from mcp.shared.message import SessionMessage
 from mcp_types import (
     INVALID_REQUEST,
@@ -29,7 +29,7 @@ from mcp_types import (
 
 from loaner.mcp_server.frames import Malformed, message_of
 
-logger = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 AtEnd = Callable[[], Awaitable[None]]
 _LONGEST = 16 * 1024 * 1024
 """Bytes of one message."""
@@ -107,7 +107,7 @@ class Reading:
             return SessionMessage(read)
 
     async def _refuse(self, line: Malformed) -> None:
-        logger.warning("stdin: no MCP message: %s", line.what)
+        log.warning("stdin: no MCP message", reason=line.what)
         if line.wants_answer:
             with suppress(anyio.ClosedResourceError, anyio.BrokenResourceError):
                 await self._writing.line(line.answer())

@@ -8,18 +8,18 @@ tool's output schema would hide our words behind its own complaint.
 from __future__ import annotations
 
 import json
-import logging
-import secrets
 import traceback
 from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any, Final
 
+import structlog
 from mcp_types import CallToolResult, TextContent
 
 from loaner.errors import LoanerError
+from loaner.reference import new_reference
 
-logger = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 ERROR_META: Final = "dev.loaner/error"
 """Key in ``_meta`` under which machines find an error's facts."""
@@ -41,12 +41,12 @@ def unexpected(surprise: Exception) -> LoanerError:
     The exception's own text may hold anything, a token included, so it reaches neither the wire nor a span nor
     the log; its type and the place it came from are enough to find the fault.
     """
-    reference = secrets.token_hex(4).upper()
+    ref = new_reference()
     place = traceback.extract_tb(surprise.__traceback__)
     at = f"{PurePath(place[-1].filename).name}:{place[-1].lineno}" if place else "nowhere"
-    logger.error("unexpected %s at %s ref %s", type(surprise).__qualname__, at, reference)
+    log.error("unexpected fault", kind=type(surprise).__qualname__, at=at, ref=ref)
     return LoanerError(
-        f"loaner failed in a way it does not know; ref {reference}.",
+        f"loaner failed in a way it does not know; ref {ref}.",
         do="If the call was to change something, check whether it happened before repeating it.",
         dont="Don't try to reach it by another tool.",
     )

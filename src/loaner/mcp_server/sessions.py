@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections import Counter
 from http import HTTPStatus
 from typing import Any, Final
 
+import structlog
 from mcp.server.auth.middleware.bearer_auth import AuthorizationContext
 from mcp.server.streamable_http import MCP_SESSION_ID_HEADER, StreamableHTTPServerTransport
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
@@ -16,7 +16,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from loaner.settings import LimitSettings
 
-logger = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 RETRY_AFTER: Final = 30
 """Seconds after which one who found no room may try again."""
 
@@ -60,7 +60,7 @@ class SharedSessions(StreamableHTTPSessionManager):
             room = True
         admitted = super()._admit_session(requestor) if room else None
         if admitted is None:
-            logger.warning("refused an MCP session: no room, and none that is idle (limits.sessions)")
+            log.warning("refused an MCP session: no room, and none that is idle", setting="limits.sessions")
         elif admitted.mcp_session_id:
             self._used[admitted.mcp_session_id] = time.monotonic()
         return admitted

@@ -6,7 +6,6 @@ the request is read. Neither leaves a record for each: one says how many there w
 
 from __future__ import annotations
 
-import logging
 import math
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
@@ -14,6 +13,7 @@ from http import HTTPStatus
 from time import monotonic
 from typing import Final
 
+import structlog
 from mcp_types import INVALID_REQUEST
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
@@ -26,7 +26,7 @@ from loaner.mcp_server.frames import too_much
 from loaner.peers import MINUTE, PeerBucket
 from loaner.settings import LimitSettings
 
-logger = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 _PEOPLE: Final = 10_000
 """Remembered at once; the one heard of the longest ago is forgotten, whose share is full again by then."""
 _TOO_MANY: Final = -32000
@@ -83,11 +83,11 @@ class Shares:
         if monotonic() - share.noted_at < MINUTE:
             return
         count, share.refused, share.noted_at = share.refused, 0, monotonic()
-        logger.warning("refused requests beyond the limits of one person (see the limits settings)")
+        log.warning("refused requests beyond the limits of one person", settings="[limits]")
         try:
             await self._note(caller.subject.key, count)
         except StoreUnusable as failure:
-            logger.warning("refused requests could not be recorded: %s", failure.log)
+            log.warning("refused requests could not be recorded", reason=failure.log)
 
 
 class ShareDoor:

@@ -11,10 +11,11 @@ from loaner.catalog import BoundCall
 from loaner.catalog.request import RequestParts
 from loaner.catalog.step import Step
 from loaner.errors import ProviderRejected
+from loaner.loopback import is_loopback
 from loaner.provider_call.echoes import Echoes
 from loaner.provider_call.failures import unanswered, unavailable
 from loaner.provider_call.terms import Terms
-from loaner.provider_call.transport import LOOPBACK, Answer, ProviderTransport, Unanswered
+from loaner.provider_call.transport import Answer, ProviderTransport, Unanswered
 from loaner.secret import Secret
 
 _HOST = re.compile(r"[a-z0-9.-]{1,100}")
@@ -105,7 +106,7 @@ class Exchanges:
             host == suffix.removeprefix(".") or (suffix.startswith(".") and host.endswith(suffix))
             for suffix in (step.redirect_to if step else ())
         )
-        if own or named or (bases[0].hostname in LOOPBACK and host in LOOPBACK):
+        if own or named or (is_loopback(bases[0].hostname) and is_loopback(host)):
             return own
         shown = f" ({host})" if _HOST.fullmatch(host) else ""
         raise ProviderRejected(

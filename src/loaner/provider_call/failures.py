@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from http import HTTPStatus
 from typing import Any, NoReturn
 
@@ -27,9 +26,9 @@ from loaner.errors import (
 from loaner.provider_call.limit_headers import retry_after
 from loaner.provider_call.transport import Answer, Unanswered
 from loaner.provider_call.verdict import Verdict
+from loaner.reference import new_reference
 from loaner.scope import Scope, derive
 
-_LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 _REJECTED = {
     405: "it is not in a state in which that can be done.",
     409: "it conflicts with what is there now; it may have changed meanwhile. Read it again first.",
@@ -39,15 +38,10 @@ _REJECTED = {
 }
 
 
-def reference() -> str:
-    """A short id that a person can read out and an operator can find in the log."""
-    return "".join(secrets.choice(_LETTERS) for _ in range(4))
-
-
 def fail(verdict: Verdict, answer: Answer, bound: BoundCall, *, changing: bool, target: str = "") -> NoReturn:
     """Raise what ``verdict`` means for this call. ``changing``: the refused request was one that changes something;
     ``target``: the account that the call is about."""
-    provider, ref = bound.operation.provider, reference()
+    provider, ref = bound.operation.provider, new_reference()
     log = f"ref {ref}: {bound.operation.tool}: {verdict.trace}"
     if changing and (verdict.unsure or _says_done(answer, bound)):
         error: LoanerError = unavailable(bound, log, changing=True, ref=ref, word=verdict.word)
@@ -129,7 +123,7 @@ def limited(bound: BoundCall, seconds: int, log: str = "") -> RateLimited:
 
 def unavailable(bound: BoundCall, log: str, *, changing: bool, ref: str = "", word: str = "") -> LoanerError:
     """No answer, or one that says nothing: harmless for a read, uncertain for a write that was sent."""
-    title, ref, word = bound.operation.provider.title, ref or reference(), _in_brackets(word)
+    title, ref, word = bound.operation.provider.title, ref or new_reference(), _in_brackets(word)
     if changing:
         return OutcomeUnknown(
             f"the write may have happened: {title} did not say{word}. ref {ref}",

@@ -19,6 +19,7 @@ import httpx2
 import structlog
 
 from loaner import __version__
+from loaner.loopback import is_loopback
 from loaner.provider_call.addresses import resolve_public
 from loaner.provider_call.bounded import TooMuch, parsed
 from loaner.provider_call.connections import ProviderConnections
@@ -28,7 +29,6 @@ from loaner.provider_call.wire import Broken, Unreachable, Wire, WireAnswer, Wir
 from loaner.secret import Secret
 
 log = structlog.get_logger(__name__)
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _REFUSED = 400
 _ELSEWHERE = 30.0
 """Seconds for a file from or to a place that an answer named."""
@@ -136,7 +136,7 @@ class ProviderTransport:
         """
         target = _checked(url)
         address = None
-        if target.host not in LOOPBACK and not own and not self.wire.proxied(target.host):
+        if not is_loopback(target.host) and not own and not self.wire.proxied(target.host):
             address = await resolve_public(target.host, target.port or 443)
             if address is None or target.scheme != "https":
                 raise Unanswered(sent=False, why="not a public https address")
@@ -165,7 +165,7 @@ class ProviderTransport:
 def _checked(url: str) -> httpx2.URL:
     """Raises :class:`ValueError` for a URL that would not be requested exactly as it is written."""
     target, parts = httpx2.URL(url), urlsplit(url)
-    loopback = target.host in LOOPBACK
+    loopback = is_loopback(target.host)
     if target.scheme != "https" and not (target.scheme == "http" and loopback):
         raise ValueError("only https, or http on loopback")
     if target.userinfo or target.fragment or target.raw_path.decode().partition("?")[0] != (parts.path or "/"):

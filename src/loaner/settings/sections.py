@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from loaner.errors import SettingsInvalid
+from loaner.loopback import is_loopback
 from loaner.settings import urls
 from loaner.settings.references import Reference
 
@@ -142,7 +143,7 @@ class HttpSettings(_Section):
                 f"must say how people and agents reach loaner (https://…), since http.host is {host}: "
                 "that is only an address to listen on"
             )
-        if not plain and not urls.is_loopback(host) and not (public_url or "").startswith("https:"):
+        if not plain and not is_loopback(host) and not (public_url or "").startswith("https:"):
             raise ValueError(
                 f"must begin with https://, since http.host ({host}) can be reached from other machines: put a proxy "
                 f"with TLS before it{_OUT_LOUD}"

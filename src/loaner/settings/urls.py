@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from urllib.parse import SplitResult, urlsplit
+
+from loaner.loopback import address_of, is_loopback
 
 _PORTS = {"https": 443, "http": 80}
 _NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)(\.(?!-)[a-z0-9_-]{1,63}(?<!-))*", re.ASCII)
 _ALL_NUMBERS = re.compile(r"(0x[0-9a-f]*|\d+)(\.(0x[0-9a-f]*|\d+))*", re.ASCII)
 
 
-def is_loopback(host: str | None) -> bool:
-    """Does this host name this machine to itself?"""
-    if host == "localhost":
-        return True
-    address = _address(host or "")
-    return address is not None and address.is_loopback
-
-
 def is_wildcard(host: str) -> bool:
     """Does binding to it mean every address of the machine?"""
-    address = _address(host)
+    address = address_of(host)
     return address is not None and address.is_unspecified
 
 
@@ -31,7 +24,7 @@ def bindable(host: str) -> str:
     An empty host, ``0`` and ``0x0`` would all mean every address to the system's resolver.
     """
     host = host.lower().removeprefix("[").removesuffix("]")
-    address = _address(host)
+    address = address_of(host)
     if address is not None:
         return str(address)
     if not _is_name(host):
@@ -114,7 +107,7 @@ def _parts(written: str) -> SplitResult:
     host = parts.hostname or ""
     if host.endswith("."):
         raise ValueError("must not end its host with a dot: clients would send another name")
-    address = _address(host)
+    address = address_of(host)
     if address is not None and address.is_unspecified:
         raise ValueError("must be a host that can be reached; a wildcard address is only to listen on")
     if address is None and not _is_name(host):
@@ -134,16 +127,8 @@ def _base(parts: SplitResult) -> str:
 
 def _host(parts: SplitResult) -> str:
     host = parts.hostname or ""
-    address = _address(host)
+    address = address_of(host)
     return in_url(str(address or host))
-
-
-def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return None
-    return getattr(address, "ipv4_mapped", None) or address
 
 
 def _is_name(host: str) -> bool:

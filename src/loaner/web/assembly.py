@@ -9,7 +9,8 @@ from loaner.assembly import Loaner
 from loaner.errors import SettingsInvalid
 from loaner.identity.issuer_keys import IssuerKeys
 from loaner.identity.local_person import local_subject
-from loaner.settings import IdentitySettings, Settings, resolve, urls
+from loaner.loopback import is_loopback
+from loaner.settings import IdentitySettings, Settings, resolve
 from loaner.web.identity import LocalIdentity, OidcIdentity, SignedInHere
 from loaner.web.presence import PasskeyPresence, SessionPresence, SignInPresence
 from loaner.web.site import Identity, Presence, Site
@@ -34,7 +35,7 @@ def local_site(served: Loaner, keys: IssuerKeys | None = None) -> Site:
             'consent.presence = "sign-in" needs to know who the person of this computer is at which issuer.',
             do="Set identity.issuer and consent.local_person (the sub that the issuer gives them).",
         )
-    anywhere = not urls.is_loopback(served.settings.http.stdio_host)
+    anywhere = not is_loopback(served.settings.http.stdio_host)
     return _site(served, SignedInHere(_issuer(served, chosen, keys), here, sub, anywhere))
 
 

@@ -18,7 +18,8 @@ from starlette.routing import Route
 
 from loaner.errors import LoanerError
 from loaner.identity.caller import Subject
-from loaner.settings.urls import is_loopback
+from loaner.loopback import is_loopback
+from loaner.reference import new_reference
 from loaner.web import pages
 from loaner.web.sessions import Session, Sessions, set_cookie
 from loaner.web.site import Identity, Site
@@ -110,10 +111,10 @@ class Guard:
                 log.info("page refused", path=path, code=failure.code, reason=failure.log)
                 response = pages.error(HTTPStatus.SERVICE_UNAVAILABLE, failure.cause, failure.do)
             except Exception as failure:  # noqa: BLE001 - a traceback on a page would be read by the wrong people
-                reference = pages.reference()
+                ref = new_reference()
                 # Not the exception's own text or traceback, which may hold what must not be in a log.
-                log.error("page failed", path=path, reference=reference, kind=type(failure).__name__)  # noqa: TRY400 - see above
-                response = pages.error(HTTPStatus.INTERNAL_SERVER_ERROR, f"Something went wrong here ({reference}).")
+                log.error("page failed", path=path, ref=ref, kind=type(failure).__name__)  # noqa: TRY400 - see above
+                response = pages.error(HTTPStatus.INTERNAL_SERVER_ERROR, f"Something went wrong here (ref {ref}).")
             return with_headers(response)
 
         return Route(path, endpoint, methods=[method], name=f"{method} {path}")

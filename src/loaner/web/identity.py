@@ -19,6 +19,7 @@ from loaner.identity import jwt_checks, token_claims
 from loaner.identity.caller import Subject
 from loaner.identity.client_auth import Client
 from loaner.identity.issuer_keys import IssuerKeys, IssuerUnreachable
+from loaner.loopback import is_loopback
 from loaner.provider_call import ProviderTransport, Unanswered
 from loaner.secret import Secret
 from loaner.settings import IdentitySettings
@@ -29,7 +30,6 @@ _TYPING = 120
 """Seconds from the person's answer to the issuer until its token is here."""
 _BROWSER, _ISSUER = "local-browser", "oidc"
 """How a session was proven."""
-_LOOPBACK = frozenset({"127.0.0.1", "::1"})
 
 
 class SignInFailed(Exception):
@@ -231,7 +231,7 @@ def _is_here(request: Request) -> bool:
     """Does this very request come from this person's own programs? Asked each time: a cookie goes to every port of the
     computer, another user's included, so having one proves nothing about who sends it."""
     peer, here = request.client, request.scope.get("server") or ("", 0)
-    if peer is None or peer.host not in _LOOPBACK:
+    if peer is None or not is_loopback(peer.host):
         return False
     return not is_another_user((peer.host, peer.port), (here[0], here[1]))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any
@@ -14,7 +13,6 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from loaner.catalog.mention import Mention
 from loaner.catalog.mentions import parted
 from loaner.characters import marked, pieces
-from loaner.consent.codes import ALPHABET
 from loaner.web import texts
 
 
@@ -79,8 +77,3 @@ def error(status: HTTPStatus, words: str, do: str = "") -> Page:
 def see_other(url: str) -> Response:
     """303 and never 307, which would send a form on to the other place (RFC 9700 §4.12)."""
     return RedirectResponse(url, status_code=HTTPStatus.SEE_OTHER)
-
-
-def reference() -> str:
-    """A short name by which an operator finds the log line."""
-    return "ref " + "".join(secrets.choice(ALPHABET) for _ in range(6))
