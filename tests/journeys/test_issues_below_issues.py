@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from journeys.town import Town, error_of, text_of, town
+from loaner.sandbox.github.shapes import issues as shapes
 
 WEB = {"owner": "acme", "repo": "web"}
 PULL = WEB | {"pull_number": 4}
@@ -58,6 +59,7 @@ async def test_an_issue_is_put_below_another_moved_and_taken_away(acme: Town) ->
     assert await told(acme, "github_add_sub_issue", **WEB, issue_number=2, **three) == {"added": True}
     assert (await lent(acme, "github_add_sub_issue"))["permissions"] == {"issues": "write", "metadata": "read"}
     assert await below(acme, 2) == [3]
+    assert (await told(acme, "github_issue_read", **WEB, issue_number=2))["sub_issues"] == 1
     assert (await lent(acme, "github_list_sub_issues"))["permissions"] == {"issues": "read", "metadata": "read"}
 
     for again in (WEB | {"issue_number": 2}, WEB | {"issue_number": 1}, WEB | {"issue_number": 3}):
@@ -75,6 +77,24 @@ async def test_an_issue_is_put_below_another_moved_and_taken_away(acme: Town) ->
     assert web(acme).issues[3].parent is None
     answer = await answered(acme, "github_remove_sub_issue", **WEB, issue_number=1, **three)
     assert error_of(answer)["code"] == "not_found"
+
+
+async def test_a_sub_issue_of_another_repository_is_counted_and_not_shown(
+    acme: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """GitHub lists it where the person may see it; the call is about one repository."""
+    await told(acme, "github_add_sub_issue", **WEB, issue_number=2, sub_issue_number=3)
+    show = shapes.issue
+
+    def elsewhere(urls: Any, at: Any, shown: Any) -> Any:
+        body = show(urls, at, shown)
+        return body | {"title": "Secret", "repository_url": f"{urls.api}/repos/acme/secrets"}
+
+    monkeypatch.setattr(shapes, "issue", elsewhere)
+    answer = await answered(acme, "github_list_sub_issues", **WEB, issue_number=2)
+    assert answer.structured_content == {"issues": [], "left_out": 1}
+    monkeypatch.undo()
+    await told(acme, "github_remove_sub_issue", **WEB, issue_number=2, sub_issue_number=3)
 
 
 async def test_sub_issues_come_in_pages(acme: Town) -> None:
