@@ -78,7 +78,7 @@ class World:
 
         GitHub would make some 180 tokens a minute for one person, which is no measure of a program.
         """
-        environment = self.environment | {"LOANER_BUDGET__FACTOR": "1000"}
+        environment = self.environment | {"LOANER_LIMITER__FACTOR": "1000"}
         return StdioServerParameters(
             command=LOANER, args=["serve", "--sandbox", self.base_url], env=environment, cwd=self.home
         )

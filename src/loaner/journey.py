@@ -73,7 +73,7 @@ class Journey:
     looks: LookUps
     transport: ProviderTransport
     cursors: Cursors
-    budgets: Limiter
+    limiter: Limiter
     drifts: Drifts
     task_tokens: HostTasks
     now: Now
@@ -119,7 +119,7 @@ class Journey:
             try:
                 async with (
                     self.consents.tasks.calls.during(consent.task, changes=operation.effect != "read"),
-                    self.budgets.obeying(account, bound),  # who asks us to wait is not asked again before
+                    self.limiter.obeying(account, bound),  # who asks us to wait is not asked again before
                     self.lender.lend(need, bound, consent.within(scope), record) as loan,  # one key, journalled first
                 ):
                     terms = Terms(
@@ -204,7 +204,7 @@ class Journey:
     def _attempting(self, bound: BoundCall, account: LimitKey, record: Draft) -> None:
         """One use of the credential. What the first costs was taken beforehand."""
         if record.used:
-            self.budgets.owe(account, costs(bound, minting=False))
+            self.limiter.owe(account, costs(bound, minting=False))
         record.sent(bound.operation.request)
 
     def _listening(self, bound: BoundCall, scope: Scope, account: LimitKey, record: Draft) -> Callable[[Answer], None]:
@@ -212,14 +212,14 @@ class Journey:
 
         def hear(answer: Answer) -> None:
             record.heard(answer.status)
-            self.budgets.heard(account, answer)
+            self.limiter.heard(account, answer)
             self.drifts.look(bound, scope, account.connector, answer)
 
         return hear
 
     def _young(self, loan: Loan, bound: BoundCall, on_repeat: Callable[[], object]) -> Young | None:
         """A minted credential may be too new to be known everywhere; the grant's own is not."""
-        if loan.style == "held":
+        if loan.style == "pass_through":
             return None
         return Young(bound.operation.provider, loan.permissions, loan.minted_at, self.now, on_repeat)
 

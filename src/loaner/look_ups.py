@@ -45,7 +45,7 @@ class _Found:
 class LookUps:
     audit: Audit
     lender: Lender
-    budgets: Limiter
+    limiter: Limiter
     transport: ProviderTransport
     now: Now
     names: FoundNames
@@ -79,16 +79,18 @@ class LookUps:
             account = LimitKey.of(operation.provider, grant.connector, grant.account_id)
             need = Borrower(call.id, caller, connector, grant.id, account)
             async with (
-                self.budgets.obeying(account, look.bound),
+                self.limiter.obeying(account, look.bound),
                 self.lender.lend(need, look.bound, look.scope, record) as loan,
             ):
                 (sent := partial(record.sent, operation.request))()
-                held = loan.style == "held"
+                pass_through = loan.style == "pass_through"
                 terms = Terms(
                     known=loan.known,
-                    young=None if held else Young(operation.provider, loan.permissions, loan.minted_at, self.now, sent),
+                    young=None
+                    if pass_through
+                    else Young(operation.provider, loan.permissions, loan.minted_at, self.now, sent),
                     workspace=self.workspace(look.bound, connector, grant),
-                    on_answer=partial(self.budgets.heard, account),
+                    on_answer=partial(self.limiter.heard, account),
                 )
                 found = await look_up(look, loan.credential, self.transport, terms)
                 record.answered(_Found())

@@ -1,6 +1,6 @@
-"""Stop, now: a fence first, then what is under way, then what was lent, then what was granted.
+"""Stop, now: a block first, then what is under way, then what was lent, then what was granted.
 
-The order is the promise. Once the fence is durable nothing new begins; once the calls under way have ended nothing
+The order is the promise. Once the block is durable nothing new begins; once the calls under way have ended nothing
 is sent any more; and only then are credentials ended at the providers and tried, to see that they are dead.
 """
 
@@ -44,14 +44,14 @@ _UNFINISHED = "not confirmed: loaner failed while it was ended, and tries again 
 
 
 class EndYeses(Protocol):
-    """Ends the approvals and the open questions that a fence covers; how many of each."""
+    """Ends the approvals and the open questions that a block covers; how many of each."""
 
-    def __call__(self, connection: Connection, fence: Block, *, at: datetime) -> tuple[int, int]: ...
+    def __call__(self, connection: Connection, block: Block, *, at: datetime) -> tuple[int, int]: ...
 
 
 @dataclass(frozen=True)
 class LoanEnded:
-    """What became of a credential that was out when the fence went up."""
+    """What became of a credential that was out when the block went up."""
 
     provider: str
     resource: str
@@ -66,14 +66,14 @@ class LoanEnded:
 class Stopped:
     """What was done, and what of it the providers confirmed. Durations in seconds."""
 
-    fence: Block
+    block: Block
     cancelled: int
     """Calls that were under way in this process."""
     approvals: int
     questions: int
     loans: Sequence[LoanEnded]
     grants: Sequence[Revoked]
-    fenced_in: float
+    blocked_in: float
     quiet_in: float
     """Until nothing that it covers was under way any more; then, or when patience ran out, credentials were ended."""
     took: float
@@ -84,13 +84,13 @@ class Stopped:
 
 
 class Stopper:
-    """Puts fences up and takes them away."""
+    """Puts blocks up and takes them away."""
 
     def __init__(
         self,
         store: Store,
         revoker: Revoker,
-        returns: Revocations,
+        revocations: Revocations,
         running: CallsInFlight,
         *,
         end_yeses: EndYeses,
@@ -99,7 +99,7 @@ class Stopper:
     ) -> None:
         self.store = store
         self.revoker = revoker
-        self.returns = returns
+        self.revocations = revocations
         self.running = running
         self.end_yeses = end_yeses
         self.note = note
@@ -107,24 +107,24 @@ class Stopper:
         self._ending: set[str] = set()
 
     async def stop(self, kind: Kind, value: str, by: Caller) -> Stopped:
-        """Stop whatever the fence covers, and end its loans and grants. Once it returns, nothing more is sent.
+        """Stop whatever the block covers, and end its loans and grants. Once it returns, nothing more is sent.
 
         A grant belongs to a person and serves all their agents, so stopping an agent ends none.
-        Raises :class:`StoreUnusable` when the fence could not be put up; then nothing was done.
+        Raises :class:`StoreUnusable` when the block could not be put up; then nothing was done.
         """
         began = anyio.current_time()
-        fence = Block(kind, value, by.display or by.subject.sub, self.now())
+        block = Block(kind, value, by.display or by.subject.sub, self.now())
         # Whoever goes away meanwhile: what is begun here is carried through.
         with anyio.CancelScope(shield=True):
-            approvals, questions, ending = await self._put_up(fence, by)
-            fenced_in = anyio.current_time() - began
-            watched, cancelled = await self._quiet(fence)
+            approvals, questions, ending = await self._put_up(block, by)
+            blocked_in = anyio.current_time() - began
+            watched, cancelled = await self._quiet(block)
             quiet_in = anyio.current_time() - began
             done = await self._end_grants(ending, by.subject.key)
-            watched += await self.store.read(lambda c: _lost_pairs(c, fence))
+            watched += await self.store.read(lambda c: _lost_pairs(c, block))
             ended = await self._loans_ended(watched)
         took = anyio.current_time() - began
-        return Stopped(fence, cancelled, approvals, questions, ended, done, fenced_in, quiet_in, took)
+        return Stopped(block, cancelled, approvals, questions, ended, done, blocked_in, quiet_in, took)
 
     async def end_grant(self, grant_id: str) -> Revoked:
         """The same for one grant, as its owner wants it. It needs no lifting afterwards: the person is asked anew.
@@ -138,26 +138,26 @@ class Stopper:
         stopped = await self.stop("grant", grant_id, who)
         if not stopped.grants:
             raise GrantBroken("the grant has ended already.")
-        await self.store.write(lambda c: blocks.take_away(c, "grant", grant_id))
+        await self.store.write(lambda c: blocks.lift_block(c, "grant", grant_id))
         return stopped.grants[0]
 
     async def resume(self, kind: Kind, value: str, by: Caller) -> bool:
-        """Lift a fence; whether it stood. What was revoked stays so: people are asked to connect again."""
+        """Lift a block; whether it stood. What was revoked stays so: people are asked to connect again."""
 
         def work(connection: Connection) -> bool:
-            stood = blocks.take_away(connection, kind, value)
+            stood = blocks.lift_block(connection, kind, value)
             if stood:
-                self._note_fence(connection, "resume", kind, value, by)
+                self._note_block(connection, "resume", kind, value, by)
             return stood
 
         return await self.store.write(work)
 
     async def standing(self) -> list[Block]:
-        """Every fence, the oldest first."""
+        """Every block, the oldest first."""
         return await self.store.read(blocks.listed)
 
     async def run(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
-        """Watch for other processes' fences, and try again to end what a provider would not. Until cancelled."""
+        """Watch for other processes' blocks, and try again to end what a provider would not. Until cancelled."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self.running.watch)
             task_status.started()
@@ -173,47 +173,47 @@ class Stopper:
     async def finish(self) -> list[Revoked]:
         """Try once more to end the grants whose end no provider confirmed."""
         at = self.now()
-        found = await self.store.read(lambda c: endings.due(c, self.returns.environment, at))
+        found = await self.store.read(lambda c: endings.due(c, self.revocations.environment, at))
         return await self._end_grants(found, None)
 
     async def end_unused(self, grant: Grant) -> None:
         """End what a provider granted and nobody is going to use, as far as that can be done at once."""
         await self._end_grants([grant], None)
 
-    async def _put_up(self, fence: Block, by: Caller) -> tuple[int, int, list[Grant]]:
+    async def _put_up(self, block: Block, by: Caller) -> tuple[int, int, list[Grant]]:
         def work(connection: Connection) -> tuple[int, int, list[Grant]]:
-            blocks.put_up(connection, fence)
-            approvals, questions = self.end_yeses(connection, fence, at=fence.at)
-            ending = _covered_grants(connection, fence)
+            blocks.put_block(connection, block)
+            approvals, questions = self.end_yeses(connection, block, at=block.at)
+            ending = _covered_grants(connection, block)
             for grant in ending:
-                endings.fence(connection, grant.id, reason=f"{fence.told()} by {fence.set_by}", at=fence.at)
-            self._note_fence(connection, "revoke", fence.kind, fence.value, by)
+                endings.block(connection, grant.id, reason=f"{block.told()} by {block.set_by}", at=block.at)
+            self._note_block(connection, "revoke", block.kind, block.value, by)
             return approvals, questions, ending
 
         for _ in range(_TRIES - 1):
             try:
                 return await self.store.write(work)
             except StoreUnusable:
-                continue  # PostgreSQL may have picked this one to break a deadlock; a fence does not give up on that
+                continue  # PostgreSQL may have picked this one to break a deadlock; a block does not give up on that
         return await self.store.write(work)
 
-    async def _quiet(self, fence: Block) -> tuple[list[str], int]:
-        """Wait until nothing that the fence covers is under way; give back what nobody gives back."""
+    async def _quiet(self, block: Block) -> tuple[list[str], int]:
+        """Wait until nothing that the block covers is under way; give back what nobody gives back."""
         watched: dict[str, None] = {}
         cancelled = 0
         with anyio.move_on_after(PATIENCE):
             while True:
-                cancelled += self.running.stop([fence])
-                out = await self.store.read(lambda c: _out(c, fence))
+                cancelled += self.running.stop([block])
+                out = await self.store.read(lambda c: _out(c, block))
                 watched |= dict.fromkeys(row.id for row in out)
                 # Those that were tried had their turn, and a provider that said no; of a lost one nobody has the key.
                 if all(row.attempts or journal.is_lost(row) for row in out):
                     break
-                await self.returns.sweep()  # where a process died, nobody else would
+                await self.revocations.sweep()  # where a process died, nobody else would
                 await anyio.sleep(_LOOK_AGAIN)
-        for row in await self.store.read(lambda c: _out(c, fence)):
+        for row in await self.store.read(lambda c: _out(c, block)):
             if not journal.is_anothers(row):  # to take it over would lose what that process knows
-                await self.returns.end_now(row.id)
+                await self.revocations.end_now(row.id)
         return list(watched), cancelled
 
     async def _end_grants(self, ending: Sequence[Grant], by: str | None) -> list[Revoked]:
@@ -265,7 +265,7 @@ class Stopper:
 
         return ended
 
-    def _note_fence(self, connection: Connection, verb: str, kind: Kind, value: str, by: Caller) -> None:
+    def _note_block(self, connection: Connection, verb: str, kind: Kind, value: str, by: Caller) -> None:
         self.note(
             connection,
             verb,
@@ -274,7 +274,7 @@ class Stopper:
             **by.agent.recorded(),
             environment=by.environment,
             origin=by.origin,
-            resource=f"fence:{kind} {value}".rstrip(),
+            resource=f"block:{kind} {value}".rstrip(),
             outcome="ok",
         )
 
@@ -293,11 +293,11 @@ class Stopper:
         ]
 
 
-def _covered_grants(connection: Connection, fence: Block) -> list[Grant]:
+def _covered_grants(connection: Connection, block: Block) -> list[Grant]:
     """Those to end: also the ones that an earlier attempt could not."""
     rows = connection.execute(select(grants).where(grants.c.state.in_(NOT_OVER))).all()
     found = map(grant_of, rows)
-    return [one for one in found if fence.covers(Party(one.subject, "", one.environment, one.connector, one.id))]
+    return [one for one in found if block.covers(Party(one.subject, "", one.environment, one.connector, one.id))]
 
 
 def _why(row: Row[Any]) -> str:
@@ -308,14 +308,14 @@ def _why(row: Row[Any]) -> str:
     )
 
 
-def _lost_pairs(connection: Connection, fence: Block) -> list[str]:
+def _lost_pairs(connection: Connection, block: Block) -> list[str]:
     """Pairs that a provider may have issued and that are in no grant."""
     lost = select(loans).where(loans.c.state.in_(loan_rows.OPEN), loans.c.style == pending_pairs.PAIR)
-    return [row.id for row in connection.execute(lost) if fence.covers(row)]
+    return [row.id for row in connection.execute(lost) if block.covers(row)]
 
 
-def _out(connection: Connection, fence: Block) -> list[Row[Any]]:
+def _out(connection: Connection, block: Block) -> list[Row[Any]]:
     """Loans that may be in use, or not be given back yet."""
     lent = loans.c.style.not_in((pending_pairs.PAIR, journal.SHARED))  # what is shared ends with the loan itself
     rows = connection.execute(select(loans).where(loans.c.state.in_(loan_rows.OPEN), lent)).all()
-    return [row for row in rows if fence.covers(row)]
+    return [row for row in rows if block.covers(row)]

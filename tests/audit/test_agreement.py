@@ -16,7 +16,7 @@ from loaner.audit import agreement
 from loaner.cli import _app
 from loaner.identity.caller import LOCAL, Agent, Caller, Subject
 from loaner.store import tags
-from loaner.store.tables import approvals, fences, tasks
+from loaner.store.tables import approvals, blocks, tasks
 
 ISSUE = {"owner": "acme", "repo": "web", "issue_number": 1}
 READ = ("github_list_issues", {"owner": "acme", "repo": "web"})
@@ -56,7 +56,7 @@ async def test_a_block_that_was_deleted_is_told_and_put_back_until_it_is_lifted(
     loaner = acme.loaner
     await loaner.stopper.stop("agent", "test-agent", OPERATOR)
     assert await verb("audit", "verify") == (0, (await verb("audit", "verify"))[1])
-    await once(acme, delete(fences))
+    await once(acme, delete(blocks))
     code, told = await verb("audit", "verify")
     assert (code, "the block agent test-agent is gone" in told) == (8, True)
     _, shown = await verb("status", "--json")
@@ -70,7 +70,7 @@ async def test_a_block_that_was_deleted_is_told_and_put_back_until_it_is_lifted(
     assert await loaner.stopper.standing() == []
     assert (await verb("audit", "verify"))[0] == 0
     (record,) = await acme.records(kind="block_put_back")
-    assert record["resource"] == "fence:agent test-agent"
+    assert record["resource"] == "block:agent test-agent"
 
 
 async def test_an_approval_that_no_record_gave_is_told(acme: Town, verb: Callable[..., Any]) -> None:

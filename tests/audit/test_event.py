@@ -12,7 +12,7 @@ from loaner.store import Store
 
 async def test_an_event_is_a_record_that_every_reader_reads(store: Store, now: Clock) -> None:
     said = {"agent": "loaner\x1b[0m", "environment": "development", "origin": "here", "outcome": "ok"}
-    await store.write(lambda c: event.note(c, "revoke", subject="local olga", at=now(), resource="fence:all", **said))
+    await store.write(lambda c: event.note(c, "revoke", subject="local olga", at=now(), resource="block:all", **said))
     (record,) = all_of(store)
     assert (record.body["sub"], record.body["kind"]) == ("olga", "revoke")
     assert "\x1b" not in record.text

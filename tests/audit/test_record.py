@@ -54,7 +54,7 @@ def test_every_field_has_a_sensitivity_and_none_is_new():
 class Loan:
     minted_at: datetime
     id: str = "l" * 32
-    style: str = "token_scoped"
+    style: str = "down_scoped"
     fingerprint: str = "f" * 64
     permissions: frozenset[str] = frozenset({"issues:write", "metadata:read"})
     excess: frozenset[str] = frozenset({"metadata:read"})

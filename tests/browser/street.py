@@ -81,7 +81,7 @@ class Place:
         raise AssertionError(f"there was consent: {reply}")
 
     async def records(self, **wanted: Any) -> list[dict[str, Any]]:
-        await self.loaner.returns.settled()
+        await self.loaner.revocations.settled()
         bodies = [record.body for record in await self.loaner.audit.tail(1000)]
         return [body for body in bodies if all(body.get(key) == value for key, value in wanted.items())]
 

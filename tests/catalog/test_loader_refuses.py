@@ -182,7 +182,7 @@ MUTATIONS = {
     "a document and a body at once": (LINEAR, "[request.variables]", 'body = "body"\n[request.variables]', "request"),
     "a variable that the document does not declare": (LINEAR, '"input.body"', '"put.body"', "no variable $put"),
     "an insecure host": ("github/provider.toml", '.com"\napi = "https:', '.com"\napi = "http:', "https"),
-    "an unknown style of lending": ("github/provider.toml", '"token_scoped"', '"borrowed"', "lending.style"),
+    "an unknown style of lending": ("github/provider.toml", '"down_scoped"', '"borrowed"', "lending.style"),
     "an unknown host": ("github/provider.toml", 'at     = "api:/user"', 'at     = "apy:/user"', "unknown host key"),
     "an error word that means nothing": (
         "slack/provider.toml", 'no_permission        = "forbidden"', 'no_permission = "bad"', "errors.no_permission"

@@ -97,7 +97,7 @@ def test_explaining_sends_nothing(day: Day) -> None:
     assert told.out.endswith("nothing was sent\n")
     [facts] = day.terminal.type("explain", "github_create_or_update_file", *arguments, "--json").rows
     assert facts["permissions"] == ["contents:write", "workflows:write"]
-    assert (facts["ruling"], facts["connected"], facts["lending"]) == ("ask", False, "token_scoped")
+    assert (facts["ruling"], facts["connected"], facts["lending"]) == ("ask", False, "down_scoped")
     assert {limit["what"]: limit["enforced_by"] for limit in facts["limits"]} == {
         "permissions": "provider",
         "resource": "provider",

@@ -28,8 +28,8 @@ def test_what_one_command_stops_another_shows_and_a_third_lifts(
 ) -> None:
     stopped = terminal.type("revoke", *whose, "--yes", "--json")
     assert stopped.code == 0
-    [fence] = stopped.rows
-    assert (fence["what"], fence["kind"], fence["value"], fence["confirmed"]) == ("fence", kind, value, True)
+    [block] = stopped.rows
+    assert (block["what"], block["kind"], block["value"], block["confirmed"]) == ("block", kind, value, True)
     with closing(sqlite3.connect(terminal.home / "loaner.db")) as file:
         assert file.execute("select kind, value from fences").fetchall() == [(kind, value)]
 

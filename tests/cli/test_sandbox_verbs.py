@@ -90,7 +90,7 @@ async def test_status_shows_what_is_connected_lent_waiting_and_left(acme: Town, 
     assert error_of(waiting)["user_code"] not in shown, "a status is no way to answer a question"
     assert error_of(waiting)["url"] not in shown
     assert told["loans"] == []
-    (minting,) = [one for one in told["limits"] if one["budget"] == "credentials"]
+    (minting,) = [one for one in told["limits"] if one["rate_limit"] == "credentials"]
     assert (minting["provider"], minting["account"], minting["limit"]) == ("github", "alice", 900)
     assert 890 <= minting["left"] <= 900
     _, shown, _ = await verb("status")

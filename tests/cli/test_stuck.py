@@ -22,7 +22,7 @@ def loan(minutes: int) -> dict[str, Any]:
     at = NOW - timedelta(minutes=minutes)
     return {
         "id": f"{minutes:032}", "call_id": "", "subject": "local alice", "agent": "a", "environment": "development",
-        "provider": "github", "connector": "github", "grant_id": "g", "style": "token_scoped", "state": "lent",
+        "provider": "github", "connector": "github", "grant_id": "g", "style": "down_scoped", "state": "lent",
         "owner": "? 0 0", "permissions": [], "resource": "r", "intent_at": at,
         "latest_expiry": NOW + timedelta(hours=8), "attempts": 0, "record": {},
     }  # fmt: skip

@@ -50,7 +50,7 @@ def answer(job: dict[str, Any], said: Any) -> None:
 async def recover(job: dict[str, Any]) -> None:
     """What a start does first: sweep. Then tell all that loaner itself knows."""
     async with opened(job) as loaner:
-        await loaner.returns.sweep()
+        await loaner.revocations.sweep()
         answer(job, await books(loaner))
 
 
@@ -61,12 +61,12 @@ async def carry(job: dict[str, Any]) -> None:
     before the call, once it is armed.
     """
     async with opened(job) as loaner, anyio.create_task_group() as tasks:
-        await loaner.returns.sweep()
+        await loaner.revocations.sweep()
         answer(job, await books(loaner, after=job["after"]))
         stop(job)
-        await tasks.start(loaner.returns.run)
+        await tasks.start(loaner.revocations.run)
         await until_done(loaner, job)
-        await loaner.returns.settled()
+        await loaner.revocations.settled()
         await PREPARATIONS[job["before"]](loaner, job)
         if job["point"]:
             failpoints.arm(job["point"])
@@ -78,9 +78,9 @@ async def carry(job: dict[str, Any]) -> None:
 async def rehearse(job: dict[str, Any]) -> None:
     """All of that but the dying, in the process that the others are forked from."""
     async with opened(job) as loaner, anyio.create_task_group() as tasks:
-        await loaner.returns.sweep()
+        await loaner.revocations.sweep()
         await books(loaner, after=job["after"])
-        await tasks.start(loaner.returns.run)
+        await tasks.start(loaner.revocations.run)
         await until_done(loaner, job)
         tasks.cancel_scope.cancel()
 

@@ -84,7 +84,7 @@ class Shop:
         job = {"tool": tool, "arguments": arguments, "subject": f"{self.running.base_url}/idp user-alice"}
         job["account"] = "alice"
         usual = {"point": "", "before": "", "provider": tool.partition("_")[0], "after": self.books.size}
-        usual["settings"] = {"LOANER_BUDGET__FACTOR": "0"}  # hundreds of calls a minute are more than GitHub allows
+        usual["settings"] = {"LOANER_LIMITER__FACTOR": "0"}  # hundreds of calls a minute are more than GitHub allows
         child = await self.forks.start(**self._job("carry", **(job | usual | more)))
         assert await child.stops(), self.log()
         return child

@@ -12,7 +12,7 @@ HELD = ("linear_get_issue", {"id": "ENG-1"})
 AT_ONCE = 8
 STINT, STINTS = 64, 4
 """What is filled once makes one stint grow, or two; what piles up makes each of them."""
-NO_BUDGET = {"LOANER_BUDGET__FACTOR": "0"}
+NO_BUDGET = {"LOANER_LIMITER__FACTOR": "0"}
 
 
 async def calls(shop: Shop, count: int) -> None:

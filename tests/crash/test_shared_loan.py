@@ -9,7 +9,7 @@ from crash.kit import Shop
 
 READ = {"owner": "acme", "repo": "web", "issue_number": 1}
 TASK = {"purpose": "read issues", "operations": [{"tool": "github_issue_read"}], "resources": ["acme/web"]}
-SHORT = {"LOANER_BUDGET__SHARE_BELOW": "1", "LOANER_BUDGET__SHARE_SECONDS": "15"}
+SHORT = {"LOANER_LIMITER__SHARE_BELOW": "1", "LOANER_LIMITER__SHARE_SECONDS": "15"}
 
 
 @pytest.mark.parametrize("point", [None, "call.before", "call.answered"])

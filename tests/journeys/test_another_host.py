@@ -29,7 +29,7 @@ async def test_nothing_of_one_host_is_sent_to_another(tmp_path: Path) -> None:
                     assert error_of(await agent.call_tool(*call))["code"] == "consent_required"
             assert await grants(town) == issued
             town.advance(days=100)
-            assert await town.loaner.idle.fence() == 0, "it is not that host's to say that nobody uses it"
+            assert await town.loaner.idle.block() == 0, "it is not that host's to say that nobody uses it"
             assert town.ledger() == []
 
         async with standing(tmp_path, one) as town, town.agent() as agent:

@@ -145,5 +145,5 @@ def of_task(operation: Operation, fixed: dict[str, Any]) -> Approval:
     plain = {name: list(value) if isinstance(value, tuple) else value for name, value in fixed.items()}
     wanted = {"tool": operation.tool, "arguments": plain}
     proposal = Proposal.of({"purpose": "sweep", "operations": [wanted], "resources": ["*"]})
-    (item,) = proposal.envelope(caller(), tools(), Connectors(CONNECTORS)).items
+    (item,) = proposal.task_scope(caller(), tools(), Connectors(CONNECTORS)).items
     return approval(task="t", permissions=tuple(frozenset(one) for one in item.permissions))

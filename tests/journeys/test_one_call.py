@@ -70,7 +70,7 @@ async def test_slack_is_held_for_the_call_and_the_record_says_who_enforces_what(
     assert held["permissions"] == ["chat:write"]
     (record,) = await acme.records(tool="slack_send_message", outcome="ok")
     assert record["fingerprint"] == held["fingerprint"]
-    assert record["loan_style"] == "held"
+    assert record["loan_style"] == "pass_through"
     assert {limit["what"]: limit["enforced_by"] for limit in record["limits"]} == {
         "permissions": "grant",
         "resource": "loaner",

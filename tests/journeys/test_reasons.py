@@ -72,7 +72,7 @@ async def concerns_nothing_else(town: Town) -> None:
     for user, name, call in (("alice", "agent of alice", OTHER), ("bob", "agent of bob", ISSUE)):
         async with town.agent(user, name) as agent:
             assert not (answer := await agent.call_tool(*call)).is_error, text_of(answer)
-    assert all(left.left for left in await town.loaner.budgets.left(town.loaner.catalog.providers))
+    assert all(left.left for left in await town.loaner.limiter.left(town.loaner.catalog.providers))
     assert await town.open_loans() == []
 
 

@@ -37,11 +37,11 @@ async def by_its_person_elsewhere(acme: Town, _: Any, task: str) -> None:
         assert await other.consents.tasks.end_of(task, alice(acme), why="ended by its person", by_person=True)
 
 
-async def by_a_fence_elsewhere(acme: Town, _: Any, task: str) -> None:
+async def by_a_block_elsewhere(acme: Town, _: Any, task: str) -> None:
     async with another_process(acme) as other:
         who = Caller(alice(acme), Agent("test-agent", "actor", f"{acme.sandbox_url}/idp"), "development", "a test")
         await other.stopper.stop("agent", "test-agent", who)
-        assert await other.consents.tasks.of_person(alice(acme)) == [], "the fence ended the task itself"
+        assert await other.consents.tasks.of_person(alice(acme)) == [], "the block ended the task itself"
 
 
 async def by_the_clock(acme: Town, _: Any, task: str) -> None:
@@ -49,7 +49,7 @@ async def by_the_clock(acme: Town, _: Any, task: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "ends", [by_its_agent, by_its_person_elsewhere, by_a_fence_elsewhere, by_the_clock], ids=lambda way: way.__name__
+    "ends", [by_its_agent, by_its_person_elsewhere, by_a_block_elsewhere, by_the_clock], ids=lambda way: way.__name__
 )
 async def test_the_end_of_a_task_stops_its_calls_and_returns_what_was_lent(acme: Town, ends: Ends) -> None:
     """A call that hangs at the provider ends with its task; its key is dead at once."""

@@ -123,7 +123,7 @@ class Town:
 
     async def settled(self) -> None:
         """Wait until everything lent is given back and recorded."""
-        await self.loaner.returns.settled()
+        await self.loaner.revocations.settled()
 
     async def records(self, **wanted: Any) -> list[dict[str, Any]]:
         """The bodies of the records that have these values, the oldest first."""

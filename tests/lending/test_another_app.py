@@ -88,7 +88,7 @@ async def test_that_nobody_uses_a_grant_of_the_former_app_is_not_for_the_new_one
             (grant,) = await town.loaner.grants.everybodys()
         async with with_another(tmp_path, running) as town:
             town.advance(days=100)
-            assert await town.loaner.idle.fence() == 0
+            assert await town.loaner.idle.block() == 0
             assert await town.loaner.grants.everybodys() == [grant]
             assert FORMER in (town.loaner.grants.why_elsewhere(grant) or "")
 
@@ -123,7 +123,7 @@ async def test_a_sweep_after_a_restart_does_not_take_the_new_apps_word_for_the_d
 
         async with with_another(tmp_path, running) as town:
             town.advance(minutes=10)
-            await town.loaner.returns.sweep()
+            await town.loaner.revocations.sweep()
             (loan,) = await town.open_loans()
             assert loan.last_error
             assert (
@@ -134,7 +134,7 @@ async def test_a_sweep_after_a_restart_does_not_take_the_new_apps_word_for_the_d
 
         async with as_before(tmp_path, running) as town:
             town.advance(minutes=10)
-            await town.loaner.returns.sweep()
+            await town.loaner.revocations.sweep()
             assert (await town.open_loans(), alive(running, "scoped")) == ([], [])
 
 
@@ -143,9 +143,9 @@ async def test_a_key_of_a_former_app_is_listed_until_it_must_be_dead(tmp_path: P
         await left_behind(tmp_path, running)
         async with with_another(tmp_path, running) as town:
             town.advance(hours=9)
-            await town.loaner.returns.sweep()
+            await town.loaner.revocations.sweep()
             assert (await town.open_loans(), alive(running, "scoped")) == ([], [])
-            closed = select(loans.c.state).where(loans.c.style == "token_scoped").order_by(loans.c.intent_at.desc())
+            closed = select(loans.c.state).where(loans.c.style == "down_scoped").order_by(loans.c.intent_at.desc())
             assert (await town.loaner.store.read(lambda c: c.execute(closed).scalars().first())) == "expired"
 
 
@@ -156,13 +156,13 @@ async def test_of_a_key_whose_app_was_not_kept_no_not_found_is_proof(tmp_path: P
         async with with_another(tmp_path, running) as town:
             await town.loaner.store.write(lambda c: c.execute(update(loans).values(client_id=None)) and None)
             town.advance(minutes=10)
-            await town.loaner.returns.sweep()
+            await town.loaner.revocations.sweep()
             (loan,) = await town.open_loans()
             assert loan.last_error == "refused to revoke, and which app it is of was not kept"
             assert alive(running, "scoped") == ["scoped"]
         async with as_before(tmp_path, running) as town:
             town.advance(minutes=10)
-            await town.loaner.returns.sweep()
+            await town.loaner.revocations.sweep()
             assert (await town.open_loans(), alive(running, "scoped")) == ([], [])
 
 
@@ -221,6 +221,6 @@ async def left_behind(home: Path, running: RunningSandbox) -> None:
         raise NotRevoked("the provider could not be reached")
 
     async with as_before(home, running) as town, town.agent() as agent:
-        setattr(town.loaner.lender.styles["token_scoped"], "give_back", unreachable)  # noqa: B010 - it is a method
+        setattr(town.loaner.lender.styles["down_scoped"], "give_back", unreachable)  # noqa: B010 - it is a method
         assert not (await town.call(agent, *ISSUE)).is_error
         assert len(await town.open_loans()) == 1

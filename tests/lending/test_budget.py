@@ -19,7 +19,7 @@ from loaner.limits.costs import costs, unasked
 from loaner.limits.key import LimitKey
 from loaner.limits.limiter import Limiter, NothingLeft
 from loaner.provider_call import Answer
-from loaner.settings import BudgetSettings
+from loaner.settings import LimiterSettings
 from loaner.store import LocalKey, Store, open_store
 
 WEB = {"owner": "acme", "repo": "web"}
@@ -49,7 +49,7 @@ class Bank:
     def __init__(self, store: Store, clock: Clock, **settings: Any) -> None:
         self.clock = clock
         self.store = store
-        self.budgets = Limiter(store, clock, BudgetSettings(**settings))
+        self.limiter = Limiter(store, clock, LimiterSettings(**settings))
 
     def account(self, bound: BoundCall, name: str = "1") -> LimitKey:
         return LimitKey(bound.operation.provider, bound.operation.provider.name, name)
@@ -58,7 +58,7 @@ class Bank:
         """Seconds to wait; 0 where there was room."""
         try:
             await self.store.write(
-                lambda c: self.budgets.spend(c, self.account(bound, account), bound, self.clock.at),
+                lambda c: self.limiter.spend(c, self.account(bound, account), bound, self.clock.at),
             )
         except NothingLeft as wanting:
             return wanting.seconds
@@ -70,7 +70,7 @@ class Bank:
         def work(connection: Connection) -> int:
             for done in range(most):
                 try:
-                    self.budgets.spend(connection, self.account(bound), bound, self.clock.at)
+                    self.limiter.spend(connection, self.account(bound), bound, self.clock.at)
                 except NothingLeft:
                     return done
             return most
@@ -78,7 +78,7 @@ class Bank:
         return await self.store.write(work)
 
     async def left(self) -> dict[str, int]:
-        return {one.budget: one.left for one in await self.budgets.left(CATALOG.providers)}
+        return {one.rate_limit: one.left for one in await self.limiter.left(CATALOG.providers)}
 
 
 def answer(clock: Clock, **headers: str | int) -> Answer:
@@ -133,10 +133,10 @@ async def test_what_the_provider_says_counts_more_than_its_documents(bank: Bank)
     account = bank.account(READ)
     ends = int(bank.clock.at.timestamp()) + 600
     core = {"x_ratelimit_resource": "core", "x_ratelimit_reset": ends}
-    bank.budgets.heard(account, answer(bank.clock, x_ratelimit_limit=15000, x_ratelimit_remaining=3, **core))
+    bank.limiter.heard(account, answer(bank.clock, x_ratelimit_limit=15000, x_ratelimit_remaining=3, **core))
     assert await bank.spend_all(READ) == 1  # an issue and its comments are two requests
     assert (await bank.left())["requests"] == 1
-    bank.budgets.heard(account, answer(bank.clock, x_ratelimit_limit=15000, x_ratelimit_remaining=0, **core))
+    bank.limiter.heard(account, answer(bank.clock, x_ratelimit_limit=15000, x_ratelimit_remaining=0, **core))
     assert 600 <= await bank.spend(READ) < 601  # empty, and full again at the end of the window only
     assert 600 <= await bank.spend(READ) < 601
 
@@ -145,22 +145,22 @@ async def test_a_search_that_is_used_up_stops_no_other_call(bank: Bank) -> None:
     ends = int(bank.clock.at.timestamp()) + 30
     used_up = {"x_ratelimit_resource": "code_search", "x_ratelimit_limit": 10, "x_ratelimit_remaining": 0}
     said = answer(bank.clock, x_ratelimit_reset=ends, **used_up)
-    bank.budgets.heard(bank.account(SEARCH), said)
+    bank.limiter.heard(bank.account(SEARCH), said)
     assert await bank.spend(READ) == 0
-    bank.budgets.heard(bank.account(SEARCH), said)
+    bank.limiter.heard(bank.account(SEARCH), said)
     assert await bank.spend(SEARCH) > 29
 
 
 async def test_linears_resets_are_in_milliseconds(bank: Bank) -> None:
     ends = int(bank.clock.at.timestamp() * 1000) + 90_000
     said = {"x_ratelimit_complexity_limit": 2_000_000, "x_ratelimit_complexity_remaining": 0}
-    bank.budgets.heard(bank.account(LINEAR), answer(bank.clock, x_ratelimit_complexity_reset=ends, **said))
+    bank.limiter.heard(bank.account(LINEAR), answer(bank.clock, x_ratelimit_complexity_reset=ends, **said))
     assert 90 <= await bank.spend(LINEAR) < 92
 
 
 async def test_who_asks_to_wait_is_not_asked_again_before(bank: Bank) -> None:
     """MUST 50."""
-    await bank.budgets.obey(bank.account(READ), READ, RateLimited("wait", retry_after=60))
+    await bank.limiter.obey(bank.account(READ), READ, RateLimited("wait", retry_after=60))
     assert 60 <= await bank.spend(READ) < 61
     assert await bank.spend(READ, account="2") == 0
     bank.clock.passes(61)
@@ -168,7 +168,7 @@ async def test_who_asks_to_wait_is_not_asked_again_before(bank: Bank) -> None:
 
 
 async def test_slack_asks_for_one_method_only(bank: Bank) -> None:
-    await bank.budgets.obey(bank.account(POST), POST, RateLimited("wait", retry_after=30))
+    await bank.limiter.obey(bank.account(POST), POST, RateLimited("wait", retry_after=30))
     assert 30 <= await bank.spend(POST) < 32
     assert await bank.spend(USER) == 0
 
@@ -179,9 +179,9 @@ async def test_nothing_is_taken_by_a_loan_that_is_not_written(bank: Bank) -> Non
 
     for _ in range(3):
         with pytest.raises(LookupError):
-            await bank.budgets.granted(bank.account(READ), READ, fails)
+            await bank.limiter.granted(bank.account(READ), READ, fails)
     assert await bank.left() == {}
-    assert await bank.budgets.granted(bank.account(READ), READ, lambda _: None) is None
+    assert await bank.limiter.granted(bank.account(READ), READ, lambda _: None) is None
     assert (await bank.left())["credentials"] == 895
 
 
@@ -195,7 +195,10 @@ def test_every_slack_request_has_its_tier() -> None:
     for operation in CATALOG.operations:
         if operation.provider.name == "slack":
             assert all(step.upload_to or rate.of_method(step.path or "") for step in operation.steps), operation.tool
-    assert [(budget.name, cost) for budget, cost in costs(POST)] == [("chat.postMessage", 1), ("messages in #a", 1)]
+    assert [(rate_limit.name, cost) for rate_limit, cost in costs(POST)] == [
+        ("chat.postMessage", 1),
+        ("messages in #a", 1),
+    ]
 
 
 async def test_a_channel_takes_a_message_a_second_and_a_workspace_many(bank: Bank) -> None:
@@ -217,9 +220,9 @@ async def test_everybody_in_a_slack_workspace_spends_of_the_same(bank: Bank) -> 
 
 async def test_what_is_spent_without_asking_is_paid_by_the_next_call(bank: Bank) -> None:
     account = bank.account(READ)
-    bank.budgets.owe(account, unasked(account.provider, "give_back"))
-    bank.budgets.owe(account, unasked(account.provider, "refresh"))
-    bank.budgets.owe(account, costs(READ, minting=False))
+    bank.limiter.owe(account, unasked(account.provider, "give_back"))
+    bank.limiter.owe(account, unasked(account.provider, "refresh"))
+    bank.limiter.owe(account, costs(READ, minting=False))
     assert await bank.spend(READ) == 0
     left = await bank.left()
     assert (left["revocations"], left["token requests"], left["requests"]) == (890, 1999, 4996)

@@ -21,7 +21,7 @@ from loaner.limits.costs import unasked
 from loaner.limits.key import LimitKey
 from loaner.limits.limiter import Limiter
 from loaner.provider_call import Answer
-from loaner.settings import BudgetSettings
+from loaner.settings import LimiterSettings
 from loaner.store import LocalKey, Store, open_store
 
 CATALOG = catalog.load()
@@ -39,7 +39,7 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
 
 @pytest.fixture
 def budgets(store: Store) -> Limiter:
-    made = Limiter(store, lambda: AT, BudgetSettings())
+    made = Limiter(store, lambda: AT, LimiterSettings())
     made.owe(MINE, unasked(GITHUB, "give_back"))
     return made
 
@@ -49,13 +49,13 @@ def remaining(requests: int) -> Answer:
     return Answer(200, httpx2.Headers(headers), {})
 
 
-async def left(budgets: Limiter) -> dict[str, int]:
-    return {one.budget: one.left for one in await budgets.left(CATALOG.providers) if one.account == "1"}
+async def left(limiter: Limiter) -> dict[str, int]:
+    return {one.budget: one.left for one in await limiter.left(CATALOG.providers) if one.account == "1"}
 
 
-async def test_what_is_owed_and_heard_survives_a_batch_that_is_run_again(store: Store, budgets: Limiter) -> None:
+async def test_what_is_owed_and_heard_survives_a_batch_that_is_run_again(store: Store, limiter: Limiter) -> None:
     """Two calls share a transaction, and what the second raises has the store run both anew."""
-    budgets.heard(MINE, remaining(1000))
+    limiter.heard(MINE, remaining(1000))
     begun, over, runs = Event(), Event(), list[str]()
 
     def busy(_: Connection) -> None:
@@ -67,49 +67,49 @@ async def test_what_is_owed_and_heard_survives_a_batch_that_is_run_again(store: 
 
     async def refused() -> None:
         with pytest.raises(LookupError):
-            await budgets.granted(OTHER, READ, fails)
+            await limiter.granted(OTHER, READ, fails)
 
     async with anyio.create_task_group() as calls:
         calls.start_soon(store.write, busy)
         await anyio.to_thread.run_sync(begun.wait, 30)
-        calls.start_soon(budgets.granted, MINE, READ, lambda _: runs.append("works"))
+        calls.start_soon(limiter.granted, MINE, READ, lambda _: runs.append("works"))
         calls.start_soon(refused)
         with anyio.fail_after(30):
             while store._jobs.qsize() < 2:  # noqa: ASYNC110 - a queue of another thread
                 await anyio.sleep(0.01)
         over.set()
     assert runs == ["works", "works"]
-    told = await left(budgets)
+    told = await left(limiter)
     assert (told["requests"], told["revocations"]) == (998, 890)
 
 
-async def test_what_is_owed_and_heard_survives_a_loan_that_is_not_written(budgets: Limiter) -> None:
+async def test_what_is_owed_and_heard_survives_a_loan_that_is_not_written(limiter: Limiter) -> None:
     def fails(_: Connection) -> None:
         raise LookupError
 
-    budgets.heard(MINE, remaining(1000))
+    limiter.heard(MINE, remaining(1000))
     for _ in range(2):
         with pytest.raises(LookupError):
-            await budgets.granted(MINE, READ, fails)
-    await budgets.granted(MINE, READ, lambda _: None)
-    told = await left(budgets)
+            await limiter.granted(MINE, READ, fails)
+    await limiter.granted(MINE, READ, lambda _: None)
+    told = await left(limiter)
     assert (told["requests"], told["revocations"]) == (998, 890)
 
 
-async def test_what_is_heard_meanwhile_is_newer_than_what_is_put_back(budgets: Limiter) -> None:
+async def test_what_is_heard_meanwhile_is_newer_than_what_is_put_back(limiter: Limiter) -> None:
     def fails(_: Connection) -> None:
-        budgets.heard(MINE, remaining(2000))  # an hour began
+        limiter.heard(MINE, remaining(2000))  # an hour began
         raise LookupError
 
-    budgets.heard(MINE, remaining(1000))
+    limiter.heard(MINE, remaining(1000))
     with pytest.raises(LookupError):
-        await budgets.granted(MINE, READ, fails)
-    await budgets.granted(MINE, READ, lambda _: None)
-    assert (await left(budgets))["requests"] == 1998
+        await limiter.granted(MINE, READ, fails)
+    await limiter.granted(MINE, READ, lambda _: None)
+    assert (await left(limiter))["requests"] == 1998
 
 
 async def test_what_is_owed_and_heard_survives_a_commit_that_fails(
-    budgets: Limiter, monkeypatch: pytest.MonkeyPatch
+    limiter: Limiter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(_: Connection) -> NoReturn:
         raise OperationalError("COMMIT", {}, Exception("disk full"))
@@ -117,6 +117,6 @@ async def test_what_is_owed_and_heard_survives_a_commit_that_fails(
     with monkeypatch.context() as meanwhile:
         meanwhile.setattr("loaner.store.engine.assure_open", full)
         with pytest.raises(StoreUnusable):
-            await budgets.granted(MINE, READ, lambda _: None)
-    await budgets.granted(MINE, READ, lambda _: None)
-    assert (await left(budgets))["revocations"] == 890
+            await limiter.granted(MINE, READ, lambda _: None)
+    await limiter.granted(MINE, READ, lambda _: None)
+    assert (await left(limiter))["revocations"] == 890

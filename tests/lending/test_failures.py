@@ -109,7 +109,7 @@ async def test_without_a_file_for_a_connection_the_call_is_told_and_no_key_is_lo
         assert len(listed) == minted
         assert (await agent.call_tool("loaner_status", {})).structured_content, "what needs no file is served"
     linked.advance(seconds=10)
-    await linked.loaner.returns.sweep()
+    await linked.loaner.revocations.sweep()
     assert (alive(linked), await linked.open_loans()) == ([], [])
     assert await told(linked) is None
     assert len(linked.ledger(kind="scoped")) == before + 1 + minted + 1
@@ -163,12 +163,12 @@ async def test_a_store_that_breaks_once_the_key_is_minted_leaves_no_key_alive(
 
     monkeypatch.setattr(store, "write", full)
     assert await told(linked) == "store_unusable"
-    await linked.loaner.returns.settled()
+    await linked.loaner.revocations.settled()
     assert alive(linked) == []
     monkeypatch.undo()
     assert len(await linked.open_loans()) == 1
     linked.advance(minutes=3)
-    await linked.loaner.returns.sweep()
+    await linked.loaner.revocations.sweep()
     assert await linked.open_loans() == []
     assert (await linked.records(tool=READ[0]))[-1]["returned_confirmed"] is True
 
@@ -195,8 +195,8 @@ async def test_a_key_that_was_never_written_down_and_cannot_be_given_back_is_wri
     assert loan.attempts == 1
     linked.running.sandbox.faults.clear()
     linked.advance(seconds=30)
-    linked.loaner.returns._unstored.clear()  # a process that comes after this one knows the row only
-    await linked.loaner.returns.sweep()
+    linked.loaner.revocations._unstored.clear()  # a process that comes after this one knows the row only
+    await linked.loaner.revocations.sweep()
     assert (alive(linked), await linked.open_loans()) == ([], [])
 
 
@@ -214,10 +214,10 @@ async def test_a_key_whose_return_fails_as_nobody_thought_is_not_forgotten(
     monkeypatch.setattr(store, "write", fails)
     async with linked.agent() as agent:
         assert (await agent.call_tool(*READ)).is_error
-    await linked.loaner.returns.settled()
+    await linked.loaner.revocations.settled()
     monkeypatch.undo()
     linked.advance(minutes=3)
-    await linked.loaner.returns.sweep()
+    await linked.loaner.revocations.sweep()
     assert (alive(linked), await linked.open_loans()) == ([], [])
 
 
@@ -238,5 +238,5 @@ async def test_a_damaged_loan_does_not_keep_the_others_from_being_swept(linked: 
     damage = update(loans).where(loans.c.id == first.id).values(record={"v": 99}, latest_expiry=linked.loaner.now())
     await linked.loaner.store.write(lambda c: c.execute(damage) and None)
     linked.advance(hours=9)
-    assert await linked.loaner.returns.sweep() == 2
+    assert await linked.loaner.revocations.sweep() == 2
     assert [loan.id for loan in await linked.open_loans()] == [first.id]

@@ -24,9 +24,9 @@ async def test_a_grant_not_used_for_ninety_days_is_lent_on_no_more(acme: Town) -
     async with acme.agent() as agent:
         assert not (await acme.call(agent, *ME)).is_error
         acme.advance(days=89)
-        assert await acme.loaner.idle.fence() == 0
+        assert await acme.loaner.idle.block() == 0
         acme.advance(days=2)
-        assert await acme.loaner.idle.fence() == 1
+        assert await acme.loaner.idle.block() == 1
     assert await reasons(acme) == [("revoking", "not used for 90 days")]
     (ended,) = await acme.loaner.stopper.finish()
     assert ended.confirmed
@@ -43,10 +43,10 @@ async def test_each_use_begins_the_days_anew(acme: Town) -> None:
     async with acme.agent() as agent:
         assert not (await acme.call(agent, *ME)).is_error
     acme.advance(days=80)
-    assert await acme.loaner.idle.fence() == 0
+    assert await acme.loaner.idle.block() == 0
 
 
-async def test_a_look_that_fails_is_not_the_last_and_one_grant_keeps_no_other_from_being_fenced(
+async def test_a_look_that_fails_is_not_the_last_and_one_grant_keeps_no_other_from_being_blocked(
     acme: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with acme.agent() as agent:
@@ -60,18 +60,18 @@ async def test_a_look_that_fails_is_not_the_last_and_one_grant_keeps_no_other_fr
         if not failed.is_set():
             failed.set()
             raise ExceptionGroup("what one look met", [TypeError("of no kind that anybody thought of")])
-        fenced.append(await fence())
+        blocked.append(await block())
         again.set()
-        return len(fenced)
+        return len(blocked)
 
-    failed, again, fenced, fence = anyio.Event(), anyio.Event(), list[int](), acme.loaner.idle.fence
+    failed, again, blocked, block = anyio.Event(), anyio.Event(), list[int](), acme.loaner.idle.block
     monkeypatch.setattr(idle, "LOOK_EVERY", 0.001)
-    monkeypatch.setattr(acme.loaner.idle, "fence", look)
+    monkeypatch.setattr(acme.loaner.idle, "block", look)
     monkeypatch.setattr(acme.loaner.idle.refresher, "fresh", fails)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(acme.loaner.idle.run)
         with anyio.fail_after(10):
             await again.wait()
         tasks.cancel_scope.cancel()
-    assert fenced[0] == 1
+    assert blocked[0] == 1
     assert (await reasons(acme))[0][0] == "revoking"

@@ -15,8 +15,8 @@ WEB = {"owner": "acme", "repo": "web"}
 
 
 async def test_the_ladder_as_agent_person_and_record_see_it(tmp_path: Path) -> None:
-    budget = {"factor": 5 / 900 * 2, "wait_seconds": 0}  # two credentials, then one every half minute
-    async with town(tmp_path / "home", budget=budget) as acme, acme.agent() as agent:
+    rate_limit = {"factor": 5 / 900 * 2, "wait_seconds": 0}  # two credentials, then one every half minute
+    async with town(tmp_path / "home", rate_limit=rate_limit) as acme, acme.agent() as agent:
         issue = WEB | {"issue_number": 1}
         assert not (await acme.call(agent, "github_issue_read", issue)).is_error
         assert not (await agent.call_tool("github_issue_read", issue)).is_error
@@ -36,7 +36,7 @@ async def test_a_call_that_waited_for_its_turn_says_so_in_the_record(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     allowed = {"factor": 0.2 / 36, "wait_seconds": 20}  # one credential, and another when the clock was moved on
-    async with town(tmp_path / "home", budget=allowed) as acme, acme.agent() as agent:
+    async with town(tmp_path / "home", rate_limit=allowed) as acme, acme.agent() as agent:
 
         async def passes(seconds: float) -> None:
             acme.advance(seconds=seconds)
@@ -75,8 +75,8 @@ async def test_a_read_is_tried_three_times_under_one_key(acme: Town, monkeypatch
         await acme.call(agent, "github_list_issues", issues)
         await acme.settled()
         door, before, owed = Door(acme, monkeypatch), len(acme.ledger(kind="scoped")), list[dict[str, int]]()
-        names = lambda _, spent: owed.append({budget.name: amount for budget, amount in spent})  # noqa: E731
-        monkeypatch.setattr(acme.loaner.budgets, "owe", names)
+        names = lambda _, spent: owed.append({rate_limit.name: amount for rate_limit, amount in spent})  # noqa: E731
+        monkeypatch.setattr(acme.loaner.limiter, "owe", names)
         acme.fault("github", "status:503", path="/api/repos/", count=2)
         assert not (await agent.call_tool("github_list_issues", issues)).is_error
         assert len(door.paths) == 3

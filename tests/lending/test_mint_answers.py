@@ -114,7 +114,7 @@ async def test_a_mint_that_a_gateway_answered_is_listed_because_it_may_have_happ
     assert (record["outcome"], record["returned_confirmed"]) == ("failed", False)
     assert await works(linked)
     linked.advance(hours=9)
-    await linked.loaner.returns.sweep()
+    await linked.loaner.revocations.sweep()
     assert await linked.open_loans() == []
     assert alive(linked) == 0
 
@@ -208,7 +208,7 @@ async def test_what_nobody_foresaw_in_a_mint_closes_the_record_and_lists_the_loa
     assert (record["outcome"], record["code"], record["returned_confirmed"]) == ("failed", "internal", False)
     assert [loan.fingerprint for loan in await linked.open_loans()] == [None]
     linked.advance(hours=9)
-    await linked.loaner.returns.sweep()
+    await linked.loaner.revocations.sweep()
     assert await linked.open_loans() == []
 
 

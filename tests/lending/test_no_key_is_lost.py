@@ -92,7 +92,7 @@ class World:
         return [one.fingerprint for one in mine if ledger.is_alive(one)]
 
     async def assert_listed(self, after: str) -> None:
-        await self.loaner.returns.settled()
+        await self.loaner.revocations.settled()
         rows: list[dict[str, Any]] = await listed(self.loaner.store)
         active = [grant.provider for grant in await self.loaner.grants.everybodys()]
         for provider in CALLS:
@@ -134,7 +134,7 @@ def later(**time: float) -> Callable[[World], Awaitable[None]]:
     async def step(world: World) -> None:
         seconds = time.get("minutes", 0) * 60 + time.get("hours", 0) * 3600 + time.get("days", 0) * 86_400
         world.running.sandbox.clock.advance(seconds)
-        await world.loaner.returns.sweep()
+        await world.loaner.revocations.sweep()
         await world.loaner.stopper.finish()
 
     return step
@@ -175,7 +175,7 @@ async def give_up(world: World) -> None:
 
 
 async def idle(world: World) -> None:
-    await world.loaner.idle.fence()
+    await world.loaner.idle.block()
 
 
 async def back_up(world: World) -> None:

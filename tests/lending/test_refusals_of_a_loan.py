@@ -234,7 +234,7 @@ async def test_a_refusal_of_one_account_is_no_limit_and_holds_no_other(
     assert "otherorg" in refused["message"]
     assert await told(linked) is None
     assert await told(linked, ME) is None
-    assert all(left.left for left in await linked.loaner.budgets.left(linked.loaner.catalog.providers))
+    assert all(left.left for left in await linked.loaner.limiter.left(linked.loaner.catalog.providers))
 
 
 async def test_an_organisation_that_wants_a_sign_in_of_its_own_names_the_page(
@@ -282,7 +282,7 @@ async def held_in_another_process(town: Town) -> None:
     """It knows nothing but the store."""
     loaner = town.loaner
     (grant,), bound = await loaner.grants.everybodys(), loaner.catalog[ELSEWHERE[0]].bind(ELSEWHERE[1])
-    other = Limiter(loaner.store, loaner.now, loaner.settings.budget)
+    other = Limiter(loaner.store, loaner.now, loaner.settings.limiter)
     with pytest.raises(RateLimited):
         await other.granted(
             LimitKey.of(bound.operation.provider, grant.connector, grant.account_id), bound, lambda _: None

@@ -201,18 +201,18 @@ async def test_the_end_of_the_task_is_the_end_of_its_key(short: Town) -> None:
         assert error_of(asked)["code"] == "consent_required"
 
 
-async def test_a_fence_ends_it_like_everything_else(short: Town) -> None:
-    async with short.agent(name="fenced") as agent:
+async def test_a_block_ends_it_like_everything_else(short: Town) -> None:
+    async with short.agent(name="blocked") as agent:
         await agreed(short, agent)
         await read(agent, 2)
         key = minted(short)[-1]
-        stopped = await short.loaner.stopper.stop("agent", "fenced", OPERATOR)
+        stopped = await short.loaner.stopper.stop("agent", "blocked", OPERATOR)
         assert stopped.confirmed
         assert (await short.replay(key["fingerprint"]))["status"] == 401, "once stop has returned"
         assert [loan.confirmed for loan in stopped.loans] == [True] * len(stopped.loans)
         assert stopped.took < 3
-        assert error_of(await agent.call_tool("github_issue_read", ISSUE))["rule"] == "fence"
-        assert {one["outcome"] for one in await short.records(tool="github_issue_read", agent="fenced")} == {
+        assert error_of(await agent.call_tool("github_issue_read", ISSUE))["rule"] == "block"
+        assert {one["outcome"] for one in await short.records(tool="github_issue_read", agent="blocked")} == {
             "ok",
             "refused",
         }

@@ -80,7 +80,7 @@ async def test_a_return_that_is_not_confirmed_is_listed_and_retried_until_it_is(
 
         linked.running.sandbox.faults.clear("github")
         linked.advance(seconds=30)
-        await linked.loaner.returns.sweep()
+        await linked.loaner.revocations.sweep()
     assert await linked.open_loans() == []
     assert alive(linked) == []
     (later,) = await linked.records(kind="return")
@@ -103,7 +103,7 @@ async def test_a_loan_that_nobody_can_return_is_closed_when_it_must_be_dead(link
         await linked.settled()
     (loan,) = await linked.open_loans()
     linked.advance(seconds=(loan.latest_expiry - linked.loaner.now()) / timedelta(seconds=1) + 1000)
-    await linked.loaner.returns.sweep()
+    await linked.loaner.revocations.sweep()
     assert await linked.open_loans() == []
     assert [record["returned_how"] for record in await linked.records(kind="return")] == ["expired by itself"]
 

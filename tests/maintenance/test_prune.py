@@ -36,7 +36,7 @@ def home(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> Path:
 def loan(loan_id: str, state: str, *, call_id: str = "", at: datetime = OLD) -> dict[str, Any]:
     return {
         "id": loan_id, "call_id": call_id, "subject": "local alice", "agent": "a", "environment": "development",
-        "provider": "github", "connector": "github", "grant_id": "g", "style": "token_scoped", "state": state,
+        "provider": "github", "connector": "github", "grant_id": "g", "style": "down_scoped", "state": state,
         "owner": "? 0 0", "permissions": [], "resource": "r", "intent_at": at, "latest_expiry": at,
         "returned_at": None if state in {"intent", "lent", "returning"} else at, "attempts": 0, "record": {},
     }  # fmt: skip

@@ -88,7 +88,7 @@ def facts_of_the_store() -> tuple[int, int, list[str], bool]:
         return (
             connection.execute(alive).scalar_one(),
             connection.execute(sessions).scalar_one(),
-            [fence.kind for fence in blocks.listed(connection)],
+            [block.kind for block in blocks.listed(connection)],
             restored_at(connection) is not None,
         )
 

@@ -51,7 +51,7 @@ async def test_everything_is_blocked_until_a_person_resumes(operator: Operator) 
     await operator.restores()
     async with operator.server() as town, town.agent() as agent:
         refused = error_of(await agent.call_tool("github_issue_read", ISSUE))
-        assert (refused["code"], refused["rule"]) == ("policy_denied", "fence")
+        assert (refused["code"], refused["rule"]) == ("policy_denied", "block")
         assert "loaner resume --all-tokens" in refused["do"]
         await operator.resumes()
         assert not (await town.call(agent, "github_issue_read", ISSUE)).is_error, "agreed to again, on the same grant"
@@ -67,7 +67,7 @@ async def test_a_block_that_was_set_after_the_backup_stands(operator: Operator) 
     await operator.resumes()
     async with operator.server() as town, town.agent() as agent:
         refused = error_of(await agent.call_tool("github_issue_read", ISSUE))
-        assert (refused["code"], refused["rule"]) == ("policy_denied", "fence")
+        assert (refused["code"], refused["rule"]) == ("policy_denied", "block")
 
 
 async def test_tokens_that_were_renewed_after_the_backup_are_taken_over(operator: Operator) -> None:
@@ -161,7 +161,7 @@ async def test_a_loan_that_was_not_returned_yet_is_carried_over_and_ended(
     operator.running.sandbox.faults.clear()
     async with operator.server() as town:
         town.advance(minutes=10)
-        await town.loaner.returns.sweep()
+        await town.loaner.revocations.sweep()
         await town.settled()
         assert await town.open_loans() == []
         [entry] = town.ledger(provider="github", fingerprint=open_loan.fingerprint)

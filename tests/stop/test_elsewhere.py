@@ -42,12 +42,12 @@ async def stranded(linked: Town, monkeypatch: pytest.MonkeyPatch) -> Town:
 
     with monkeypatch.context() as meanwhile:
         meanwhile.setattr(store, "write", full)
-        meanwhile.setattr(linked.loaner.lender.styles["token_scoped"], "give_back", unreachable)
+        meanwhile.setattr(linked.loaner.lender.styles["down_scoped"], "give_back", unreachable)
         async with linked.agent() as agent:
             assert error_of(await agent.call_tool("github_issue_read", ISSUE))["code"] == "store_unusable"
         await linked.settled()
     assert len(alive(linked)) == 1
-    assert len(linked.loaner.returns._unstored) == 1
+    assert len(linked.loaner.revocations._unstored) == 1
     return linked
 
 
@@ -64,16 +64,16 @@ async def row(town: Town) -> Any:
 async def test_a_key_that_another_living_server_alone_knows_is_left_to_it_and_said(
     stranded: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before, returns = await row(stranded), stranded.loaner.returns
+    before, revocations = await row(stranded), stranded.loaner.revocations
     with monkeypatch.context() as another:  # one that is not the owner, and knows nothing of its memory
         another.setattr(journal, "this_process", lambda: "another/pid:[1] 1 1")
-        another.setattr(returns, "_unstored", {})
+        another.setattr(revocations, "_unstored", {})
         another.setattr(stopping, "PATIENCE", 0.2)
         stopped = await stranded.loaner.stopper.stop("agent", "test-agent", OPERATOR)
     (ended,) = stopped.loans
     assert (ended.confirmed, f"pid {os.getpid()} on " in ended.how) == (False, True)
     assert await row(stranded) == before, "nobody took it over"
-    await returns.sweep()
+    await revocations.sweep()
     assert (alive(stranded), await stranded.open_loans()) == ([], [])
 
 

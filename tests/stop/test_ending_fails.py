@@ -67,8 +67,8 @@ async def test_what_cannot_be_written_in_the_background_leaves_the_server_servin
     linked: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stopping, "FINISH_EVERY", 0.01)
-    fence = update(grants).values(state="revoking")
-    await linked.loaner.store.write(lambda c: c.execute(fence) and None)
+    block = update(grants).values(state="revoking")
+    await linked.loaner.store.write(lambda c: c.execute(block) and None)
     tried = broken(linked, monkeypatch, StoreUnusable("it is full."))
     async with anyio.create_task_group() as tasks:
         await tasks.start(linked.loaner.stopper.run)
@@ -82,7 +82,7 @@ async def test_what_cannot_be_written_in_the_background_leaves_the_server_servin
     assert alive(linked) == set()
 
 
-async def test_a_look_for_fences_that_fails_is_not_the_last(linked: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_look_for_blocks_that_fails_is_not_the_last(linked: Town, monkeypatch: pytest.MonkeyPatch) -> None:
     watched, looked = CallsInFlight(linked.loaner.store), anyio.Event()
 
     def fails(_: object) -> int:

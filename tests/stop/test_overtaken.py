@@ -118,7 +118,7 @@ async def test_a_grant_that_ends_before_the_intent_is_written_lends_nothing(
     monkeypatch.setattr(refresher, "fresh", overtaken)
     with pytest.raises(GrantBroken):
         await call(strict)
-    lent = select(loans.c.id).where(loans.c.style == "held")
+    lent = select(loans.c.id).where(loans.c.style == "pass_through")
     assert await strict.loaner.store.read(lambda c: c.execute(lent).all()) == []
     assert alive(strict) == []
 

@@ -101,13 +101,13 @@ async def races(town: Town, rounds: int) -> Found:
     await town.settled()
     for _ in range(rounds):
         await race(town, caller, found, chance, pace)
-    assert set(found.outcomes) <= {"ok", "fence"}
+    assert set(found.outcomes) <= {"ok", "block"}
     return found
 
 
 async def test_nothing_reaches_a_provider_after_revoke_returned(acme: Town) -> None:
     found = await races(acme, 40)
-    assert found.outcomes["fence"] > 40
+    assert found.outcomes["block"] > 40
     assert found.outcomes.get("ok"), "all were stopped before they began: no race was run"
 
 
@@ -156,7 +156,7 @@ async def test_servers_in_other_processes_stop_as_well(acme: Town) -> None:
         assert stopped.took < 5
     last = ended[-1]
     assert last
-    assert last["rule"] == "fence"
+    assert last["rule"] == "block"
     median = statistics.median(took) * 1000
     print(f"\n{rounds} races: median {median:.1f} ms, hung {stopped.took:.2f} s")  # noqa: T201 - numbers
 

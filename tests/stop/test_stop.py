@@ -1,4 +1,4 @@
-"""Revoke: fenced first, then quiet, then ended at the provider and tried to be dead (MUST 36, 37)."""
+"""Revoke: blocked first, then quiet, then ended at the provider and tried to be dead (MUST 36, 37)."""
 
 from __future__ import annotations
 
@@ -59,11 +59,11 @@ async def test_everything_is_dead_at_every_provider_and_each_was_tried(linked: T
     assert [one for one in alive(linked) if "refresh" not in one] == []
 
 
-async def test_a_call_behind_a_fence_is_told_the_rule_and_whom_to_ask(linked: Town) -> None:
+async def test_a_call_behind_a_block_is_told_the_rule_and_whom_to_ask(linked: Town) -> None:
     await linked.loaner.stopper.stop("user", "user-alice", OPERATOR)
     error = await refused(linked)
     assert error
-    assert (error["code"], error["rule"]) == ("policy_denied", "fence")
+    assert (error["code"], error["rule"]) == ("policy_denied", "block")
     assert "olga" in error["do"]
     assert "loaner resume --user user-alice" in error["do"]
     bobs = await refused(linked, "bob")
@@ -74,7 +74,7 @@ async def test_a_call_behind_a_fence_is_told_the_rule_and_whom_to_ask(linked: To
 async def test_resuming_lets_a_person_be_asked_again_and_no_more(linked: Town) -> None:
     stopper = linked.loaner.stopper
     await stopper.stop("user", "user-alice", OPERATOR)
-    assert [fence.kind for fence in await stopper.standing()] == ["user"]
+    assert [block.kind for block in await stopper.standing()] == ["user"]
     assert await stopper.resume("user", "user-alice", OPERATOR)
     assert not await stopper.resume("user", "user-alice", OPERATOR)
     error = await refused(linked)
@@ -87,7 +87,7 @@ async def test_stopping_an_agent_leaves_the_persons_other_agents_their_grant(lin
     assert stopped.grants == []
     error = await refused(linked)
     assert error
-    assert error["rule"] == "fence"
+    assert error["rule"] == "block"
     assert await refused(linked, name="another-agent") is None
 
 
@@ -99,7 +99,7 @@ async def test_a_connector_and_an_environment_can_be_stopped(linked: Town, kind:
     assert len(stopped.grants) == 1
     error = await refused(linked)
     assert error
-    assert error["rule"] == "fence"
+    assert error["rule"] == "block"
 
 
 async def test_what_a_person_had_said_yes_to_or_was_asked_ends_too(linked: Town) -> None:
@@ -111,7 +111,7 @@ async def test_what_a_person_had_said_yes_to_or_was_asked_ends_too(linked: Town)
         stopped = await linked.loaner.stopper.stop("user", "user-alice", OPERATOR)
         assert (stopped.approvals, stopped.questions) == (2, 1), "of the write, and of what was connected to be read"
         again = await agent.call_tool("github_issue_create", TITLE | {"title": "A third"})
-        assert error_of(again)["rule"] == "fence", "nobody is asked behind a fence"
+        assert error_of(again)["rule"] == "block", "nobody is asked when blocked"
     rows = await linked.loaner.store.read(lambda c: c.execute(approvals.select()).all())
     assert all(row.ended_at for row in rows if "user-alice" in row.subject)
     rows = await linked.loaner.store.read(lambda c: c.execute(consents.select()).all())
@@ -134,12 +134,12 @@ async def test_a_call_under_way_is_cancelled_and_its_key_given_back(linked: Town
     assert stopped.cancelled == 1
     assert stopped.took < 5
     assert [loan.confirmed for loan in stopped.loans] == [True]
-    assert told[0]["rule"] == "fence"
+    assert told[0]["rule"] == "block"
     assert alive(linked, "alice") == []
     assert await linked.open_loans() == []
 
 
-async def test_a_key_that_was_minted_while_another_process_put_a_fence_up_goes_back_unused(
+async def test_a_key_that_was_minted_while_another_process_put_a_block_up_goes_back_unused(
     linked: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert await refused(linked) is None
@@ -147,15 +147,15 @@ async def test_a_key_that_was_minted_while_another_process_put_a_fence_up_goes_b
 
     async def overtaken(style: DownScoped, ask: MintRequest) -> Minted:
         minted = await mint(style, ask)
-        fence = Block("user", "user-alice", "olga", linked.loaner.now())
-        await linked.loaner.store.write(lambda c: blocks.put_up(c, fence))
+        block = Block("user", "user-alice", "olga", linked.loaner.now())
+        await linked.loaner.store.write(lambda c: blocks.put_block(c, block))
         return minted
 
     monkeypatch.setattr(DownScoped, "mint", overtaken)
     before = {entry["fingerprint"] for entry in linked.ledger(kind="scoped")}
     error = await refused(linked)
     assert error
-    assert error["rule"] == "fence"
+    assert error["rule"] == "block"
     await linked.settled()
     [key] = [entry for entry in linked.ledger(kind="scoped") if entry["fingerprint"] not in before]
     assert key["uses"] == []
@@ -232,7 +232,7 @@ async def test_a_grant_whose_token_has_expired_is_renewed_to_be_ended(linked: To
     assert await linked.open_loans() == []
     error = await refused(linked)
     assert error
-    assert error["rule"] == "fence"
+    assert error["rule"] == "block"
 
 
 async def test_a_grant_that_its_provider_had_ended_is_said_to_be(linked: Town) -> None:
@@ -247,8 +247,8 @@ async def test_a_grant_that_its_provider_had_ended_is_said_to_be(linked: Town) -
 async def test_each_step_is_recorded_with_the_state_it_describes(linked: Town) -> None:
     await linked.loaner.stopper.stop("user", "user-alice", OPERATOR)
     await linked.loaner.stopper.resume("user", "user-alice", OPERATOR)
-    (fence,) = await linked.records(kind="revoke")
-    assert (fence["sub"], fence["resource"]) == ("olga", "fence:user user-alice")
+    (block,) = await linked.records(kind="revoke")
+    assert (block["sub"], block["resource"]) == ("olga", "block:user user-alice")
     ended = await linked.records(kind="grant_ended", sub="user-alice")
     assert [one["returned_confirmed"] for one in ended] == [True]
     assert len(await linked.records(kind="resume")) == 1

@@ -119,12 +119,12 @@ async def test_a_stop_from_a_third_machine_ends_what_both_are_doing(both: Replic
                 await using(both, both.turn + 1)
             stopped = await elsewhere.stopper.stop("user", "user-alice", OPERATOR)
             used = uses(both)
-        assert [one["rule"] for one in told] == ["fence", "fence"]
+        assert [one["rule"] for one in told] == ["block", "block"]
         assert [loan.confirmed for loan in stopped.loans] == [True, True]
         assert both.alive("linear") == []
         for both.turn in (0, 1):
             await call()
-            assert told[-1]["rule"] == "fence"
+            assert told[-1]["rule"] == "block"
         assert uses(both) == used, "something was sent after the stop"
         await elsewhere.stopper.resume("user", "user-alice", OPERATOR)
     for both.turn in (0, 1):

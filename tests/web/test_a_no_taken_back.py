@@ -32,13 +32,13 @@ async def test_a_no_is_taken_back_by_its_person_alone(local: House) -> None:
     assert (await local.obtain(POST)).approval_id
 
 
-async def test_a_no_that_a_fence_stands_behind_is_not_taken_back(local: House) -> None:
+async def test_a_no_that_a_block_stands_behind_is_not_taken_back(local: House) -> None:
     needed = await local.asked(POST)
     browser = local.browser()
     await browser.open(needed.invitation.url)
     await browser.press("deny")
     await local.store.write(
-        lambda c: blocks.put_up(c, Block("agent", "reported claude-code", "an operator", local.now()))
+        lambda c: blocks.put_block(c, Block("agent", "reported claude-code", "an operator", local.now()))
     )
     await browser.press("again")
     assert browser.answer is not None

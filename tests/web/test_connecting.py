@@ -143,8 +143,8 @@ async def test_another_site_cannot_begin_it(local: House) -> None:
     assert await local.rows(consents) == []
 
 
-async def test_behind_a_fence_nothing_can_be_connected(local: House) -> None:
-    await local.store.write(lambda c: blocks.put_up(c, Block("user", LOCAL.key, LOCAL.key, local.now())))
+async def test_behind_a_block_nothing_can_be_connected(local: House) -> None:
+    await local.store.write(lambda c: blocks.put_block(c, Block("user", LOCAL.key, LOCAL.key, local.now())))
     browser = local.browser()
     await browser.open("/connect")
     await browser.press("Connect Slack")

@@ -173,7 +173,7 @@ async def test_what_was_stopped_meanwhile_is_not_connected(local: House) -> None
     """MUST 37."""
     browser = await named(local, GITHUB)
     (row,) = await local.rows(grants)
-    await local.store.write(lambda c: endings.fence(c, row["id"], reason="stopped", at=local.now()))
+    await local.store.write(lambda c: endings.block(c, row["id"], reason="stopped", at=local.now()))
     await browser.press("approve")
     assert browser.state == "failed"
     assert [row["state"] for row in await local.rows(grants)] == ["revoking"]

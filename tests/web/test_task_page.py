@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from house import House, caller
-from loaner.blocks.blocks import Block, put_up
+from loaner.blocks.blocks import Block, put_block
 from loaner.consent import Proposal
 from loaner.errors import ConsentNeeded, PolicyDenied
 from loaner.identity.caller import HostTask
@@ -61,10 +61,10 @@ async def test_a_task_that_its_host_signed_says_who_did(local: House) -> None:
     assert running.task.source == "issuer"
 
 
-async def test_no_issuer_speaks_for_a_person_behind_a_fence(local: House) -> None:
+async def test_no_issuer_speaks_for_a_person_behind_a_block(local: House) -> None:
     ends = local.now() + timedelta(minutes=5)
     signed = HostTask("a" * 64, "https://host.example", WANTED | {"minutes": 30}, ends, ends, agreed=True)
-    await local.store.write(lambda c: put_up(c, Block("agent", "reported claude-code", "an operator", local.now())))
+    await local.store.write(lambda c: put_block(c, Block("agent", "reported claude-code", "an operator", local.now())))
     with pytest.raises(PolicyDenied):
         await local.consents.tasks.require(replace(caller(), task=signed))
     assert await local.consents.tasks.of_person(caller().subject) == []

@@ -40,8 +40,8 @@ def said_to_stand(connection: Connection) -> dict[str, Block]:
     """Every block that was set and not lifted, as the records tell. A grant's own is left out: grants do not resume."""
     standing: dict[str, Block] = {}
     for body in _said(connection, "revoke", "resume", "restore"):
-        name = "fence:all" if body["kind"] == "restore" else str(body.get("resource"))
-        kind, _, value = name.removeprefix("fence:").partition(" ")
+        name = "block:all" if body["kind"] == "restore" else _of_today(str(body.get("resource")))
+        kind, _, value = name.removeprefix("block:").partition(" ")
         if body["kind"] == "resume":
             standing.pop(name, None)
         elif kind != "grant":
@@ -50,29 +50,34 @@ def said_to_stand(connection: Connection) -> dict[str, Block]:
     return standing
 
 
+def _of_today(name: str) -> str:
+    """Records of earlier versions call a block a fence."""
+    return f"block:{name.removeprefix('fence:')}" if name.startswith("fence:") else name
+
+
 def missing(connection: Connection) -> list[Block]:
     """Blocks that nobody lifted and that are not in the table."""
     there = {named(one) for one in blocks.listed(connection)}
-    return [fence for name, fence in said_to_stand(connection).items() if name not in there]
+    return [block for name, block in said_to_stand(connection).items() if name not in there]
 
 
-def named(fence: Block) -> str:
+def named(block: Block) -> str:
     """As a record calls it."""
-    return plain(f"fence:{fence.kind} {fence.value}".rstrip())
+    return plain(f"block:{block.kind} {block.value}".rstrip())
 
 
 def put_back(connection: Connection, at: datetime) -> list[Block]:
     """Put up what is missing, and record it. Inside a ``Store.write``, so that a lifting stands with its record."""
     gone = missing(connection)
-    for fence in gone:
-        blocks.put_up(connection, fence)
+    for block in gone:
+        blocks.put_block(connection, block)
         said = "the block was gone from the store, and nobody had lifted it"
         event.note(
             connection,
             "block_put_back",
             subject=local_subject().key,
             at=at,
-            resource=named(fence),
+            resource=named(block),
             reason=said,
             outcome="ok",
         )
@@ -82,8 +87,8 @@ def put_back(connection: Connection, at: datetime) -> list[Block]:
 async def restored(store: Store, now: Now) -> None:
     """Put back the blocks that are gone, before anything is served."""
     if await store.read(missing):
-        for fence in await store.write(lambda c: put_back(c, now())):
-            log.error("a block was deleted behind loaner's back and is put back", block=named(fence))
+        for block in await store.write(lambda c: put_back(c, now())):
+            log.error("a block was deleted behind loaner's back and is put back", block=named(block))
 
 
 async def compare(store: Store, now: Now) -> None:
@@ -123,7 +128,7 @@ def unrecorded(connection: Connection, at: datetime) -> list[str]:
 def differences(connection: Connection, at: datetime) -> list[str]:
     """All in which the tables say something else than the records, in words."""
     gone = [
-        f"the block {named(one).removeprefix('fence:')} is gone, and nobody lifted it" for one in missing(connection)
+        f"the block {named(one).removeprefix('block:')} is gone, and nobody lifted it" for one in missing(connection)
     ]
     return gone + unrecorded(connection, at)
 

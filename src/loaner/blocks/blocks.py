@@ -1,7 +1,7 @@
-"""Fences: what a person or an operator has stopped, for every process that shares the store.
+"""Blocks: what a person or an operator has stopped, for every process that shares the store.
 
-A fence is durable before ``revoke`` does anything else. The transactions that begin a loan, make a credential usable
-or put a question to a person look here first, so what is behind a fence does not start; ``resume`` takes it away.
+A block is durable before ``revoke`` does anything else. The transactions that begin a loan, make a credential usable
+or put a question to a person look here first, so what is blocked does not start; ``resume`` takes it away.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from sqlalchemy import Connection, delete, insert, select, text
 
 from loaner.clock import iso
 from loaner.errors import PolicyDenied
-from loaner.store.tables import approvals, fences, loans, tasks
+from loaner.store.tables import approvals, blocks, loans, tasks
 
 Kind = Literal["all", "user", "agent", "connector", "environment", "grant"]
-_GATE = 0x66656E63  # names the fences among PostgreSQL's advisory locks
+_GATE = 0x66656E63  # names the blocks among PostgreSQL's advisory locks
 
 # Built once: putting a statement together costs more than running it.
-_ALL = select(fences).order_by(fences.c.at)
+_ALL = select(blocks).order_by(blocks.c.at)
 
 
 class Whom(Protocol):
-    """Whatever may be behind a fence: a caller, a loan, a question. The values are those of the store."""
+    """Whatever a block may cover: a caller, a loan, a question. The values are those of the store."""
 
     @property
     def subject(self) -> str: ...
@@ -41,7 +41,7 @@ class Whom(Protocol):
 
 @dataclass(frozen=True)
 class Party:
-    """Whom a fence may stop. Empty where it does not apply: a grant belongs to no agent."""
+    """Whom a block may stop. Empty where it does not apply: a grant belongs to no agent."""
 
     subject: str
     """``Subject.key``"""
@@ -100,7 +100,7 @@ class Block:
         ended = "The user ended the grant; repeat the call to be connected again."
         return PolicyDenied(
             f"{self.told()} by {self.set_by} since {iso(self.at)}. Nothing more is sent.",
-            rule="fence",
+            rule="block",
             do=ended if self.kind == "grant" else f"Ask {self.set_by} to lift it: {self.lifting()}",
             dont="Don't repeat the call before.",
         )
@@ -126,38 +126,38 @@ def listed(connection: Connection) -> list[Block]:
 
 
 def around(connection: Connection, whom: Whom) -> Block | None:
-    """The fence that stops them, if one does. In a ``Store.write``: it stands, or none does until the commit."""
+    """The block that stops them, if one does. In a ``Store.write``: it stands, or none does until the commit."""
     _pass(connection, "pg_advisory_xact_lock_shared")
-    return next((fence for fence in listed(connection) if fence.covers(whom)), None)
+    return next((block for block in listed(connection) if block.covers(whom)), None)
 
 
-def agents_behind(connection: Connection, fence: Block) -> list[str]:
+def agents_behind(connection: Connection, block: Block) -> list[str]:
     """The keys of the agents that it stops, among those that had anything here: a name alone may be several agents'."""
     known = {row.agent for table in (approvals, tasks, loans) for row in connection.execute(select(table.c.agent))}
-    return sorted(key for key in known if key and fence.covers(Party("", key, "", "")))
+    return sorted(key for key in known if key and block.covers(Party("", key, "", "")))
 
 
 def refuse(connection: Connection, whom: Whom) -> None:
-    """Raises :class:`PolicyDenied` behind a fence. Inside a ``Store.write``."""
-    if fence := around(connection, whom):
-        raise fence.refusal()
+    """Raises :class:`PolicyDenied` when blocked. Inside a ``Store.write``."""
+    if block := around(connection, whom):
+        raise block.refusal()
 
 
-def put_up(connection: Connection, fence: Block) -> None:
+def put_block(connection: Connection, block: Block) -> None:
     """From the commit on, nothing that it covers begins. One that stands already stays as it was."""
     _pass(connection, "pg_advisory_xact_lock")
-    same = (fences.c.kind == fence.kind) & (fences.c.value == fence.value)
-    if connection.execute(select(fences.c.kind).where(same)).first() is None:
-        connection.execute(insert(fences).values(kind=fence.kind, value=fence.value, set_by=fence.set_by, at=fence.at))
+    same = (blocks.c.kind == block.kind) & (blocks.c.value == block.value)
+    if connection.execute(select(blocks.c.kind).where(same)).first() is None:
+        connection.execute(insert(blocks).values(kind=block.kind, value=block.value, set_by=block.set_by, at=block.at))
 
 
-def take_away(connection: Connection, kind: Kind, value: str) -> bool:
+def lift_block(connection: Connection, kind: Kind, value: str) -> bool:
     """Lift one; whether it stood."""
-    same = (fences.c.kind == kind) & (fences.c.value == value)
-    return connection.execute(delete(fences).where(same)).rowcount == 1
+    same = (blocks.c.kind == kind) & (blocks.c.value == value)
+    return connection.execute(delete(blocks).where(same)).rowcount == 1
 
 
 def _pass(connection: Connection, lock: str) -> None:
-    """On PostgreSQL a fence waits for the transactions that looked before it, so none of them commits after it."""
+    """On PostgreSQL a block waits for the transactions that looked before it, so none of them commits after it."""
     if connection.dialect.name == "postgresql":
         connection.execute(text(f"SELECT {lock}(:gate)"), {"gate": _GATE})

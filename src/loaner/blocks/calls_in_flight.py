@@ -1,6 +1,6 @@
-"""The calls of this process that hold a credential right now, so that a fence ends them too.
+"""The calls of this process that hold a credential right now, so that a block ends them too.
 
-A fence that another process put up is noticed by looking at the store, and only while a call is under way: a call
+A block that another process put up is noticed by looking at the store, and only while a call is under way: a call
 that has yet to begin looks for itself.
 """
 
@@ -20,14 +20,14 @@ from loaner.store import Store
 
 log = structlog.get_logger(__name__)
 LOOK_EVERY = 0.1
-"""Seconds between two looks for new fences while calls are under way."""
+"""Seconds between two looks for new blocks while calls are under way."""
 
 
 @dataclass(eq=False)
 class _Call:
     party: Party
     scope: anyio.CancelScope
-    fence: Block | None = None
+    block: Block | None = None
 
 
 class CallsInFlight:
@@ -40,7 +40,7 @@ class CallsInFlight:
 
     @contextmanager
     def call(self, party: Party, *, changes: bool) -> Iterator[None]:
-        """A call that a fence may end from outside. ``changes``: it may have been carried out by then.
+        """A call that a block may end from outside. ``changes``: it may have been carried out by then.
 
         Raises :class:`PolicyDenied` or :class:`OutcomeUnknown` when it was ended.
         """
@@ -52,22 +52,22 @@ class CallsInFlight:
                 yield
         finally:
             self._calls.discard(call)
-        if call.fence and call.scope.cancelled_caught:
-            raise _ended(call.fence, changes=changes)
+        if call.block and call.scope.cancelled_caught:
+            raise _ended(call.block, changes=changes)
 
     def stop(self, standing: Sequence[Block]) -> int:
-        """Cancel every call here that one of the fences covers; how many."""
+        """Cancel every call here that one of the blocks covers; how many."""
         stopped = 0
         for call in self._calls:
-            fence = next((fence for fence in standing if fence.covers(call.party)), None)
-            if fence and call.fence is None:
-                call.fence = fence
+            block = next((block for block in standing if block.covers(call.party)), None)
+            if block and call.block is None:
+                call.block = block
                 call.scope.cancel()
                 stopped += 1
         return stopped
 
     async def watch(self) -> None:
-        """Stop what other processes put a fence around. Runs until it is cancelled."""
+        """Stop what other processes put a block around. Runs until it is cancelled."""
         while True:
             await self._some.wait()
             while self._calls:
@@ -75,18 +75,18 @@ class CallsInFlight:
                 try:
                     self.stop(await self.store.read(blocks.listed))
                 except LoanerError as failure:
-                    log.warning("the fences could not be read", reason=failure.log)
+                    log.warning("the blocks could not be read", reason=failure.log)
                 except Exception:  # without this look, nothing here would be stopped by another process any more
-                    log.exception("the fences could not be looked at")
+                    log.exception("the blocks could not be looked at")
             self._some = anyio.Event()
 
 
-def _ended(fence: Block, *, changes: bool) -> LoanerError:
+def _ended(block: Block, *, changes: bool) -> LoanerError:
     if not changes:
-        return fence.refusal()
+        return block.refusal()
     return OutcomeUnknown(
-        f"{fence.told()} since this call began, and it may have been carried out.",
-        do=f"Check whether it happened. Ask {fence.set_by} how to go on.",
+        f"{block.told()} since this call began, and it may have been carried out.",
+        do=f"Check whether it happened. Ask {block.set_by} how to go on.",
         dont="Don't repeat the call.",
-        log="ended by a fence",
+        log="ended by a block",
     )

@@ -1,6 +1,6 @@
 """The calls of this process that are part of a task, so that its end stops them and their keys go back.
 
-A task may end anywhere: on a page that another process serves, behind a fence, by the clock. So the store is looked at
+A task may end anywhere: on a page that another process serves, by a block, by the clock. So the store is looked at
 while such calls are under way; a call that has yet to begin finds no task to be counted against.
 """
 

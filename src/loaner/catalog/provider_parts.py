@@ -132,7 +132,7 @@ class Replication(Definition):
 class ProviderLending(Definition):
     """How a grant is narrowed to one call. A new provider is data; a new *style* is code."""
 
-    style: Literal["token_scoped", "held"]
+    style: Literal["down_scoped", "pass_through"]
     mint: Request | None = None
     give_back: Request | None = None
     check: Request | None = None
@@ -150,7 +150,7 @@ class ProviderLending(Definition):
 
     @model_validator(mode="after")
     def _is_returnable(self) -> ProviderLending:
-        if self.style != "held" and not (self.mint and self.give_back):
+        if self.style != "pass_through" and not (self.mint and self.give_back):
             # A style that mints what it cannot return would leave keys alive after every call.
             raise ValueError(f"style {self.style!r} needs mint and give_back")
         return self

@@ -74,7 +74,7 @@ class ProviderRate(Definition):
     """Requests a minute, by tier."""
     methods: dict[str, str] = Field(default_factory=dict)
     """The tier of each path that has a limit of its own."""
-    budgets: tuple[RateLimit, ...] = ()
+    limits: tuple[RateLimit, ...] = ()
     each: tuple[EachRateLimit, ...] = ()
     per: Literal["account", "workspace"] = "account"
     """Who shares these limits: a person's account, or everybody in its workspace."""

@@ -59,7 +59,7 @@ async def forget_the_gone(loaner: Loaner) -> None:
         try:
             await _sandboxed.refuse_nothing(place.split(" ")[0])
         except UsageError:
-            await loaner.returns.forget(place, how=_GONE)
+            await loaner.revocations.forget(place, how=_GONE)
             await loaner.store.write(partial(endings.forget, environment=environment, place=place, reason=_GONE))
 
 

@@ -27,7 +27,7 @@ def selected(
     connector: str | None,
     environment: str | None,
 ) -> tuple[Kind, str]:
-    """The kind and the value of the fence that is meant. Raises :class:`UsageError` unless it is exactly one."""
+    """The kind and the value of the block that is meant. Raises :class:`UsageError` unless it is exactly one."""
     from loaner.identity.local_person import local_subject
 
     said: list[tuple[Kind, str | None]] = [

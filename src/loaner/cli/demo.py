@@ -173,7 +173,7 @@ class _Demo:
         record = await self._record_of(act.tool)
         body = record.body
         scope = f"{', '.join(body['granted_permissions'])} on {body['resource'].partition(':')[2]}"
-        if body["loan_style"] == "held":
+        if body["loan_style"] == "pass_through":
             self._say("✓", "key", f"{scope}: held by loaner for this call and dropped; the agent never saw it")
         else:
             self._say("✓", "key", f"{scope}: lived {body['lived_ms']} ms, {body['returned_how']}")
@@ -230,7 +230,7 @@ class _Demo:
                 self._say("✓" if told["confirmed"] else "!", "revoked", f"{told['provider']}: {told['how']}")
         for act in ACTS:
             record = await self._record_of(act.tool)
-            if record.body["loan_style"] == "held":
+            if record.body["loan_style"] == "pass_through":
                 await self._replay(record.body["fingerprint"])
 
     async def _verify(self) -> None:

@@ -40,11 +40,11 @@ def resume(
     lifted, left = anyio.run(_resume, kind, value)
     if as_json:
         facts = {"kind": kind, "value": value, "lifted": lifted}
-        print(json.dumps(facts | {"standing": [{"kind": fence.kind, "value": fence.value} for fence in left]}))
+        print(json.dumps(facts | {"standing": [{"kind": block.kind, "value": block.value} for block in left]}))
     else:
         say("✓ lifted; accounts that were revoked are asked for again" if lifted else "nothing was stopped like this")
-        for fence in left:
-            say(f"! still {fence.told().replace(' is stopped', ' stopped')}: {fence.kind} {fence.value}".rstrip())
+        for block in left:
+            say(f"! still {block.told().replace(' is stopped', ' stopped')}: {block.kind} {block.value}".rstrip())
     if not lifted:
         raise typer.Exit(int(Exit.ERROR))
 

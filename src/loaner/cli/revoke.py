@@ -60,18 +60,18 @@ def revoke(
 
 
 def _tell(stopped: Stopped, rows: list[dict[str, Any]], agents: list[str]) -> None:
-    say(f"✓ fence up after {stopped.fenced_in * 1000:.0f} ms: {stopped.fence.told()}")
+    say(f"✓ block up after {stopped.blocked_in * 1000:.0f} ms: {stopped.block.told()}")
     for agent in agents:
         say(f"  stops {agent}")
     say(f"  {stopped.approvals} approvals and {stopped.questions} open questions ended")
     for row in rows:
-        if row["what"] != "fence":
+        if row["what"] != "block":
             lived = "" if row["confirmed"] else f", {told_end(row['latest_expiry'])}"
             took = f" ({row['took_ms']} ms)" if "took_ms" in row else ""
             say(f"{'✓' if row['confirmed'] else '!'} {row['provider']} {row['what']}: {row['how']}{took}{lived}")
     if not stopped.grants:
-        say("  an agent has no grants of its own" if stopped.fence.kind == "agent" else "  no grants to revoke")
-    say(f"all of it took {stopped.took:.2f} s. To allow calls again: {stopped.fence.lifting()}")
+        say("  an agent has no grants of its own" if stopped.block.kind == "agent" else "  no grants to revoke")
+    say(f"all of it took {stopped.took:.2f} s. To allow calls again: {stopped.block.lifting()}")
 
 
 def _rows(stopped: Stopped, agents: list[str]) -> Iterator[dict[str, Any]]:
@@ -91,14 +91,14 @@ def _rows(stopped: Stopped, agents: list[str]) -> Iterator[dict[str, Any]]:
             | {"latest_expiry": iso(grant.ends_at)}
         )
     yield {
-        "what": "fence",
-        "kind": stopped.fence.kind,
-        "value": stopped.fence.value,
+        "what": "block",
+        "kind": stopped.block.kind,
+        "value": stopped.block.value,
         "confirmed": stopped.confirmed,
         "agents": agents,
         "approvals_ended": stopped.approvals,
         "questions_ended": stopped.questions,
-        "fenced_ms": round(stopped.fenced_in * 1000),
+        "blocked_ms": round(stopped.blocked_in * 1000),
         "quiet_ms": round(stopped.quiet_in * 1000),
         "took_ms": round(stopped.took * 1000),
     }
@@ -112,5 +112,5 @@ async def _stop(kind: Kind, value: str) -> tuple[Stopped, list[str]]:
     async with _opened.loaner_for_a_verb() as loaner:
         me = _opened.local_caller(loaner, Agent("loaner revoke", "loaner"))
         stopped = await loaner.stopper.stop(kind, value, me)
-        agents = await loaner.store.read(lambda c: blocks.agents_behind(c, stopped.fence)) if kind == "agent" else []
+        agents = await loaner.store.read(lambda c: blocks.agents_behind(c, stopped.block)) if kind == "agent" else []
         return stopped, agents

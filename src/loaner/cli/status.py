@@ -44,7 +44,7 @@ def _tell(told: dict[str, Any]) -> None:
         say(f"narrowed by the project's {told['settings']['project']}, which is trusted")
     if told["no_store_at"]:
         say(f"there is no store yet at {told['no_store_at']}: no server has run with this LOANER_HOME")
-    _section("stopped", [_fence(row) for row in told["stopped"]], "nothing")
+    _section("stopped", [_block(row) for row in told["stopped"]], "nothing")
     if told["altered"]:
         _section("altered behind loaner's back", told["altered"], "")
     nobody = "nobody now; see below" if told["ending"] else "nobody has connected an account"
@@ -64,7 +64,7 @@ def _section(title: str, lines: list[str], none: str) -> None:
         say(f"  {line}")
 
 
-def _fence(row: dict[str, Any]) -> str:
+def _block(row: dict[str, Any]) -> str:
     return f"{row['told']} by {row['by']} since {row['since']}; lift it: {row['lift']}"
 
 
@@ -92,7 +92,7 @@ def _loan(row: dict[str, Any]) -> str:
 
 def _left(row: dict[str, Any]) -> str:
     again = f", all of it back in {row['full_in']} s" if row["full_in"] else ""
-    return f"{row['provider']:8} {row['account']:16} {row['left']} of {row['limit']} {row['budget']} left{again}"
+    return f"{row['provider']:8} {row['account']:16} {row['left']} of {row['limit']} {row['rate_limit']} left{again}"
 
 
 def _settings(settings: Settings) -> dict[str, Any]:
@@ -130,14 +130,14 @@ async def _status() -> dict[str, Any]:
             "servers": [asdict(server) for server in _servers.running(loaner.settings.home)],
             "stopped": [
                 {
-                    "kind": fence.kind,
-                    "value": fence.value,
-                    "told": fence.told(),
-                    "by": fence.set_by,
-                    "since": iso(fence.at),
-                    "lift": fence.lifting(),
+                    "kind": block.kind,
+                    "value": block.value,
+                    "told": block.told(),
+                    "by": block.set_by,
+                    "since": iso(block.at),
+                    "lift": block.lifting(),
                 }
-                for fence in await loaner.stopper.standing()
+                for block in await loaner.stopper.standing()
             ],
             "altered": await loaner.store.read(lambda c: agreement.differences(c, loaner.now())),
             "grants": [
@@ -195,6 +195,6 @@ async def _status() -> dict[str, Any]:
             ],
             "limits": [
                 asdict(left) | {"account": names.get((left.provider, left.account), left.account)}
-                for left in await loaner.budgets.left(loaner.catalog.providers)
+                for left in await loaner.limiter.left(loaner.catalog.providers)
             ],
         }

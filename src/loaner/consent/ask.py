@@ -144,7 +144,7 @@ def put_task(
     at: datetime,
     *,
     caller: Caller,
-    envelope: TaskScope,
+    task_scope: TaskScope,
     source: str,
     policy_version: str,
     supplied: tuple[HostTask, str] | None = None,
@@ -158,20 +158,20 @@ def put_task(
         base_url,
         at,
         caller=caller,
-        need=supplied[0].id if supplied else envelope.need,
-        said=envelope.phrase,
+        need=supplied[0].id if supplied else task_scope.need,
+        said=task_scope.phrase,
         tool=TASK_TOOL,
         provider="",
         connector="",
         wants_grant=False,
         wants_approval=True,
-        digest=envelope.need,
+        digest=task_scope.need,
         shown={
-            "phrase": envelope.phrase,
+            "phrase": task_scope.phrase,
             "permissions": [],
             "resource": "",
             "may_remember": False,
-            "task": envelope.stored(),
+            "task": task_scope.stored(),
             "source": source,
             **signed,
         },
@@ -233,7 +233,7 @@ def add(
     need: str,
     **columns: Any,
 ) -> tuple[ConsentRequest, str] | LoanerError:
-    """One more question and its code, unless too many wait already. Raises :class:`PolicyDenied` behind a fence.
+    """One more question and its code, unless too many wait already. Raises :class:`PolicyDenied` when blocked.
 
     One agent has all places but one, so that another agent of the same person can still ask.
     """

@@ -65,7 +65,7 @@ class Connecting:
     async def ask(self, subject: Subject, connector: str) -> str | None:
         """Put the question to the person who began it; its handle, or ``None`` where there is nothing to connect.
 
-        Raises :class:`RateLimited` while too many questions wait, :class:`PolicyDenied` behind a fence.
+        Raises :class:`RateLimited` while too many questions wait, :class:`PolicyDenied` when blocked.
         """
         wanted = {one.connector.name: one for one in await self.accounts(subject)}.get(connector)
         if wanted is None or wanted.grant:
@@ -104,13 +104,15 @@ class Connecting:
 
     def _account(self, connector: Connector, mine: list[Grant]) -> ProviderAccount:
         provider = self.catalog.providers[connector.provider]
-        held = provider.lending.style == "held"
+        pass_through = provider.lending.style == "pass_through"
         reads = (
             one.scope.usual for one in self.catalog.operations if one.provider is provider and one.effect == "read"
         )
-        needed = frozenset[str]().union(*reads) if held else frozenset()
+        needed = frozenset[str]().union(*reads) if pass_through else frozenset()
         of_it = [grant for grant in mine if grant.connector == connector.name]
-        enough = next((grant for grant in of_it if not held or provider.covers(grant.permissions, needed)), None)
+        enough = next(
+            (grant for grant in of_it if not pass_through or provider.covers(grant.permissions, needed)), None
+        )
         return ProviderAccount(connector, provider, needed, enough, tuple(one for one in of_it if one is not enough))
 
 

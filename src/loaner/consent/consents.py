@@ -66,14 +66,14 @@ class Consents:
         self.policy_version = policy_version
         self._bell = Bell()
         self._by_other = OtherNames(store, now)
-        self._settling = Resolver(store, grants, transport, now, self._bell, note, end_unused)
-        self.unwritten = self._settling.unwritten
+        self._resolver = Resolver(store, grants, transport, now, self._bell, note, end_unused)
+        self.unwritten = self._resolver.unwritten
         self.tasks = Tasks(
-            store, catalog, connectors, settings.consent, now, base_url, policy_version, self._settling, host_task
+            store, catalog, connectors, settings.consent, now, base_url, policy_version, self._resolver, host_task
         )
         self.connecting = Connecting(store, grants, catalog, connectors, settings, now, base_url, policy_version)
         claims = settings.identity.account_claims if settings.identity else {}
-        self._linking = Linking(store, transport, catalog.providers, connectors, now, base_url, self._settling, claims)
+        self._linking = Linking(store, transport, catalog.providers, connectors, now, base_url, self._resolver, claims)
         self._polling = Polling(store, self._linking, connectors, settings.environment, now)
 
     # What a call asks.
@@ -97,7 +97,7 @@ class Consents:
         :class:`GrantBroken` (linking failed), :class:`RateLimited` (too many questions wait already) and
         :class:`SettingsInvalid` (the clock is behind), of ``loaner.errors``.
         """
-        self._settling.clock.refuse()
+        self._resolver.clock.refuse()
         if not isinstance(ruling, Allowed | Ask):
             raise PolicyDenied(ruling.reason, rule=ruling.rule, do=ruling.do)
         running = await self.tasks.binding(caller)
@@ -248,7 +248,7 @@ class Consents:
         return await self.store.read(lambda c: approvals.matching(c, call, at)) is None
 
     async def deny(self, asked: ConsentRequest, *, proven_by: str) -> None:
-        await self._settling.deny(asked, proven_by=proven_by)
+        await self._resolver.deny(asked, proven_by=proven_by)
 
     async def account_of(self, asked: ConsentRequest) -> Grant:
         """What waits for the person to say whether its account is theirs. Raises :class:`GrantBroken` where its end
@@ -256,7 +256,7 @@ class Consents:
         return await self.store.read(lambda c: unconfirmed.of(c, self.grants, asked.handle, self.now()))
 
     async def ask_again(self, asked: ConsentRequest) -> bool:
-        """The person takes a "no" back, and will answer anew. Raises :class:`PolicyDenied` behind a fence."""
+        """The person takes a "no" back, and will answer anew. Raises :class:`PolicyDenied` when blocked."""
         return await self.store.write(lambda c: reopen.ask_again(c, asked, self.now()))
 
     async def lift_pause(self, pause_id: str, subject: Subject) -> bool:
@@ -288,13 +288,13 @@ class Consents:
         it nothing is agreed to but the connection. ``accounts`` are what the sign-in says. Where it raises
         (:class:`ProviderUnavailable`, :class:`PolicyDenied`, :class:`SettingsInvalid`), the question is still open.
         """
-        self._settling.clock.refuse()
+        self._resolver.clock.refuse()
         if asked.state == "account":
             await self._linking.confirm(asked)
             return None
         style = self._linking.providers[asked.provider].consent.style
         if not asked.wants_grant or await self._linking.granted_meanwhile(asked):
-            await self._settling.approve(asked, remember=remember, proven_by=proven_by, reading=reading)
+            await self._resolver.approve(asked, remember=remember, proven_by=proven_by, reading=reading)
             return None
         said = {"remember": remember, "reading": reading.stored() if reading else None, "proven_by": proven_by}
         said["shown"] = self._linking.expecting(asked, accounts or {})
@@ -321,7 +321,7 @@ class Consents:
         return Standing(grants, approved, waiting, await self.tasks.of_person(subject), denied, paused)
 
     async def end_approval(self, approval_id: str, subject: Subject) -> bool:
-        return await self._settling.end_approval(approval_id, subject.key)
+        return await self._resolver.end_approval(approval_id, subject.key)
 
     # What runs beside the calls.
 

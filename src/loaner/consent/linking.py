@@ -47,7 +47,7 @@ class Linking:
     connectors: Connectors
     now: Now
     base_url: Callable[[], str]
-    settling: Resolver
+    resolver: Resolver
     account_claims: Mapping[str, str]
 
     async def start_device(self, asked: ConsentRequest) -> None:
@@ -106,7 +106,7 @@ class Linking:
         except (SettingsInvalid, Unsealable):
             # The connector is gone from the settings, its provider is elsewhere, or the row is not as it was written:
             # never to be polled again.
-            await self.settling.fail(handle, _CANNOT_GO_ON)
+            await self.resolver.fail(handle, _CANNOT_GO_ON)
             return
         steps = device_flow.poll(connector.client_id, code, asked.flow["interval"])
         next(steps)  # the wait that the lease has just found to be over
@@ -115,15 +115,15 @@ class Linking:
             answer = await self._polled(provider, _form(step))
             step = steps.send(answer)
         except StopIteration as tokens:
-            await self.settling.tokens(asked, provider, connector, tokens.value)
+            await self.resolver.tokens(asked, provider, connector, tokens.value)
         except FlowEnded as ended:
             # An answer that is neither tokens nor an error may stand for tokens that could not be read.
             if (turn == "first" and answer is not None and "error" in answer) or ended.why == "denied":
-                await self.settling.no_pair(handle)
+                await self.resolver.no_pair(handle)
             await self._ended(asked, provider, ended)
         else:
             if answer is not None:
-                await self.settling.no_pair(handle)  # not answered yet, so no earlier asking was answered either
+                await self.resolver.no_pair(handle)  # not answered yet, so no earlier asking was answered either
             seconds = step.seconds if isinstance(step, Wait) else asked.flow["interval"]
             flow, after = {**asked.flow, "interval": seconds}, self.now() + timedelta(seconds=seconds)
             await self.store.write(lambda c: requests.set_flow(c, handle, flow=flow, poll_after=after))
@@ -182,18 +182,18 @@ class Linking:
         provider, connector = self._of(asked)
         if "iss" in answer and answer["iss"].rstrip("/") not in provider.hosts.values():
             # An answer of another authorization server: a mix-up attack (RFC 9207 §2.4). Its code goes nowhere.
-            await self.settling.no_pair(asked.handle)
-            await self.settling.fail(asked.handle, "The answer did not come from the provider that was asked.")
+            await self.resolver.no_pair(asked.handle)
+            await self.resolver.fail(asked.handle, "The answer did not come from the provider that was asked.")
         elif exchange.is_denial(answer.get("error")):
-            await self.settling.deny(asked, words=f"You said no at {provider.title}.")
+            await self.resolver.deny(asked, words=f"You said no at {provider.title}.")
         elif "error" in answer or not answer.get("code"):
-            await self.settling.fail(asked.handle, f"{provider.title} did not connect the account.")
+            await self.resolver.fail(asked.handle, f"{provider.title} did not connect the account.")
         else:
             try:
                 verifier = self.store.sealed.open(asked.sealed, *_identity(asked, "redirect", provider))
             except Unsealable:
-                await self.settling.no_pair(asked.handle)
-                await self.settling.fail(asked.handle, _CANNOT_GO_ON)
+                await self.resolver.no_pair(asked.handle)
+                await self.resolver.fail(asked.handle, _CANNOT_GO_ON)
                 return asked.handle
             try:
                 tokens = await exchange.redeem(
@@ -205,14 +205,14 @@ class Linking:
                     redirect_uri=self._redirect_uri(provider),
                 )
             except Unanswered as lost:
-                await self.settling.no_pair(asked.handle)
+                await self.resolver.no_pair(asked.handle)
                 await self._out_of_reach(asked, provider, lost)
             except ExchangeFailed as failure:
                 if not isinstance(failure, ExchangeUnknown):
-                    await self.settling.no_pair(asked.handle)
-                await self.settling.fail(asked.handle, f"{provider.title} gave no access. Nothing was connected.")
+                    await self.resolver.no_pair(asked.handle)
+                await self.resolver.fail(asked.handle, f"{provider.title} gave no access. Nothing was connected.")
             else:
-                await self.settling.tokens(asked, provider, connector, tokens)
+                await self.resolver.tokens(asked, provider, connector, tokens)
         return asked.handle
 
     def expecting(self, asked: ConsentRequest, accounts: Mapping[str, str]) -> dict[str, Any]:
@@ -233,16 +233,16 @@ class Linking:
 
     async def confirm(self, asked: ConsentRequest) -> None:
         """The person says that the account which the provider told is theirs."""
-        await self.settling.confirm(asked, *self._of(asked))
+        await self.resolver.confirm(asked, *self._of(asked))
 
     async def granted_meanwhile(self, asked: ConsentRequest) -> bool:
         """Another question may have brought the same grant since this one was put."""
         provider = self.providers[asked.provider]
-        grants = await self.settling.grants.usable_of(asked.subject)
+        grants = await self.resolver.grants.usable_of(asked.subject)
         return any(
             grant.connector == asked.connector
             and grant.environment == asked.environment
-            and (provider.lending.style != "held" or provider.covers(grant.permissions, asked.permissions))
+            and (provider.lending.style != "pass_through" or provider.covers(grant.permissions, asked.permissions))
             for grant in grants
         )
 
@@ -300,9 +300,9 @@ class Linking:
 
     async def _ended(self, asked: ConsentRequest, provider: Provider, ended: FlowEnded) -> None:
         if ended.why == "denied":
-            await self.settling.deny(asked, words=f"You said no at {provider.title}.")
+            await self.resolver.deny(asked, words=f"You said no at {provider.title}.")
         elif ended.why == "expired":
-            await self.settling.expire(asked.handle, f"The code at {provider.title} ran out.")
+            await self.resolver.expire(asked.handle, f"The code at {provider.title} ran out.")
         elif ended.why == "settings":
             cure = _CURES.get(ended.word, f"correct connectors.{asked.connector}, or the app's registration there.")
             log.warning("a connector cannot connect accounts", connector=asked.connector, word=ended.word, cure=cure)
@@ -311,7 +311,7 @@ class Linking:
             )
             await self._end_by_settings(asked, f"{words} {cure}")
         else:
-            await self.settling.fail(asked.handle, f"{provider.title} ended the connection before it was made.")
+            await self.resolver.fail(asked.handle, f"{provider.title} ended the connection before it was made.")
 
     async def _out_of_reach(self, asked: ConsentRequest, provider: Provider, lost: Unanswered) -> None:
         told = out_of_reach(provider, lost).cause
@@ -320,7 +320,7 @@ class Linking:
     async def _end_by_settings(self, asked: ConsentRequest, words: str) -> None:
         """Nobody who answers it can help, so the question ends."""
         await self.store.write(lambda c: requests.set_flow(c, asked.handle, flow={"settings": True}))
-        await self.settling.fail(asked.handle, words)
+        await self.resolver.fail(asked.handle, words)
 
     def _of(self, asked: ConsentRequest) -> tuple[Provider, Connector]:
         return self.providers[asked.provider], self.connectors.named(asked.connector)

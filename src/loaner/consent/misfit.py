@@ -29,7 +29,7 @@ def _another_account(asked: ConsentRequest, granted: Granted) -> str | None:
 
 
 async def _another_width(grants: Grants, asked: ConsentRequest, provider: Provider, granted: TokenSet) -> str | None:
-    if provider.lending.style != "held":
+    if provider.lending.style != "pass_through":
         return None  # the app's registration fixes the width, and every loan is narrowed from it
     needed = asked.permissions
     if not provider.covers(granted.permissions, needed):

@@ -58,7 +58,7 @@ class Polling:
         def work(connection: Connection) -> int:
             at = self.now()
             clock_seen.see(connection, at)
-            self.linking.settling.clock.look(connection, at)
+            self.linking.resolver.clock.look(connection, at)
             pauses.sweep(connection, at)
             return requests.sweep(connection, at)
 

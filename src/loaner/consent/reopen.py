@@ -13,7 +13,7 @@ from loaner.identity.caller import Subject
 
 
 def ask_again(connection: Connection, asked: ConsentRequest, at: datetime) -> bool:
-    """Whether the question is open again. Raises :class:`PolicyDenied` behind a fence."""
+    """Whether the question is open again. Raises :class:`PolicyDenied` when blocked."""
     if not requests.ask_again(connection, asked, at):
         return False
     pauses.end(connection, About.asked(asked))

@@ -99,7 +99,7 @@ def add(
     until: datetime,
     **columns: Any,
 ) -> tuple[ConsentRequest, str]:
-    """Store a new question; answers it and its user code. Raises :class:`PolicyDenied` behind a fence."""
+    """Store a new question; answers it and its user code. Raises :class:`PolicyDenied` when blocked."""
     blocks.refuse(connection, Party(caller.subject.key, caller.agent.key, caller.environment, columns["connector"]))
     handle, code = codes.new_handle(), codes.new_user_code()
     while connection.execute(select(consents.c.handle).where(consents.c.code_hash == codes.hashed(code))).first():
@@ -196,7 +196,7 @@ def move(
 def ask_again(connection: Connection, asked: ConsentRequest, at: datetime) -> bool:
     """Take a "no" back: the question is open again as it was, until it would have ended; whether it is.
 
-    Only its person does that, on its page: for the agent a "no" stays one. Raises :class:`PolicyDenied` behind a fence.
+    Only its person does that, on its page: for the agent a "no" stays one. Raises :class:`PolicyDenied` when blocked.
     """
     blocks.refuse(connection, Party(asked.subject, asked.asked_by.key, asked.environment, asked.connector))
     return _changed(

@@ -181,7 +181,7 @@ class Resolver:
 
         return await self._rung(work)
 
-    async def agree(self, asked: ConsentRequest, envelope: TaskScope, *, proven_by: str) -> bool:
+    async def agree(self, asked: ConsentRequest, task_scope: TaskScope, *, proven_by: str) -> bool:
         """A yes to a task as the person left it; whether the question was still open."""
 
         def work(connection: Connection) -> bool:
@@ -195,7 +195,7 @@ class Resolver:
                 connection,
                 task_id,
                 stored.Holder(asked.subject, asked.asked_by.key, asked.environment, asked.policy_version),
-                envelope,
+                task_scope,
                 source=asked.shown["source"],
                 proven_by=proven_by,
                 need=asked.need,
@@ -212,12 +212,12 @@ class Resolver:
         connection: Connection,
         caller: Caller,
         holder: stored.Holder,
-        envelope: TaskScope,
+        task_scope: TaskScope,
         task_id: str,
         at: datetime,
     ) -> None:
         """A task whose issuer speaks for the person. Inside the caller's transaction; :class:`PolicyDenied` behind a
-        fence."""
+        block."""
         assert caller.task is not None  # noqa: S101 - what its host signed is what is stored here
         blocks.refuse(connection, Party(caller.subject.key, caller.agent.key, caller.environment, ""))
         proof = f"signed by {caller.task.issuer}"
@@ -225,7 +225,7 @@ class Resolver:
             connection,
             task_id,
             holder,
-            envelope,
+            task_scope,
             source="issuer",
             proven_by=proof,
             need=caller.task.id,

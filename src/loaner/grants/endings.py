@@ -52,7 +52,7 @@ def due(connection: Connection, environment: str, at: datetime) -> list[Grant]:
     return [one.grant for one in mine if one.next_attempt_at is None or one.next_attempt_at <= at]
 
 
-def fence(connection: Connection, grant_id: str, *, reason: str, at: datetime) -> None:
+def block(connection: Connection, grant_id: str, *, reason: str, at: datetime) -> None:
     """Nothing more is lent on it, as somebody wants."""
     mine = update(grants).where(grants.c.id == grant_id, grants.c.state.in_(NOT_OVER))
     connection.execute(mine.values(state="revoking", reason=reason, next_attempt_at=None))

@@ -137,7 +137,7 @@ class Grants:
         whose = {"subject": caller.subject.key, "connector": connector.name, "environment": caller.environment}
         rows = await self.store.read(lambda c: c.execute(OF, whose).all())
         found = [grant for grant in map(grant_of, rows) if self.is_here(grant)]
-        if provider.lending.style == "held":
+        if provider.lending.style == "pass_through":
             found = [grant for grant in found if provider.covers(grant.permissions, needed)]
         return min(found, key=lambda grant: (len(provider.excess(grant.permissions, needed)), grant.id), default=None)
 

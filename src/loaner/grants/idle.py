@@ -1,6 +1,6 @@
 """A grant that nobody uses is ended: what is not there cannot be stolen.
 
-Here it is only fenced, so that nothing more is lent on it; whoever finishes the grants in state ``revoking`` then ends
+Here it is only blocked, so that nothing more is lent on it; whoever finishes the grants in state ``revoking`` then ends
 it at the provider, and the record of that gives the reason.
 """
 
@@ -54,14 +54,14 @@ class Idle:
         """Look until cancelled."""
         while True:
             try:
-                await self.fence()
+                await self.block()
             except LoanerError as failure:
                 log.warning("idle grants could not be looked for", reason=failure.log)
             except Exception:  # whatever a damaged row does, the calls go on and the next look comes
-                log.exception("idle grants could not be fenced")
+                log.exception("idle grants could not be blocked")
             await anyio.sleep(LOOK_EVERY)
 
-    async def fence(self) -> int:
+    async def block(self) -> int:
         """Lend nothing more on what was idle for too long; how many grants that were."""
         last = func.coalesce(grants.c.used_at, grants.c.created_at)
         idle: Any = (
@@ -79,7 +79,7 @@ class Idle:
                 await self.refresher.fresh(row.id, self.providers[row.provider], self.connectors.named(row.connector))
             except (LoanerError, KeyError):
                 continue
-            except Exception:  # whatever is wrong with one, it is fenced with the others
+            except Exception:  # whatever is wrong with one, it is blocked with the others
                 log.exception("an idle grant could not be renewed", grant=row.id)
 
         def work(connection: Connection) -> int:

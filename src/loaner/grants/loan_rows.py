@@ -16,12 +16,14 @@ CLOCK_SKEW = timedelta(minutes=15)
 """How far the clocks of two machines, or of a provider and us, may be apart."""
 
 
-def in_use(connection: Connection, grant_id: str, *, at: datetime, held: bool, before: datetime | None = None) -> int:
+def in_use(
+    connection: Connection, grant_id: str, *, at: datetime, pass_through: bool, before: datetime | None = None
+) -> int:
     """Calls that need the grant's present access token to stay alive: until they end, or else could be minted.
 
     ``before`` counts only the calls that began earlier, on a token of an earlier version.
     """
-    states = ("intent", "lent") if held else ("intent",)
+    states = ("intent", "lent") if pass_through else ("intent",)
     running = [
         loans.c.grant_id == grant_id,
         loans.c.state.in_(states),

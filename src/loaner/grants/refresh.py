@@ -58,12 +58,12 @@ class Refresher:
     """Answers with a live access token of a grant: of one in force, or ``ending``, of one that is being revoked."""
 
     def __init__(
-        self, grants: Grants, transport: ProviderTransport, now: Now, budgets: Limiter, *, ending: bool = False
+        self, grants: Grants, transport: ProviderTransport, now: Now, limiter: Limiter, *, ending: bool = False
     ) -> None:
         self.grants = grants
         self.transport = transport
         self.now = now
-        self.budgets = budgets
+        self.limiter = limiter
         self.ending = ending
         self.unwritten = UnsavedTokens(grants.store)
 
@@ -184,7 +184,7 @@ class Refresher:
     async def _successor(
         self, pair: str, grant: Grant, refresh: Secret, provider: Provider, connector: Connector
     ) -> TokenSet | None:
-        self.budgets.owe(LimitKey.of(provider, grant.connector, grant.account_id), unasked(provider, "refresh"))
+        self.limiter.owe(LimitKey.of(provider, grant.connector, grant.account_id), unasked(provider, "refresh"))
         try:
             answer = await self._spend(refresh, provider, connector)
         except Unanswered as failure:
@@ -287,6 +287,6 @@ def _needed(connection: Connection, grant: Grant, provider: Provider, at: dateti
     expires = grant.expires_at or at
     if expires <= at:
         return False
-    held = provider.lending.style == "held"
+    pass_through = provider.lending.style == "pass_through"
     issued = None if provider.grant.kills_previous else expires - timedelta(seconds=provider.grant.lifetime)
-    return loan_rows.in_use(connection, grant.id, at=at, held=held, before=issued) > 0
+    return loan_rows.in_use(connection, grant.id, at=at, pass_through=pass_through, before=issued) > 0

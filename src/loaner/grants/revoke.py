@@ -37,7 +37,7 @@ class Revoked:
     confirmed: bool
     how: str
     took: float = 0.0
-    """Seconds, from the fence's point of view: waiting for its turn included."""
+    """Seconds, from the block's point of view: waiting for its turn included."""
     ends_at: datetime | None = None
     """Unconfirmed: when all of it is dead at the latest; ``None`` where no end is known."""
 
@@ -56,14 +56,14 @@ class Revoker:
         connectors: Connectors,
         transport: ProviderTransport,
         now: Now,
-        budgets: Limiter,
+        limiter: Limiter,
     ) -> None:
         self.grants = grants
         self.providers = providers
         self.connectors = connectors
         self.transport = transport
         self.now = now
-        self.refresher = Refresher(grants, transport, now, budgets, ending=True)
+        self.refresher = Refresher(grants, transport, now, limiter, ending=True)
 
     async def end(self, grant: Grant, note: NoteEnd, *, patience: float, thorough: bool = True) -> Revoked:
         """End a grant that is used no more: at the provider, then probe, then here. ``patience`` in seconds.

@@ -29,6 +29,8 @@ SHARED = "shared"
 UNKNOWN_LIFETIME = timedelta(hours=8)
 """The longest that a credential lives whose expiry we were never told (GitHub's user tokens)."""
 _OPEN = (loans.c.state.in_(OPEN), loans.c.style != SHARED)
+_STYLES_BEFORE = {"held": "pass_through", "token_scoped": "down_scoped"}
+"""What earlier versions wrote, which may still serve beside this one."""
 _BACKOFF = (1, 2, 5, 15, 30, 60, 300)
 
 # Built once: they run in every call.
@@ -81,10 +83,10 @@ def intend(
     """Write down that a credential is about to exist.
 
     Raises :class:`GrantBroken` when the grant has just ended, :class:`TokenMoved` when its token is being replaced,
-    :class:`PolicyDenied` behind a fence.
+    :class:`PolicyDenied` when blocked.
     """
     admit(connection, ask, caller, at)
-    held = ask.provider.lending.style == "held"
+    pass_through = ask.provider.lending.style == "pass_through"
     insert_row(
         connection,
         loan_id,
@@ -94,7 +96,7 @@ def intend(
         style=ask.provider.lending.style,
         state="intent",
         intent_at=at,
-        latest_expiry=(ask.grant.expires_at if held else None) or at + CALL_DEADLINE + UNKNOWN_LIFETIME,
+        latest_expiry=(ask.grant.expires_at if pass_through else None) or at + CALL_DEADLINE + UNKNOWN_LIFETIME,
         next_attempt_at=at + CALL_DEADLINE,
         record=record,
     )
@@ -147,17 +149,17 @@ def lent(
 ) -> Block | None:
     """The credential exists. ``keep`` seals it here so that anyone who finds this row can end it.
 
-    Behind a fence that was put up since the intent, it goes back unused: the answer is that fence.
+    Where a block was set since the intent, it goes back unused: the answer is that block.
     """
-    fence = blocks.around(connection, party)
-    state = "returning" if fence else "lent"
+    block = blocks.around(connection, party)
+    state = "returning" if block else "lent"
     values: dict[str, Any] = {"state": state, "minted_at": at, "fingerprint": minted.credential.fingerprint}
     if keep:
         values["sealed"] = store.sealed.seal(minted.credential, "loans", loan_id)
     if minted.expires_at:
         values |= {"expires_at": minted.expires_at, "latest_expiry": minted.expires_at}
     _change(connection, loan_id, record=record, **values)
-    return fence
+    return block
 
 
 def returning(connection: Connection, loan_id: str, *, record: dict[str, Any]) -> None:
@@ -260,13 +262,19 @@ def anything_to_claim(connection: Connection, environment: str, *, at: datetime)
 def is_lost(row: Any) -> bool:
     """Does nobody know the credential? Then there is nothing to do but to wait for its end."""
     given_up = row.state == "returning" and row.next_attempt_at >= row.latest_expiry
-    return bool(given_up and row.sealed is None and row.style != "held")
+    return bool(given_up and row.sealed is None and not _is_pass_through(row))
 
 
 def is_anothers(row: Any) -> bool:
     """Does another process alone know the credential, and may it live? Then it is that one's to end."""
     elsewhere = row.owner != this_process() and not is_gone(row.owner)
-    return bool(elsewhere and row.sealed is None and row.style not in ("held", pending_pairs.PAIR) and not is_lost(row))
+    return bool(
+        elsewhere
+        and row.sealed is None
+        and not _is_pass_through(row)
+        and row.style != pending_pairs.PAIR
+        and not is_lost(row)
+    )
 
 
 def credential(connection: Connection, store: Store, loan_id: str) -> Secret | None:
@@ -279,8 +287,13 @@ def _change(connection: Connection, loan_id: str, **values: object) -> None:
     connection.execute(_CHANGE, {"of": loan_id, **values})
 
 
+def _is_pass_through(row: Any) -> bool:
+    return bool(_STYLES_BEFORE.get(row.style, row.style) == "pass_through")
+
+
 def _open(row: Row[Any]) -> OpenLoan:
-    return OpenLoan(**{name: getattr(row, name) for name in OpenLoan.__dataclass_fields__})
+    named = {name: getattr(row, name) for name in OpenLoan.__dataclass_fields__}
+    return OpenLoan(**named | {"style": _STYLES_BEFORE.get(row.style, row.style)})
 
 
 def _is_ours(row: Any, at: datetime) -> bool:

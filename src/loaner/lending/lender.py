@@ -57,18 +57,18 @@ class Lender:
         store: Store,
         styles: Mapping[str, Style],
         refresher: Refresher,
-        returns: Revocations,
+        revocations: Revocations,
         now: Now,
-        budgets: Limiter,
+        limiter: Limiter,
         running: CallsInFlight,
         sharing: Sharing,
     ) -> None:
         self.store = store
         self.styles = styles
         self.refresher = refresher
-        self.returns = returns
+        self.revocations = revocations
         self.now = now
-        self.budgets = budgets
+        self.limiter = limiter
         self.running = running
         self.sharing = sharing
 
@@ -145,26 +145,26 @@ class Lender:
         """
         loan_id, body, provider = secrets.token_hex(16), record.body(), bound.operation.provider
         while True:
-            await self._unfenced(need.party)
+            await self._not_blocked(need.party)
             grant, token = await self.refresher.fresh(need.grant_id, provider, need.connector)
             ask, at = MintRequest(provider, need.connector, grant, token, scope), self.now()
             intend = partial(
                 journal.intend, loan_id=loan_id, ask=ask, caller=need.caller, call_id=need.call_id, record=body, at=at
             )
             reached("intent.before")
-            self.returns.use(loan_id)
+            self.revocations.use(loan_id)
             try:
-                rung = await self.budgets.granted(need.account, bound, intend)
+                rung = await self.limiter.granted(need.account, bound, intend)
             except journal.TokenMoved:
                 continue  # another process is replacing it; fresh() waits for that
             except BaseException:
-                self.returns.unused(loan_id)
+                self.revocations.unused(loan_id)
                 raise
             reached("intent.written")
             return ask, loan_id, rung
 
     async def _minted(self, ask: MintRequest, loan_id: str, record: OpenRecord, rung: str | None, party: Party) -> Loan:
-        """The credential, sealed in the journal before anyone can use it; :class:`PolicyDenied` behind a fence."""
+        """The credential, sealed in the journal before anyone can use it; :class:`PolicyDenied` when blocked."""
         try:
             minted, ask = await self._accepted(ask, party)
             reached("mint.answered")
@@ -179,18 +179,18 @@ class Lender:
             record.failed(error)
             if failure.sent:
                 # It may have minted one that we never saw: the loan stays listed until it must have expired.
-                await self.returns.give_up(loan_id, record.body(), "the provider did not answer the mint")
+                await self.revocations.give_up(loan_id, record.body(), "the provider did not answer the mint")
             else:
-                await self.returns.not_lent(loan_id, record.body())
+                await self.revocations.not_lent(loan_id, record.body())
             raise error from None
         except LoanerError as failure:
             record.failed(failure)
-            await self.returns.not_lent(loan_id, record.body())
+            await self.revocations.not_lent(loan_id, record.body())
             raise
         except Exception as failure:
             # Nobody foresaw it, so nobody can say that nothing was minted.
             record.failed(failure)
-            await self.returns.give_up(loan_id, record.body(), "the mint failed inside loaner")
+            await self.revocations.give_up(loan_id, record.body(), "the mint failed inside loaner")
             raise
         try:
             loan = self._loan(loan_id, ask, minted)
@@ -198,14 +198,14 @@ class Lender:
                 loan = replace(loan, limits=limits_when_shared(loan.limits))
             record.needed(ask.scope)
             record.lent(loan, rung=rung)
-            body, keep = record.body(), loan.style != "held"
+            body, keep = record.body(), loan.style != "pass_through"
             written = partial(
                 journal.lent, store=self.store, loan_id=loan_id, minted=minted, record=body, keep=keep, party=party
             )
-            fence = await self.store.write(partial(written, at=loan.minted_at))
+            block = await self.store.write(partial(written, at=loan.minted_at))
             reached("credential.sealed")
-            if fence:
-                raise fence.refusal()  # noqa: TRY301 - it leaves as every other failure here, giving the key back
+            if block:
+                raise block.refusal()  # noqa: TRY301 - it leaves as every other failure here, giving the key back
         except BaseException as failure:
             record.failed(failure)
             self._begin_return(loan_id, minted.credential, ask, record)
@@ -220,7 +220,7 @@ class Lender:
         try:
             return await self._narrowest(ask, party)
         except GrantBroken:
-            await self._unfenced(party)
+            await self._not_blocked(party)
             grant, token = await self.refresher.renewed(ask.grant, ask.provider, ask.connector)
         ask = replace(ask, grant=grant, grant_token=token)
         for wait in ask.provider.lending.replication.waits:  # the renewed one is milliseconds old
@@ -247,7 +247,7 @@ class Lender:
             one = replace(ask, scope=scope)
             try:
                 if again or refusal:
-                    await self._unfenced(party)
+                    await self._not_blocked(party)
                 reached("mint.before")
                 return await self._made(style, one, party), one
             except ScopeNotGrantable as refused:
@@ -260,18 +260,18 @@ class Lender:
         try:
             return await style.mint(ask)
         except Outdated:
-            await self._unfenced(party)
+            await self._not_blocked(party)
             return await style.mint(ask)
 
-    async def _unfenced(self, party: Party) -> None:
+    async def _not_blocked(self, party: Party) -> None:
         """A look before a request that no intent has just been admitted for. Raises :class:`PolicyDenied`.
 
         Nothing is decided by it, the intent decides; it keeps a grant from being refreshed for a call that is stopped,
         and a slow mint from being followed by another after ``stop`` has given up waiting for it.
         """
-        for fence in await self.store.read(blocks.listed):
-            if fence.covers(party):
-                raise fence.refusal()
+        for block in await self.store.read(blocks.listed):
+            if block.covers(party):
+                raise block.refusal()
 
     def _loan(self, loan_id: str, ask: MintRequest, minted: Minted) -> Loan:
         needed = ask.scope.permissions
@@ -306,7 +306,7 @@ class Lender:
             ) from None
 
     def _begin_return(self, loan_id: str, credential: Secret, ask: MintRequest, record: OpenRecord) -> None:
-        self.returns.begin(handback(loan_id, credential, ask, record.body()))
+        self.revocations.begin(handback(loan_id, credential, ask, record.body()))
 
 
 def _refuse_other_width(loan: Loan, ask: MintRequest) -> None:
@@ -317,7 +317,7 @@ def _refuse_other_width(loan: Loan, ask: MintRequest) -> None:
         ask.provider.covers(loan.permissions, enough) for enough in (ask.scope.permissions, *ask.scope.alternatives)
     ):
         raise ScopeNotGrantable(f"{title} gave less than {told}.")
-    if loan.style != "held" and loan.excess - ask.provider.always:
+    if loan.style != "pass_through" and loan.excess - ask.provider.always:
         raise ScopeNotGrantable(f"{title} gave more than {told}; it was given back unused.")
     if loan.beyond:
         raise ScopeNotGrantable(f"{title} gave a credential for {loan.beyond} instead of {told}; it went back unused.")

@@ -133,7 +133,7 @@ class Borrower:
 
     @property
     def party(self) -> Party:
-        """Whom a fence would stop."""
+        """Whom a block would stop."""
         who = self.caller
         return Party(who.subject.key, who.agent.key, who.environment, self.connector.name, self.grant_id)
 

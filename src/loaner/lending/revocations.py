@@ -63,7 +63,7 @@ class Revocations:
         close_record: CloseRecord,
         environment: str,
         now: Now,
-        budgets: Limiter,
+        limiter: Limiter,
     ) -> None:
         self.store = store
         self.styles = styles
@@ -72,7 +72,7 @@ class Revocations:
         self.close_record = close_record
         self.environment = environment
         self.now = now
-        self.budgets = budgets
+        self.limiter = limiter
         self._tasks: anyio.abc.TaskGroup | None = None
         self._busy: set[str] = set()
         self._in_use: set[str] = set()
@@ -227,7 +227,7 @@ class Revocations:
                 await self._close(loan.id, record, how=EXPIRED, confirmed=False, end=journal.expired)
             else:
                 await self._put_off(mine, elsewhere)
-        elif loan.style == "held":
+        elif loan.style == "pass_through":
             await self._close(loan.id, record, how="dropped: held by loaner", confirmed=True, end=journal.returned)
         elif at >= loan.latest_expiry + loan_rows.CLOCK_SKEW:
             await self._close(loan.id, record, how=EXPIRED, confirmed=False, end=journal.expired)
@@ -295,7 +295,7 @@ class Revocations:
         if loan.attempts and loan.account_id:
             provider = self.providers[loan.provider]
             account = LimitKey.of(provider, loan.connector, loan.account_id)
-            self.budgets.owe(account, unasked(provider, "give_back"))
+            self.limiter.owe(account, unasked(provider, "give_back"))
 
     def _done(self, loan_id: str) -> None:
         self._busy.discard(loan_id)
@@ -318,7 +318,7 @@ class Revocations:
         at = self.now()
 
         def work(connection: Connection) -> None:
-            if loan.style != "held":  # from here on the row is what remembers it
+            if loan.style != "pass_through":  # from here on the row is what remembers it
                 journal.keep(connection, self.store, loan.loan_id, loan.credential)
             for row_id, its in _together(connection, loan.loan_id, loan.record):
                 journal.not_returned(connection, row_id, attempts=loan.attempts + 1, reason=reason, at=at)

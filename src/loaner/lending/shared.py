@@ -2,7 +2,7 @@
 
 Only the same tool on the same resource with the same permissions, for one person, agent, environment, connector,
 grant and task; so a shared key can do nothing that each of its calls was not agreed to. From its mint on it may be
-taken for a few seconds; then, or when its task ends, a fence goes up or a call on it fails, it is given back, whether
+taken for a few seconds; then, or when its task ends, a block goes up or a call on it fails, it is given back, whether
 anybody came or not. In the journal it is an open loan all the while.
 """
 
@@ -124,10 +124,10 @@ class SharedPlace:
 
 class Sharing:
     def __init__(
-        self, budgets: Limiter, returns: Revocations, running: CallsInFlight, lasting: Lasting, now: Now
+        self, limiter: Limiter, revocations: Revocations, running: CallsInFlight, lasting: Lasting, now: Now
     ) -> None:
-        self.budgets = budgets
-        self.returns = returns
+        self.limiter = limiter
+        self.revocations = revocations
         self.running = running
         self.lasting = lasting
         self.now = now
@@ -140,7 +140,7 @@ class Sharing:
         """
         operation = bound.operation
         # A write's key is its own: what it did must never be looked for among the uses of several calls.
-        if need.task is None or operation.effect != "read" or operation.provider.lending.style == "held":
+        if need.task is None or operation.effect != "read" or operation.provider.lending.style == "pass_through":
             return None
         if scope.alternatives:
             return None  # which permissions its key will have is known only once it is minted
@@ -149,7 +149,7 @@ class Sharing:
         while True:
             share = self._shares.get(key)
             if share is None:
-                if not await self.budgets.is_low(need.account):
+                if not await self.limiter.is_low(need.account):
                     return None
                 share = self._shares.setdefault(key, made := _Share(key))
                 if share is made:
@@ -175,7 +175,7 @@ class Sharing:
             record=told.body(),
         )
         try:
-            await self.budgets.granted(need.account, bound, partial(add, at=self.now()), minting=False)
+            await self.limiter.granted(need.account, bound, partial(add, at=self.now()), minting=False)
         except BaseException as failure:
             place.vacate()
             if isinstance(failure, journal.TokenMoved):
@@ -196,24 +196,24 @@ class Sharing:
     def hold(self, share: _Share, loan: Loan, ask: MintRequest) -> None:
         """It is out, and goes back by itself."""
         share.lent = loan, ask
-        self.returns.beside(partial(self._held, share, loan, ask))
+        self.revocations.beside(partial(self._held, share, loan, ask))
 
     async def _held(self, share: _Share, loan: Loan, ask: MintRequest) -> None:
         try:
             with share.waiting, suppress(LoanerError), self.running.call(share.key.party, changes=False):
-                await self.lasting(share.key.task, self.budgets.settings.share_seconds)
+                await self.lasting(share.key.task, self.limiter.settings.share_seconds)
         finally:
             self.close(share)
             # The calls on it end by themselves, or by what ended this; none takes longer than that.
             with anyio.move_on_after(loan_rows.CALL_DEADLINE.total_seconds(), shield=True):
                 while share.users:
                     await share.unused.wait()
-            self.returns.begin(handback(loan.id, loan.credential, ask, share.record))
+            self.revocations.begin(handback(loan.id, loan.credential, ask, share.record))
 
     async def note(self, row_id: str, record: dict[str, Any]) -> None:
         """What a call did is durable while the loan stays out; where that fails, its record says less after a crash."""
         try:
-            await self.budgets.store.write(lambda c: journal.noted(c, row_id, record=record))
+            await self.limiter.store.write(lambda c: journal.noted(c, row_id, record=record))
         except LoanerError as failure:
             log.warning("how a call on a shared loan ended could not be written down", reason=failure.log)
 

@@ -11,13 +11,13 @@ from sqlalchemy import Connection, bindparam, select, update
 from sqlalchemy.exc import IntegrityError
 
 from loaner.catalog.rate import RateLimit
-from loaner.store.tables import budgets
+from loaner.store.tables import rate_limits
 
 # Built once: they run in every call.
-_MINE = budgets.c.key == bindparam("of")
-_LOOK = select(budgets.c.spent, budgets.c.asleep_until).where(_MINE)
+_MINE = rate_limits.c.key == bindparam("of")
+_LOOK = select(rate_limits.c.spent, rate_limits.c.asleep_until).where(_MINE)
 _READ = _LOOK.with_for_update()
-_CHANGE = update(budgets).where(_MINE).values(spent=bindparam("spent"), asleep_until=bindparam("asleep_until"))
+_CHANGE = update(rate_limits).where(_MINE).values(spent=bindparam("spent"), asleep_until=bindparam("asleep_until"))
 _IDLE_SECONDS = 300
 _TARGET = "target "
 """Begins the name of an entry that is no limit: until when one target is not asked."""
@@ -38,7 +38,7 @@ class Heard:
 class Bucket:
     """``level`` of the limit is spent, as of ``at``."""
 
-    budget: RateLimit
+    rate_limit: RateLimit
     factor: float
     level: float
     learned: float
@@ -48,17 +48,17 @@ class Bucket:
     @property
     def limit(self) -> float:
         """What may be spent. A factor above 1 does not stretch what the provider itself says."""
-        return self.learned * min(1.0, self.factor) if self.learned else self.budget.limit * self.factor
+        return self.learned * min(1.0, self.factor) if self.learned else self.rate_limit.limit * self.factor
 
     def flow(self, to: datetime) -> None:
         if to > self.at:
             passed = (to - self.at).total_seconds()
-            self.level, self.at = max(0.0, self.level - passed * self.limit / self.budget.seconds), to
+            self.level, self.at = max(0.0, self.level - passed * self.limit / self.rate_limit.seconds), to
 
     def learn(self, said: Heard) -> None:
         """What the provider said replaces our reckoning where it leaves less."""
         self.learned = said.limit or self.learned
-        told = Bucket(self.budget, self.factor, 0.0, self.learned, said.at)
+        told = Bucket(self.rate_limit, self.factor, 0.0, self.learned, said.at)
         told.level = (self.learned or told.limit) - said.remaining
         if said.full_in is not None:
             told.empty_for(said.full_in)
@@ -67,12 +67,12 @@ class Bucket:
 
     def empty_for(self, seconds: float) -> None:
         """Nothing at all is left before that."""
-        self.level = self.limit * (1 + seconds / self.budget.seconds)
+        self.level = self.limit * (1 + seconds / self.rate_limit.seconds)
 
     def wait(self, amount: float) -> float:
         """Seconds until there is room. What costs more than the whole limit goes when nothing else is there."""
         over = self.level + min(amount, self.limit) - self.limit
-        return max(0.0, over * self.budget.seconds / self.limit)
+        return max(0.0, over * self.rate_limit.seconds / self.limit)
 
 
 @dataclass
@@ -83,15 +83,15 @@ class StoredBuckets:
     spent: dict[str, list[float]]
     asleep_until: datetime | None
 
-    def bucket(self, budget: RateLimit, at: datetime) -> Bucket:
+    def bucket(self, rate_limit: RateLimit, at: datetime) -> Bucket:
         """How a limit stands at a moment."""
-        level, learned, since = self.spent.get(budget.name, (0.0, 0.0, at.timestamp()))
-        found = Bucket(budget, self.factor, level, learned, datetime.fromtimestamp(since, UTC))
+        level, learned, since = self.spent.get(rate_limit.name, (0.0, 0.0, at.timestamp()))
+        found = Bucket(rate_limit, self.factor, level, learned, datetime.fromtimestamp(since, UTC))
         found.flow(at)
         return found
 
     def put(self, bucket: Bucket) -> None:
-        self.spent[bucket.budget.name] = [round(bucket.level, 3), bucket.learned, bucket.at.timestamp()]
+        self.spent[bucket.rate_limit.name] = [round(bucket.level, 3), bucket.learned, bucket.at.timestamp()]
 
     @property
     def targets(self) -> bool:
@@ -119,7 +119,7 @@ def read(connection: Connection, key: str, factor: float, *, to_change: bool = T
 
 
 def read_all(connection: Connection, factor: float) -> Mapping[str, StoredBuckets]:
-    rows = connection.execute(select(budgets).order_by(budgets.c.key)).all()
+    rows = connection.execute(select(rate_limits).order_by(rate_limits.c.key)).all()
     return {row.key: StoredBuckets(factor, dict(row.spent), row.asleep_until) for row in rows}
 
 
@@ -129,6 +129,6 @@ def write(connection: Connection, key: str, kept: StoredBuckets) -> None:
         return
     try:
         with connection.begin_nested():
-            connection.execute(budgets.insert().values(key=key, **values))
+            connection.execute(rate_limits.insert().values(key=key, **values))
     except IntegrityError:  # another process was first
         connection.execute(_CHANGE, {"of": key} | values)

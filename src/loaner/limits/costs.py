@@ -15,14 +15,14 @@ Unasked = Literal["give_back", "refresh"]
 def costs(bound: BoundCall, *, minting: bool = True) -> Iterator[tuple[RateLimit, int]]:
     """What one call takes of each limit; its credential included, where it is ``minting`` one."""
     rate, requests = bound.operation.provider.rate, list(_requests(bound))
-    for budget in rate.budgets:
-        amount = budget.mint * minting + sum(
-            budget.write if changes else budget.read
+    for rate_limit in rate.limits:
+        amount = rate_limit.mint * minting + sum(
+            rate_limit.write if changes else rate_limit.read
             for path, changes in requests
-            if not budget.paths or path.startswith(budget.paths)
+            if not rate_limit.paths or path.startswith(rate_limit.paths)
         )
         if amount:
-            yield budget, amount
+            yield rate_limit, amount
     for path, _ in requests:
         if alone := rate.of_method(path):
             yield alone, 1
@@ -31,9 +31,9 @@ def costs(bound: BoundCall, *, minting: bool = True) -> Iterator[tuple[RateLimit
 
 def unasked(provider: Provider, what: Unasked) -> Iterator[tuple[RateLimit, int]]:
     """What loaner spends for itself, whether or not there is room."""
-    for budget in provider.rate.budgets:
-        if amount := budget.give_back if what == "give_back" else budget.refresh:
-            yield budget, amount
+    for rate_limit in provider.rate.limits:
+        if amount := rate_limit.give_back if what == "give_back" else rate_limit.refresh:
+            yield rate_limit, amount
 
 
 def of_methods(bound: BoundCall) -> list[RateLimit]:
@@ -44,7 +44,7 @@ def of_methods(bound: BoundCall) -> list[RateLimit]:
 
 def known(provider: Provider) -> Iterator[RateLimit]:
     """Every limit of a provider."""
-    yield from provider.rate.budgets
+    yield from provider.rate.limits
     for path in provider.rate.methods:
         if alone := provider.rate.of_method(path):
             yield alone

@@ -30,7 +30,7 @@ from loaner.limits.key import LimitKey
 from loaner.provider_call import Answer
 from loaner.provider_call.limit_headers import retry_after, whole
 from loaner.scope import derive
-from loaner.settings import BudgetSettings
+from loaner.settings import LimiterSettings
 from loaner.store import Store
 
 _SAFETY = 0.01
@@ -64,7 +64,7 @@ class Left:
     provider: str
     connector: str
     account: str
-    budget: str
+    rate_limit: str
     limit: int
     left: int
     full_in: int
@@ -86,7 +86,7 @@ class _News:
 
 
 class Limiter:
-    def __init__(self, store: Store, now: Now, settings: BudgetSettings) -> None:
+    def __init__(self, store: Store, now: Now, settings: LimiterSettings) -> None:
         self.store = store
         self.now = now
         self.settings = settings
@@ -98,7 +98,7 @@ class Limiter:
         if not (self.settings.factor and self.settings.share_below):
             return False
         kept = await self.store.read(lambda c: buckets.read(c, account.key, self.settings.factor, to_change=False))
-        mints = (kept.bucket(budget, self.now()) for budget in account.provider.rate.budgets if budget.mint)
+        mints = (kept.bucket(rate_limit, self.now()) for rate_limit in account.provider.rate.limits if rate_limit.mint)
         return any(bucket.limit - bucket.level <= bucket.limit * self.settings.share_below for bucket in mints)
 
     async def granted(
@@ -172,22 +172,22 @@ class Limiter:
             raise NothingLeft((kept.asleep_until - at).total_seconds() + _SAFETY, "")
         if kept.targets and (held := kept.held(derive(bound).target, at)):
             raise NothingLeft(held + _SAFETY, "")
-        for budget, amount in news.owed:
-            bucket = kept.bucket(budget, at)
+        for rate_limit, amount in news.owed:
+            bucket = kept.bucket(rate_limit, at)
             bucket.level += amount
             kept.put(bucket)
         longest, what = 0.0, ""
-        for budget, amount in costs(bound, minting=minting):
-            bucket = kept.bucket(budget, at)
-            if said := news.heard.get(budget.name):
+        for rate_limit, amount in costs(bound, minting=minting):
+            bucket = kept.bucket(rate_limit, at)
+            if said := news.heard.get(rate_limit.name):
                 bucket.learn(said)
             if (wait := bucket.wait(amount)) > longest:
-                longest, what = wait, budget.name
+                longest, what = wait, rate_limit.name
             bucket.level += amount
             kept.put(bucket)
         if longest > 0:
             raise NothingLeft(longest + _SAFETY, what)
-        kept.forget_idle({budget.name for budget in known(account.provider)}, at)
+        kept.forget_idle({rate_limit.name for rate_limit in known(account.provider)}, at)
         buckets.write(connection, account.key, kept)
 
     def _put_back(self, account: LimitKey, news: _News) -> None:
@@ -207,16 +207,18 @@ class Limiter:
         """Note what an answer says of the limits; it counts from the next call on."""
         rate = account.provider.rate
         about = answer.headers.get(rate.resource_header or "", "")
-        for budget in rate.budgets:
-            remaining = whole(answer.headers.get(budget.remaining_header or ""))
-            if remaining is None or (budget.resource and budget.resource != about):
+        for rate_limit in rate.limits:
+            remaining = whole(answer.headers.get(rate_limit.remaining_header or ""))
+            if remaining is None or (rate_limit.resource and rate_limit.resource != about):
                 continue
-            limit = whole(answer.headers.get(budget.limit_header or ""))
+            limit = whole(answer.headers.get(rate_limit.limit_header or ""))
             # Only an empty bucket needs the moment at which it is full again; it is read on the provider's own clock.
-            full_in = None if remaining else float(retry_after({**_only(answer, budget)}, _reset_of(budget, account)))
+            full_in = (
+                None if remaining else float(retry_after({**_only(answer, rate_limit)}, _reset_of(rate_limit, account)))
+            )
             said = Heard(limit or None, remaining, full_in, self.now())
             with self._busy:
-                self._news.setdefault(account.key, _News()).heard[budget.name] = said
+                self._news.setdefault(account.key, _News()).heard[rate_limit.name] = said
 
     @asynccontextmanager
     async def obeying(self, account: LimitKey, bound: BoundCall) -> AsyncIterator[None]:
@@ -237,8 +239,8 @@ class Limiter:
 
         def work(connection: Connection) -> None:
             kept = buckets.read(connection, account.key, self.settings.factor)
-            for budget in alone:  # a limit of one method: the others still work
-                bucket = kept.bucket(budget, at)
+            for rate_limit in alone:  # a limit of one method: the others still work
+                bucket = kept.bucket(rate_limit, at)
                 bucket.empty_for(asked.retry_after)
                 kept.put(bucket)
             if asked.target:
@@ -260,19 +262,19 @@ class Limiter:
         name, connector, account = key.split(" ", 2)
         at, provider = self.now(), providers.get(name)
         asleep = max(0.0, (kept.asleep_until - at).total_seconds()) if kept.asleep_until else 0.0
-        for budget in known(provider) if provider else ():
-            if budget.name in kept.spent:
-                bucket = kept.bucket(budget, at)
+        for rate_limit in known(provider) if provider else ():
+            if rate_limit.name in kept.spent:
+                bucket = kept.bucket(rate_limit, at)
                 left = 0.0 if asleep else max(0.0, bucket.limit - bucket.level)
-                full_in = max(asleep, bucket.level * budget.seconds / bucket.limit)
+                full_in = max(asleep, bucket.level * rate_limit.seconds / bucket.limit)
                 limit = int(bucket.limit)
-                yield Left(name, connector, account, budget.name, limit, math.floor(left), math.ceil(full_in))
+                yield Left(name, connector, account, rate_limit.name, limit, math.floor(left), math.ceil(full_in))
 
 
-def _only(answer: Answer, budget: RateLimit) -> dict[str, str]:
-    names = (budget.reset_header, "date")
+def _only(answer: Answer, rate_limit: RateLimit) -> dict[str, str]:
+    names = (rate_limit.reset_header, "date")
     return {name: answer.headers[name] for name in names if name and name in answer.headers}
 
 
-def _reset_of(budget: RateLimit, account: LimitKey) -> Any:
-    return account.provider.rate.model_copy(update={"retry_after": None, "reset": budget.reset_header})
+def _reset_of(rate_limit: RateLimit, account: LimitKey) -> Any:
+    return account.provider.rate.model_copy(update={"retry_after": None, "reset": rate_limit.reset_header})

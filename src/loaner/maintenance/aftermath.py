@@ -36,7 +36,7 @@ class Voided:
 def void(connection: Connection, at: datetime) -> Voided:
     """End every approval, task, question and session, block everything, and mark the store as restored."""
     everything = Block("all", "", SET_BY, at)
-    blocks.put_up(connection, everything)
+    blocks.put_block(connection, everything)
     unused = select(func.count()).where(approvals.c.ended_at.is_(None), approvals.c.uses_left > 0)
     left = int(connection.execute(unused).scalar_one())
     # Whatever their expiry says: whose clock it was written by is not known here.

@@ -63,9 +63,9 @@ def _taken(connection: Connection, take: Callable[[], None]) -> bool:
 
 
 def _blocks(connection: Connection, replaced: Connection, done: Carried) -> None:
-    for fence in blocks.listed(replaced):
-        blocks.put_up(connection, fence)
-        done.blocks.append(fence)
+    for block in blocks.listed(replaced):
+        blocks.put_block(connection, block)
+        done.blocks.append(block)
 
 
 def _loans(connection: Connection, replaced: Connection) -> None:
@@ -116,7 +116,7 @@ def _suppose(connection: Connection, providers: dict[str, Provider], done: Carri
             done.moved.append(
                 _told(row, "perhaps renewed after the backup: the newer tokens may be alive, and are listed as a loan")
             )
-        if provider is None or provider.lending.style != "held":
+        if provider is None or provider.lending.style != "pass_through":
             connection.execute(insert(loans).values(_possible(row, at)))
 
 
@@ -143,7 +143,7 @@ def _possible(row: Row[Any], at: datetime) -> dict[str, Any]:
         "id": pending_pairs.id_of(f"restored loans {row.id} {at.isoformat()}"),
         "call_id": "",
         "agent": "loaner",
-        "style": "token_scoped",
+        "style": "down_scoped",
         "state": "returning",
         "owner": "? 0 0",
         "intent_at": at,

@@ -76,7 +76,7 @@ class Exchanges:
     def refuse_echo(self, *, changing: bool) -> None:
         """Where the credential is the grant's own, an answer that repeats it is not worked with at all: wherever it
         went on the way here, it is good for hours."""
-        if self.echoes.found and self.bound.operation.provider.lending.style == "held":
+        if self.echoes.found and self.bound.operation.provider.lending.style == "pass_through":
             raise unavailable(self.bound, "the answer repeated the credential", changing=changing)
 
     async def redirected(self, step: Step, answer: Answer) -> Answer:

@@ -9,10 +9,10 @@ from loaner.settings.network import NetworkSettings
 from loaner.settings.providers import ProviderSettings
 from loaner.settings.references import resolve
 from loaner.settings.sections import (
-    BudgetSettings,
     ConnectorSettings,
     ConsentSettings,
     HttpSettings,
+    LimiterSettings,
     TaskIssuerSettings,
     ToolSettings,
     VaultSettings,
@@ -20,13 +20,13 @@ from loaner.settings.sections import (
 )
 
 __all__ = [
-    "BudgetSettings",
     "Connector",
     "ConnectorSettings",
     "ConsentSettings",
     "HttpSettings",
     "IdentitySettings",
     "LimitSettings",
+    "LimiterSettings",
     "NetworkSettings",
     "ProviderSettings",
     "Settings",

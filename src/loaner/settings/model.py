@@ -19,10 +19,10 @@ from loaner.settings.project import Project
 from loaner.settings.providers import Hosts, ProviderName, ProviderSettings
 from loaner.settings.references import KeyReference, Reference, resolve
 from loaner.settings.sections import (
-    BudgetSettings,
     ConnectorSettings,
     ConsentSettings,
     HttpSettings,
+    LimiterSettings,
     RetentionSettings,
     TaskIssuerSettings,
     ToolSettings,
@@ -78,7 +78,7 @@ class Settings(BaseSettings):
     checkpoint_key: Reference | None = None
     """The key that signs checkpoints of the records, to be shared by servers over one store; a file under ``home``
     when not set."""
-    budget: BudgetSettings = BudgetSettings()
+    limiter: LimiterSettings = LimiterSettings()
     limits: LimitSettings = LimitSettings()
     network: NetworkSettings = NetworkSettings()
     stopping: StoppingSettings = StoppingSettings()

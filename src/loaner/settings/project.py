@@ -1,7 +1,7 @@
 """What a project may say: less. Its ``loaner.toml`` counts once a person has trusted it, and only for what narrows.
 
 The file is somebody else's. So it can hide tools, ask for ``read_only`` and bring a task that a person has to agree to,
-all of it on top of the person's own settings. It is no fence either: whoever may write it may also remove it.
+all of it on top of the person's own settings. It is no block either: whoever may write it may also remove it.
 """
 
 from __future__ import annotations

@@ -189,11 +189,11 @@ class ConsentSettings(_Section):
     """A grant that was not used for so many days is ended at the provider."""
 
 
-class BudgetSettings(_Section):
+class LimiterSettings(_Section):
     """How far loaner goes into a provider's limits."""
 
     factor: float = Field(default=1, ge=0)
-    """Times what the provider documents: less than 1 leaves room for the person's other apps; 0 keeps no budget."""
+    """Times what the provider documents: less than 1 leaves room for the person's other apps; 0 sets no limit."""
     wait_seconds: float = Field(default=3, ge=0, le=20)
     """How long one call waits for its turn before it says "retry after"."""
     share_below: float = Field(default=0.25, ge=0, le=1)

@@ -24,6 +24,7 @@ from loaner.errors import SettingsInvalid
 from loaner.settings.anchored import Loc, SettingsSource
 from loaner.settings.model import Settings
 from loaner.settings.paths import absolute, refuse_written_by_others
+from loaner.settings.renamed import of_today, variables
 from loaner.settings.toml import parsed
 
 NAMED_BY = "LOANER_CONFIG"
@@ -59,7 +60,9 @@ def is_there(file: Path) -> bool:
 
 def in_file(file: Path) -> SettingsSource:
     """What the operator's file says. Raises :class:`SettingsInvalid`, with the file's name."""
-    return SettingsSource(_read(file), base=file.parent, named=lambda loc: f"{'.'.join(loc)} in {file}")
+    return SettingsSource(
+        of_today(_read(file), str(file)), base=file.parent, named=lambda loc: f"{'.'.join(loc)} in {file}"
+    )
 
 
 def in_environment() -> SettingsSource:
@@ -75,6 +78,9 @@ def in_environment() -> SettingsSource:
 
 
 class _Variables(EnvSettingsSource):
+    def _load_env_vars(self) -> Mapping[str, str | None]:
+        return {name.lower(): value for name, value in variables().items()}
+
     def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
         """JSON, or one plain word where a setting takes a word for a list of it."""
         try:

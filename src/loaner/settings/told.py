@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from loaner.errors import SettingsInvalid
 from loaner.settings.model import Settings
+from loaner.settings.renamed import RENAMED
 
 _PREFIX = "LOANER_"
 _READ_ELSEWHERE = ("CONFIG",)
@@ -33,7 +34,7 @@ def problem_told(problem: Any) -> str:
 
 def refuse_unknown_variables() -> None:
     """A misspelt ``LOANER_`` variable would otherwise be ignored. Raises :class:`SettingsInvalid`."""
-    known = [*(f"{_PREFIX}{name.upper()}" for name in (*Settings.model_fields, *_READ_ELSEWHERE))]
+    known = [*(f"{_PREFIX}{name.upper()}" for name in (*Settings.model_fields, *_READ_ELSEWHERE, *RENAMED))]
     for variable in os.environ:
         if variable.upper().startswith(_PREFIX) and variable.upper().split("__")[0] not in known:
             raise SettingsInvalid(f"unknown variable {variable}{_did_you_mean(variable, _all_variables(known))}")

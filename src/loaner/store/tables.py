@@ -236,7 +236,7 @@ loans = Table(
     Column("connector", Text, nullable=False),
     Column("client_id", Text),  # of the app that it was minted for; null for one of before that was kept
     Column("grant_id", String(32), nullable=False),
-    Column("style", Text, nullable=False),  # token_scoped | held
+    Column("style", Text, nullable=False),  # down_scoped | held
     Column("state", Text, nullable=False),  # intent | lent | returning | returned | expired | failed
     Column("owner", Text, nullable=False),  # the process that carries the call: host, pid and when it started
     Column("permissions", JSON, nullable=False),
@@ -301,7 +301,7 @@ drifts = Table(
     Column("first_at", Moment, nullable=False),
 )
 
-budgets = Table(
+rate_limits = Table(
     "budgets",
     metadata,
     Column("key", Text, primary_key=True),  # provider, connector and the account there
@@ -309,8 +309,8 @@ budgets = Table(
     Column("asleep_until", Moment),  # the provider asked for silence
 )
 
-fences = Table(
-    "fences",
+blocks = Table(
+    "fences",  # its name in every store: servers of an earlier version share it
     metadata,
     Column("kind", Text, primary_key=True),  # all | user | agent | connector | environment | grant
     Column("value", Text, primary_key=True),

@@ -222,8 +222,8 @@ async def said_no(site: Site, visit: Visit, asked: ConsentRequest, here: str) ->
             await site.consents.deny(asked, proven_by=visit.session.proven_by)
         else:
             await site.consents.ask_again(asked)
-    except PolicyDenied as fenced:
-        raise RequestRefused(HTTPStatus.FORBIDDEN, fenced.told()) from None
+    except PolicyDenied as blocked:
+        raise RequestRefused(HTTPStatus.FORBIDDEN, blocked.told()) from None
     return pages.see_other(here)
 
 

@@ -74,7 +74,7 @@ class TaskPages:
 
     async def _page(self, visit: Visit, asked: ConsentRequest, problem: str = "") -> Response:
         now = self.site.now()
-        envelope = TaskScope.read(asked.shown["task"])
+        task_scope = TaskScope.read(asked.shown["task"])
         state = asked.state_at(now)
         running = [
             one for one in await self.site.consents.tasks.of_person(visit.subject) if one.task.need == asked.need
@@ -88,10 +88,10 @@ class TaskPages:
             agent=texts.agent_name(asked),
             title=texts.title(asked),
             code=self.site.consents.code_of(asked),
-            envelope=envelope,
+            task_scope=task_scope,
             texts={text.label: text for text in texts_of(asked)},
             opened=await self.site.consents.opened(asked),
-            mentions={item.tool: self._mentions(item.tool) for item in envelope.items},
+            mentions={item.tool: self._mentions(item.tool) for item in task_scope.items},
             told=told,
             anything=ANYTHING,
             running=running[0] if running else None,
@@ -108,12 +108,12 @@ class TaskPages:
         return catalog[tool].provider.mentions if tool in catalog else ()
 
 
-def trimmed(envelope: TaskScope, form: Mapping[str, str]) -> TaskScope:
+def trimmed(task_scope: TaskScope, form: Mapping[str, str]) -> TaskScope:
     """The proposal as the person left it on the page. Raises :class:`ValueError` where it is not smaller or equal."""
     counts = {
         place: int(form.get(f"count-{place}", str(item.count)))
-        for place, item in enumerate(envelope.items)
+        for place, item in enumerate(task_scope.items)
         if f"tool-{place}" in form
     }
-    resources = [place for place in range(len(envelope.resources)) if f"resource-{place}" in form]
-    return envelope.trimmed(counts, resources, int(form.get("minutes", "")))
+    resources = [place for place in range(len(task_scope.resources)) if f"resource-{place}" in form]
+    return task_scope.trimmed(counts, resources, int(form.get("minutes", "")))

@@ -58,7 +58,7 @@ class Proposal(_Checked):
             told = (_told(one["loc"], one["msg"]) for one in problems.errors(include_input=False, include_url=False))
             raise InvalidArguments(f"{'; '.join(list(told)[:5])}.", do="Fix that and propose it again.") from None
 
-    def envelope(self, caller: Caller, catalog: Catalog, connectors: Connectors) -> TaskScope:
+    def task_scope(self, caller: Caller, catalog: Catalog, connectors: Connectors) -> TaskScope:
         """Raises :class:`InvalidArguments` and, where no connector serves the caller, :class:`PolicyDenied`."""
         items = tuple(self._item(wanted, caller, catalog, connectors) for wanted in self.operations)
         return TaskScope(self.purpose, items, _canonical(self.resources, catalog), self.minutes)

@@ -65,7 +65,7 @@ class TaskScope:
     minutes: int
 
     def __post_init__(self) -> None:
-        # An empty envelope reads like a strict one, and says nothing at all.
+        # A empty task scope reads like a strict one, and says nothing at all.
         if not self.items or not self.resources:
             raise ValueError("a task needs at least one tool and one resource")
         if not 1 <= self.minutes <= MAX_MINUTES or any(not 1 <= item.count <= MAX_COUNT for item in self.items):

@@ -67,7 +67,7 @@ def make(
     connection: Connection,
     task_id: str,
     holder: Holder,
-    envelope: TaskScope,
+    task_scope: TaskScope,
     *,
     source: str,
     proven_by: str,
@@ -76,7 +76,7 @@ def make(
     no_later: datetime | None = None,
 ) -> Task:
     """Store an agreed task, that ends after its minutes and ``no_later``. Inside the caller's transaction."""
-    ends = at + timedelta(minutes=envelope.minutes)
+    ends = at + timedelta(minutes=task_scope.minutes)
     ends = min(ends, no_later) if no_later else ends
     shared: dict[str, Any] = {
         "subject": holder.subject,
@@ -87,23 +87,25 @@ def make(
         "created_at": at,
         "expires_at": ends,
     }
-    tags.add(connection, tasks, {"id": task_id, "purpose": envelope.purpose, "need": need, "source": source, **shared})
-    for number, item in enumerate(envelope.items):
+    tags.add(
+        connection, tasks, {"id": task_id, "purpose": task_scope.purpose, "need": need, "source": source, **shared}
+    )
+    for number, item in enumerate(task_scope.items):
         add(
             connection,
             id=f"{task_id[:29]}-{number:02}",
             task=task_id,
             connector=item.connector,
             operations=[item.tool],
-            resources=list(envelope.on(item)),
+            resources=list(task_scope.on(item)),
             fixed=dict(item.fixed),
             permissions=[list(one) for one in item.permissions],
             ids={},
             uses_left=item.count,
-            phrase=envelope.phrase,
+            phrase=task_scope.phrase,
             **shared,
         )
-    return Task(id=task_id, purpose=envelope.purpose, need=need, source=source, **shared)
+    return Task(id=task_id, purpose=task_scope.purpose, need=need, source=source, **shared)
 
 
 def held(connection: Connection, holder: Holder, at: datetime) -> list[Task]:

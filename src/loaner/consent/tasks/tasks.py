@@ -51,7 +51,7 @@ class Tasks:
     now: Now
     base_url: Callable[[], str]
     policy_version: str
-    settling: Resolver
+    resolver: Resolver
     host: Proposal | None = None
     """The task that this server was started with: nothing else is done before the person agreed to it."""
     calls: CallsInTasks = field(default_factory=CallsInTasks)
@@ -63,14 +63,14 @@ class Tasks:
 
         Raises what :meth:`loaner.consent.Consents.obtain` raises, and :class:`InvalidArguments`.
         """
-        envelope = proposal.envelope(caller, self.catalog, self.connectors)
+        task_scope = proposal.task_scope(caller, self.catalog, self.connectors)
 
         def work(connection: Connection) -> Task | LoanerError:
             at = self.now()
             for task in stored.held(connection, self.holder(caller), at):
-                if task.need == envelope.need:
+                if task.need == task_scope.need:
                     return task
-            return self._asked(connection, caller, envelope, source=source)
+            return self._asked(connection, caller, task_scope, source=source)
 
         found = await self.store.write(work)
         if isinstance(found, LoanerError):
@@ -87,13 +87,13 @@ class Tasks:
     async def _supplied(self, caller: Caller, supplied: HostTask) -> None:
         """Raises as :meth:`propose`, and :class:`PolicyDenied` for a task that cannot be."""
         try:
-            envelope = Proposal.of(dict(supplied.wanted)).envelope(caller, self.catalog, self.connectors)
+            task_scope = Proposal.of(dict(supplied.wanted)).task_scope(caller, self.catalog, self.connectors)
         except InvalidArguments as wrong:
             raise PolicyDenied(f"the task that came with this call is none: {wrong.cause}", rule="task-token") from None
-        task_id = id_of(supplied, envelope, caller)
+        task_id = id_of(supplied, task_scope, caller)
 
         def running(connection: Connection) -> bool:
-            return find(connection, supplied, envelope, caller, self.holder(caller), self.now()) is not None
+            return find(connection, supplied, task_scope, caller, self.holder(caller), self.now()) is not None
 
         def work(connection: Connection) -> LoanerError | None:
             at = self.now()
@@ -101,9 +101,9 @@ class Tasks:
                 return None
             if supplied.agreed:
                 with suppress(IntegrityError), connection.begin_nested():  # or another process was first
-                    self.settling.agreed_by_issuer(connection, caller, self.holder(caller), envelope, task_id, at)
+                    self.resolver.agreed_by_issuer(connection, caller, self.holder(caller), task_scope, task_id, at)
                 return None
-            return self._asked(connection, caller, envelope, source="issuer", supplied=(supplied, task_id))
+            return self._asked(connection, caller, task_scope, source="issuer", supplied=(supplied, task_id))
 
         if not await self.store.read(running) and (answer := await self.store.write(work)) is not None:
             raise answer
@@ -142,12 +142,12 @@ class Tasks:
             await self._running(task) for task in await self.store.read(lambda c: stored.all_of(c, subject.key, at))
         ]
 
-    async def agree(self, asked: ConsentRequest, envelope: TaskScope, *, proven_by: str) -> bool:
+    async def agree(self, asked: ConsentRequest, task_scope: TaskScope, *, proven_by: str) -> bool:
         """A yes to a proposal as the person left it. Raises :class:`ValueError` if it is wider than what was asked."""
-        self.settling.clock.refuse()
-        if not TaskScope.read(asked.shown["task"]).covers(envelope):
+        self.resolver.clock.refuse()
+        if not TaskScope.read(asked.shown["task"]).covers(task_scope):
             raise ValueError("an agreed task is never wider than the proposed one")
-        return await self.settling.agree(asked, envelope, proven_by=proven_by)
+        return await self.resolver.agree(asked, task_scope, proven_by=proven_by)
 
     async def end_of(self, task_id: str, subject: Subject, *, why: str, by_person: bool = False) -> bool:
         """End a task of this person. Calls of it that run here are stopped, and their keys go back at once.
@@ -159,7 +159,7 @@ class Tasks:
         def work(connection: Connection) -> bool:
             ended = stored.end(connection, task_id, subject.key, why, at, by_person=by_person)
             if ended:
-                self.settling.note_ended(connection, subject.key, at, why, task=task_id)
+                self.resolver.note_ended(connection, subject.key, at, why, task=task_id)
             return ended
 
         ended = await self.store.write(work)
@@ -180,7 +180,7 @@ class Tasks:
     # What a call asks.
 
     async def watch(self) -> None:
-        """Stop calls whose task ended elsewhere: in another process, behind a fence, by the clock. Until cancelled."""
+        """Stop calls whose task ended elsewhere: in another process, by a block, by the clock. Until cancelled."""
 
         async def over(ids: Collection[str]) -> set[str]:
             at = self.now()
@@ -223,7 +223,7 @@ class Tasks:
         self,
         connection: Connection,
         caller: Caller,
-        envelope: TaskScope,
+        task_scope: TaskScope,
         *,
         source: str,
         supplied: tuple[HostTask, str] | None = None,
@@ -235,7 +235,7 @@ class Tasks:
             self.base_url(),
             self.now(),
             caller=caller,
-            envelope=envelope,
+            task_scope=task_scope,
             source=source,
             policy_version=self.policy_version,
             supplied=supplied,

@@ -29,7 +29,7 @@ _UNREADABLE = frozenset({"unreadable"})
 
 
 class DownScoped:
-    name = "token_scoped"
+    name = "down_scoped"
 
     def __init__(self, transport: ProviderTransport, now: Now) -> None:
         self.transport = transport

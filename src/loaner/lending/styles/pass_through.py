@@ -11,7 +11,7 @@ from loaner.settings import Connector
 
 
 class PassThrough:
-    name = "held"
+    name = "pass_through"
 
     async def mint(self, ask: MintRequest) -> Minted:
         return Minted(ask.grant_token, ask.grant.permissions, ask.grant.expires_at)

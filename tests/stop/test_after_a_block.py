@@ -1,4 +1,4 @@
-"""Behind a fence nothing is asked of a provider any more: no refresh before the mint, and no second mint after it."""
+"""When blocked, nothing is asked of a provider any more: no refresh before the mint, and no second mint after it."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ OPERATOR = Caller(Subject("local", "olga"), Agent("loaner revoke", "loaner"), "s
 
 async def stopped(town: Town) -> None:
     """Another process stops the agent."""
-    fence = Block("agent", "test-agent", "olga", town.loaner.now())
-    await town.loaner.store.write(lambda c: blocks.put_up(c, fence))
+    block = Block("agent", "test-agent", "olga", town.loaner.now())
+    await town.loaner.store.write(lambda c: blocks.put_block(c, block))
 
 
 def mints(town: Town, monkeypatch: pytest.MonkeyPatch) -> list[int]:
@@ -49,7 +49,7 @@ async def test_no_grant_is_refreshed_for_an_agent_that_is_stopped(linked: Town, 
     before = linked.ledger()
     await linked.loaner.stopper.stop("agent", "test-agent", OPERATOR)
     async with linked.agent() as agent:
-        assert error_of(await agent.call_tool(tool, {}))["rule"] == "fence"
+        assert error_of(await agent.call_tool(tool, {}))["rule"] == "block"
     assert [one for one in linked.ledger() if one["provider"] != "idp"] == [
         one for one in before if one["provider"] != "idp"
     ]
@@ -57,19 +57,19 @@ async def test_no_grant_is_refreshed_for_an_agent_that_is_stopped(linked: Town, 
         assert not (await agent.call_tool(tool, {})).is_error
 
 
-async def test_a_mint_that_is_not_honoured_is_not_repeated_behind_a_fence(
+async def test_a_mint_that_is_not_honoured_is_not_repeated_behind_a_block(
     linked: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     linked.fault("github", "status:404", path="/token", count=2)  # the mint, and the check of the grant
     users, statuses = len(linked.ledger(provider="github", kind="user")), mints(linked, monkeypatch)
     async with linked.agent() as agent:
-        assert error_of(await agent.call_tool("github_issue_read", ISSUE))["rule"] == "fence"
+        assert error_of(await agent.call_tool("github_issue_read", ISSUE))["rule"] == "block"
     assert statuses == [404]
     assert len(linked.ledger(provider="github", kind="user")) == users, "nor is the grant renewed for it"
     assert await linked.open_loans() == []
 
 
-async def test_a_grant_that_was_renewed_meanwhile_mints_nothing_behind_a_fence(
+async def test_a_grant_that_was_renewed_meanwhile_mints_nothing_behind_a_block(
     linked: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     linked.fault("github", "status:404", path="/token", count=2)  # the mint, and the check of the grant
@@ -88,17 +88,17 @@ async def test_a_grant_that_was_renewed_meanwhile_mints_nothing_behind_a_fence(
     monkeypatch.setattr(refresher, "renewed", overtaken)
     monkeypatch.setattr(DownScoped, "mint", counted)
     async with linked.agent() as agent:
-        assert error_of(await agent.call_tool("github_issue_read", ISSUE))["rule"] == "fence"
+        assert error_of(await agent.call_tool("github_issue_read", ISSUE))["rule"] == "block"
     assert len(asked) == 1
     assert await linked.open_loans() == []
 
 
-async def test_no_other_permission_is_tried_behind_a_fence(linked: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_no_other_permission_is_tried_behind_a_block(linked: Town, monkeypatch: pytest.MonkeyPatch) -> None:
     async with linked.agent() as agent:
         asked = await agent.call_tool("github_add_issue_comment", COMMENT)
         assert (await linked.decide(asked)).state == "approved"
         linked.fault("github", "status:422", path="/token/scoped", count=1)
         statuses = mints(linked, monkeypatch)
-        assert error_of(await agent.call_tool("github_add_issue_comment", COMMENT))["rule"] == "fence"
+        assert error_of(await agent.call_tool("github_add_issue_comment", COMMENT))["rule"] == "block"
     assert statuses == [422]
     assert await linked.open_loans() == []
