@@ -162,6 +162,8 @@ EXAMPLES: list[tuple[str, Arguments | Callable[[Emulated], Arguments]]] = [
     *(("github_pull_request_read", WEB | {"pull_number": 4, "what": what}) for what in PULL_PARTS),
     ("github_reply_to_review_comment", lambda e: WEB | {"pull_number": 4, "comment_id": _thread(e), "body": "Yes"}),
     ("github_request_reviewers", WEB | {"pull_number": 4, "reviewers": ["alice"]}),
+    ("github_issue_update", WEB | {"issue_number": 1, "assignees": ["alice"]}),
+    ("github_mine", {}),
     ("github_update_pull_request", WEB | {"pull_number": 4, "title": "Other"}),
     ("github_pull_request_review", WEB | {"pull_number": 4, "event": "COMMENT", "body": "Text"}),
     (

@@ -112,6 +112,19 @@ async def test_a_count_that_goes_on_beyond_the_page_is_not_told(acme: Town) -> N
     assert "total_count" not in one
 
 
+@pytest.mark.parametrize("most", [10, 1])
+async def test_ones_own_work_leaves_out_what_is_forbidden_and_counts_none_of_it(acme: Town, most: int) -> None:
+    github: Any = acme.running.sandbox.inside["github"]
+    for repository in ("acme/web", "acme/secrets"):
+        for number in (1, 2):
+            github.world.find(repository).issues[number].assignees = [github.world.accounts["alice"]]
+    found = await said(acme, "github_mine", most=most)
+    assert "secrets" not in str(found)
+    assert all(one["repository_url"].endswith("acme/web") for one in found["assigned"])
+    assert len(found["assigned"]) + found.get("left_out", 0) == min(most, 4)
+    assert found.get("total_assigned") == (2 if most > 1 else None), "a count beyond the list would tell of the rest"
+
+
 async def test_lists_of_everything_leave_out_what_is_forbidden(acme: Town) -> None:
     repositories = await said(acme, "github_list_my_repositories")
     assert {one["full_name"] for one in repositories["repositories"]} == {"acme/web", "acme/api"}

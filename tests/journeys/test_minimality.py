@@ -30,8 +30,12 @@ from loaner.sandbox.person import Person
 from loaner.scope import derive
 from loaner.secret import Secret
 
-SEARCHES = {"github_search_code", "github_search_issues"}
-"""GitHub never refuses these: what the key does not open is simply not found."""
+SEARCHES = {
+    "github_search_code": {"contents:read": "items"},
+    "github_search_issues": {"issues:read": "items", "pull_requests:read": "items"},
+    "github_mine": {"issues:read": "assigned", "pull_requests:read": "reviews"},
+}
+"""GitHub never refuses these: what the key does not open is simply not found. Which list each permission opens."""
 GITHUB_LEVELS = ("read", "write", "admin")
 LINEAR_PARTS = {"write": frozenset({"read", "issues:create", "comments:create", "timeSchedule:write"})}
 """What is left of a Linear scope one step down."""
@@ -175,7 +179,9 @@ async def is_refused(inside: Inside, bound: BoundCall, less: frozenset[str]) -> 
     answers: list[Answer] = []
     credential = inside.narrowed(provider, less, repositories)
     if bound.operation.tool in SEARCHES:
-        assert (await send(bound, credential, inside.transport)).payload["items"] == []
+        lists = [SEARCHES[bound.operation.tool][one] for one in scope.permissions - less]
+        found = (await send(bound, credential, inside.transport)).payload
+        assert [found[one] for one in lists] == [[] for _ in lists]
         return
     with pytest.raises(LoanerError) as refused:
         await send(bound, credential, inside.transport, Terms(on_answer=answers.append))

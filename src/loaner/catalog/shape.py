@@ -59,9 +59,11 @@ class Shaper:
             for name, kept in keep.items()
         }
         for name, kept in keep.items():
-            if kept.counts and (self.left_out or (self._admits and not self._complete)):
-                # A count of what may not be seen tells whether it is there, one well-chosen word after another.
-                shaped[name] = len(shaped[kept.counts]) if self._complete and not self.truncated else _MISSING
+            if kept.counts:
+                whole = self._complete and not self.truncated and _counts_all(document, name, keep)
+                if self.left_out or (self._admits and not whole):
+                    # A count of what may not be seen tells whether it is there, one well-chosen word after another.
+                    shaped[name] = len(shaped[kept.counts]) if whole else _MISSING
             if kept.file:
                 shaped |= self._file(name, kept.file, kept, document)
         return {name: value for name, value in shaped.items() if value is not _MISSING}
@@ -158,3 +160,9 @@ def _found(document: Any, name: str, keep: Fields) -> Any:
     found = [look(document, path) for path in (kept.at or name, *kept.or_at)]
     own = next((one for one in found if one not in (None, "")), found[0])
     return kept.pieces.text(document, own) if kept.pieces else own
+
+
+def _counts_all(document: Any, name: str, keep: Fields) -> bool:
+    """Is there no more of what a field counts than stands in the answer?"""
+    items = _found(document, str(keep[name].counts), keep)
+    return isinstance(items, list) and _found(document, name, keep) == len(items)

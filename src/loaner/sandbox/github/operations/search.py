@@ -22,7 +22,7 @@ from loaner.sandbox.github.shapes.repositories import repository as show_reposit
 from loaner.sandbox.github.state import Issue, Repository
 
 Item = TypeVar("Item")
-_TERM = re.compile(r'(-?)(?:([a-z]+):)?(?:"([^"]*)"|(\S+))')
+_TERM = re.compile(r'(-?)(?:([a-z][a-z-]*):)?(?:"([^"]*)"|(\S+))')
 
 
 @dataclass
@@ -97,13 +97,14 @@ def _queries(call: Call) -> list[Query]:
     text = call.query.get("q", "")
     if not text.strip():
         raise validation_failed("Search", "q", "missing")
-    return [_query(part) for part in text.split(" OR ")]
+    return [_query(part, call.login or "") for part in text.split(" OR ")]
 
 
-def _query(text: str) -> Query:
+def _query(text: str, login: str) -> Query:
+    """``@me`` is whoever asks."""
     query = Query()
     for negated, name, quoted, plain in _TERM.findall(text):
-        value = (quoted or plain).casefold()
+        value = login.casefold() if name and plain == "@me" else (quoted or plain).casefold()
         if name:
             (query.unwanted if negated else query.wanted).setdefault(name, []).append(value)
         else:
@@ -147,6 +148,9 @@ def _matches(query: Query, issue: Issue) -> bool:
         and query.accepts("label", [each.name for each in issue.labels])
         and query.accepts("author", [issue.author.login])
         and query.accepts("assignee", [each.login for each in issue.assignees])
+        and query.accepts(
+            "review-requested", [each.login for each in issue.pull.requested_reviewers] if issue.pull else []
+        )
         and query.has_words(issue.title, issue.body, *(each.body for each in issue.comments))
     )
 
