@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import importlib
 import weakref
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,29 +27,24 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def _check_once(loading: Any) -> None:
     """The connectors that are shipped do not change while the tests run; others may."""
-    shipped, read, validated, problems = loading.shipped(), loading.read, loading._validated, loading.problems
+    shipped, read = loading.shipped(), loading.read
     kept = functools.cache(read)
-    valid = dict[tuple[Any, Path, str], Any]()
-    sound = set[tuple[int, str]]()
+    sound = dict[tuple[Any, ...], Any]()
 
-    def validated_once(model: Any, data: Any, path: Path, lines: Any) -> Any:
-        if shipped not in path.parents:
-            return validated(model, data, path, lines)
-        said = (model, path, repr(data))  # a further instance of a provider renames what its files say
-        if said not in valid:
-            valid[said] = validated(model, data, path, lines)
-        return valid[said]
+    def once(check: Any) -> Any:
+        def checked(path: Path, data: Any, lines: Any, *provider: Any) -> Any:
+            if shipped not in path.parents:
+                return check(path, data, lines, *provider)
+            # A further instance of a provider renames what its files say.
+            said = (check, path, repr(data), *(one.name for one in provider))
+            if said not in sound:
+                sound[said] = check(path, data, lines, *provider)
+            return sound[said]
 
-    def problems_once(written: Any, provider: Any) -> Iterator[Any]:
-        one = (id(written), provider.name)
-        if one in sound:
-            return
-        yield from problems(written, provider)  # whoever asks stops at the first
-        if any(written is each for each in valid.values()):
-            sound.add(one)
+        return checked
 
     loading.read = lambda path: (kept if shipped in path.parents else read)(path)
-    loading._validated, loading.problems = validated_once, problems_once
+    loading._defined, loading._written = once(loading._defined), once(loading._written)
 
 
 def _parse_once(loading: Any) -> None:

@@ -38,6 +38,7 @@ the operator also gets ``log``, a reason that stays inside. No voice ever carrie
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, ClassVar, Literal
@@ -300,14 +301,27 @@ class StoreUnusable(LoanerError):
     code = "store_unusable"
 
 
+@dataclass(frozen=True)
+class Fault:
+    """One thing that is wrong in a file: ``where`` is ``file:line``, ``do`` the cure."""
+
+    where: str
+    cause: str
+    do: str = ""
+
+    def told(self) -> str:
+        return " ".join(filter(None, (f"{self.where}: {self.cause}", self.do)))
+
+
 class ConnectorInvalid(LoanerError):
-    """``where`` is ``file:line``."""
+    """Everything that is wrong in the files that were read, a line each. ``where`` is ``file:line`` of the first."""
 
     code = "connector_invalid"
     exit = Exit.SETTINGS
 
-    def __init__(self, cause: str, *, where: str, do: str = "") -> None:
-        super().__init__(f"{where}: {cause}", do=do)
+    def __init__(self, cause: str, *, where: str, do: str = "", more: Sequence[Fault] = ()) -> None:
+        self.faults = (Fault(where, cause, do), *more)
+        super().__init__("\n".join(fault.told() for fault in self.faults))
         self.where = where
 
 

@@ -107,7 +107,7 @@ MUTATIONS = {
         "github/add_issue_comment.toml", "any issue or pull request of", "issue {issue_number} of", "is not a part of"
     ),
     "a sentence for many calls that destroy": (
-        "github/delete_file.toml", "[params]", 'phrase_any = "delete"\n[params]', "by itself each time"
+        "github/delete_file.toml", "[params]", 'phrase_any = "delete"\n[params]', "approved each time"
     ),
     "a write that cannot be checked": (ISSUE, 'check      = "github_list_issues"\n', "", "needs check"),
     "a check by a tool that does not exist": (ISSUE, '"github_list_issues"', '"github_list_tissues"', "no tool"),

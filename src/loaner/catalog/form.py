@@ -24,6 +24,7 @@ class Fold(Definition):
     """One way in which the provider tells letters apart no further."""
 
     case: Literal["lower", "upper"]
+    """Letters of the other case are taken as this one."""
     matching: str | None = None
     """Only for names of this pattern; for every one if not said."""
 
@@ -40,7 +41,9 @@ class Form(Definition):
     """A shape that a string must have. ``means`` finishes the sentence "must be …"."""
 
     pattern: str
+    """Pattern of a whole name."""
     means: str
+    """What a person reads after "must be": ``a channel's id``."""
     also: str | None = None
     """All that an argument may be, where that is more than names: what only a look-up understands, and no rule or task
     goes by."""

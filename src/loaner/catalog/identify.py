@@ -25,9 +25,11 @@ class Identify(Definition):
     matching: str = ".*"
     """Names that may not be the canonical one; any other is."""
     step: Step
+    """The request."""
     name: str
     """Dotted path in the answer to the canonical name, and to the id."""
     id: str
+    """Dotted path in the answer to the id."""
     prefix: str = ""
     """Before the name, where the provider leaves it out: ``#``."""
     lasting: bool = False

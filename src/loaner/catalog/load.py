@@ -1,26 +1,25 @@
-"""Reading ``connectors/``: everything is checked before anything is offered, and a refusal has file and line."""
+"""Reading ``connectors/``: everything is checked before anything is offered, and a refusal tells all that is wrong,
+each with file and line."""
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from pydantic import BaseModel, ValidationError
-
-from loaner.catalog import instances, jobs
+from loaner.catalog import instances, jobs, schema_file
 from loaner.catalog.catalog import Catalog
 from loaner.catalog.dead_ends import dead_ends
-from loaner.catalog.definition import OperationDefinition, problems
+from loaner.catalog.definition import OperationDefinition, problems, unused
+from loaner.catalog.faults import File, collected, refused
 from loaner.catalog.instances import Likeness
 from loaner.catalog.operation import Operation
 from loaner.catalog.provider import Provider
-from loaner.catalog.step import Step
+from loaner.catalog.schema_file import SchemaFile
 from loaner.catalog.toml_lines import Lines, Loc, read
-from loaner.errors import ConnectorInvalid, SettingsInvalid
+from loaner.errors import ConnectorInvalid, Fault, SettingsInvalid
 
 _CHECKOUT = Path(__file__).resolve().parents[3] / "connectors"
 
@@ -39,8 +38,8 @@ class _Placed:
     path: Path
     lines: Lines
 
-    def refused(self, cause: str, *loc: str) -> ConnectorInvalid:
-        return ConnectorInvalid(cause, where=f"{self.path}:{self.lines.of(loc)}")
+    def fault(self, cause: str, *loc: str) -> Fault:
+        return Fault(f"{self.path}:{self.lines.of(loc)}", cause)
 
 
 def load(
@@ -58,20 +57,8 @@ def load(
     ``more`` are further instances of providers that are read. Raises :class:`ConnectorInvalid` with ``file:line``, and
     :class:`SettingsInvalid` for hosts that no provider has.
     """
-    providers: dict[str, Provider] = {}
-    operations: list[_Placed] = []
-    files: dict[str, list[Path]] = {}
-    for top in (folder or shipped(), *extra):
-        if not top.is_dir():
-            raise ConnectorInvalid("is not a folder of connectors.", where=f"{top}:1")
-        for home in sorted(path for path in top.iterdir() if path.is_dir()):
-            if (home / "provider.toml").is_file():
-                providers[home.name] = _provider(home, bases, every_base=every_base)
-            if home.name not in providers:
-                raise ConnectorInvalid("there is no provider.toml.", where=f"{home / 'provider.toml'}:1")
-            paths = sorted(path for path in home.glob("*.toml") if path.name != "provider.toml")
-            operations += [_operation(path, providers[home.name]) for path in paths]
-            files.setdefault(home.name, []).extend(paths)
+    tops = (folder or shipped(), *extra)
+    providers, operations, files = _read_all(_homes(tops), bases, every_base=every_base)
     if strangers := sorted(set(bases or ()) - set(providers)):
         raise SettingsInvalid(
             f"hosts.{strangers[0]}: no provider is called {strangers[0]!r}.",
@@ -81,16 +68,61 @@ def load(
         original, providers[name] = instances.added(name, one, providers)
         operations += [_operation(path, providers[name], one, original.title) for path in files[one.like]]
     instances.each_at_its_own([*(bases or ()), *(more or ())] if not every_base else (), providers)
-    _check_together(operations)
+    if faults := list(_together(operations)):
+        raise refused(faults)
     tools = {placed.operation.tool for placed in operations}
-    named = jobs.jobs((folder or shipped(), *extra), tools, providers, more or {})
+    named = jobs.jobs(tops, tools, providers, more or {})
     return Catalog(providers, (placed.operation for placed in operations), jobs=named)
+
+
+def check(home: Path) -> list[str]:
+    """The tools of one provider's folder, read beside the shipped ones. Raises :class:`ConnectorInvalid` with all that
+    is wrong in it."""
+    providers, operations, _ = _read_all([*_homes([shipped()]), home], None, every_base=True)
+    if faults := list(_together(operations)):
+        raise refused(faults)
+    return [one.operation.tool for one in operations if one.path.parent == home and home.name in providers]
+
+
+_Files = dict[str, list[Path]]
+
+
+def _homes(tops: Iterable[Path]) -> Iterator[Path]:
+    for top in tops:
+        if not top.is_dir():
+            raise ConnectorInvalid("is not a folder of connectors.", where=f"{top}:1")
+        yield from sorted(path for path in top.iterdir() if path.is_dir())
+
+
+def _read_all(
+    homes: Iterable[Path], bases: Mapping[str, Mapping[str, str]] | None, *, every_base: bool
+) -> tuple[dict[str, Provider], list[_Placed], _Files]:
+    providers: dict[str, Provider] = {}
+    operations: list[_Placed] = []
+    files: _Files = {}
+    faults: list[Fault] = []
+    for home in homes:
+        with collected(faults):
+            if (home / "provider.toml").is_file():
+                providers[home.name] = _provider(home, bases, every_base=every_base)
+            if home.name not in providers:
+                raise ConnectorInvalid(
+                    "there is no provider.toml.", where=f"{home / 'provider.toml'}:1", do="loaner provider new NAME"
+                )
+            paths = sorted(path for path in home.glob("*.toml") if path.name != "provider.toml")
+            files.setdefault(home.name, []).extend(paths)
+            for path in paths:
+                with collected(faults):
+                    operations.append(_operation(path, providers[home.name]))
+    if faults:
+        raise refused(faults)
+    return providers, operations, files
 
 
 def _provider(home: Path, bases: Mapping[str, Mapping[str, str]] | None, *, every_base: bool) -> Provider:
     path = home / "provider.toml"
     data, lines = read(path)
-    provider = _validated(Provider, {"name": home.name} | data, path, lines)
+    provider = _defined(path, {"name": home.name} | data, lines)
     if bases is None or (home.name not in bases and not every_base):
         return provider
     if home.name not in bases:
@@ -98,13 +130,20 @@ def _provider(home: Path, bases: Mapping[str, Mapping[str, str]] | None, *, ever
     return instances.elsewhere(provider, bases[home.name], setting=f"hosts.{home.name}")
 
 
+def _defined(path: Path, data: dict[str, Any], lines: Lines) -> Provider:
+    """What a provider's file says. Raises :class:`ConnectorInvalid` with all that is wrong in it."""
+    file = File(path, data, lines, SchemaFile(shipped(), schema_file.PROVIDER))
+    provider = file.read(Provider)
+    file.must_be_good()
+    assert provider is not None  # noqa: S101 - or there is a fault
+    return provider
+
+
 def _operation(path: Path, provider: Provider, likeness: Likeness | None = None, original: str = "") -> _Placed:
     data, lines = read(path)
     if likeness:
         data = likeness.of_operation(data, provider.name, original)
-    written = _validated(OperationDefinition, _with_documents(data, path, lines), path, lines)
-    for loc, cause in problems(written, provider):
-        raise ConnectorInvalid(f"{cause}.", where=f"{path}:{lines.of(loc)}")
+    written = _written(path, data, lines, provider)
     operation = Operation(
         provider=provider,
         name=path.stem,
@@ -130,6 +169,21 @@ def _operation(path: Path, provider: Provider, likeness: Likeness | None = None,
     return _Placed(operation, path, lines)
 
 
+def _written(path: Path, data: dict[str, Any], lines: Lines, provider: Provider) -> OperationDefinition:
+    """What the file says, where nothing is wrong in it. Raises :class:`ConnectorInvalid` with all that is."""
+    file = File(path, _with_documents(data, path, lines), lines, SchemaFile(shipped(), schema_file.OPERATION))
+    written = file.read(OperationDefinition)
+    if written and file.concerns(("effect",)):  # most of the rest hangs on that
+        known = bool(file.faults)
+        found = [*problems(written, provider), *(() if known else unused(written, provider))]
+        for loc, cause in found:
+            if file.concerns(loc):
+                file.add(loc, f"{cause}.")
+    file.must_be_good()
+    assert written is not None  # noqa: S101 - or there is a fault
+    return written
+
+
 def _with_documents(data: dict[str, Any], path: Path, lines: Lines) -> dict[str, Any]:
     """Puts the text of each GraphQL document in the place of its file name."""
 
@@ -150,31 +204,7 @@ def _with_documents(data: dict[str, Any], path: Path, lines: Lines) -> dict[str,
     return data
 
 
-_Model = TypeVar("_Model", bound=BaseModel)
-
-
-def _validated(model: type[_Model], data: dict[str, Any], path: Path, lines: Lines) -> _Model:
-    try:
-        return model.model_validate(data)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        loc: Loc = tuple(first["loc"])
-        where = f"{path}:{lines.of(loc)}"
-        raise ConnectorInvalid(_told(first["type"], first["msg"], loc, model), where=where) from None
-
-
-def _told(kind: str, message: str, loc: Loc, model: type[BaseModel]) -> str:
-    dotted = ".".join(str(part) for part in loc)
-    if kind == "missing":
-        return f"{dotted} is missing."
-    if kind == "extra_forbidden":
-        known = [*model.model_fields, *Step.model_fields]
-        close = difflib.get_close_matches(str(loc[-1]), known, n=1)
-        return f"unknown key {dotted!r}" + (f", did you mean {close[0]!r}?" if close else ".")
-    return f"{dotted}: {message.removeprefix('Value error, ')}."
-
-
-def _check_together(read_in: Sequence[_Placed]) -> None:
+def _together(read_in: Sequence[_Placed]) -> Iterator[Fault]:
     """What only shows once all are read: two tools of one name, a tool named that does not read, a dead end."""
     reading = {placed.operation.tool for placed in read_in if placed.operation.effect == "read"}
     seen: set[str] = set()
@@ -182,12 +212,12 @@ def _check_together(read_in: Sequence[_Placed]) -> None:
     aliases = [(placed, alias, ("aliases",)) for placed in read_in for alias in placed.operation.aliases]
     for placed, name, loc in names + aliases:
         if name in seen:
-            raise placed.refused(f"there are two tools named {name!r}.", *loc)
+            yield placed.fault(f"there are two tools named {name!r}: rename one.", *loc)
         seen.add(name)
     for placed in read_in:
         for key, named in (("check", placed.operation.check), ("find", placed.operation.find)):
             if named and named not in reading:
-                raise placed.refused(f"{key} names {named!r}, which is no tool that reads.", key)
+                yield placed.fault(f"{key} names {named!r}, which is no tool that reads.", key)
     placed_at = {placed.operation.tool: placed for placed in read_in}
     for operation, name, cause in dead_ends({tool: placed.operation for tool, placed in placed_at.items()}):
-        raise placed_at[operation.tool].refused(f"{cause}.", "params", name)
+        yield placed_at[operation.tool].fault(f"{cause}.", "params", name)

@@ -22,7 +22,9 @@ class Lookup(Definition):
     means: str
     """What was not found, for the error: ``channel of that name``."""
     hint: str = "Check the name, or give the id."
+    """What to do where nothing is found."""
     step: Step
+    """The request for the list."""
     shorter: Step | None = None
     """Asked before: a list of the same shape with most of what people mean, such as the channels that they are in."""
     items: str
@@ -30,9 +32,11 @@ class Lookup(Definition):
     match: tuple[str, ...]
     """Dotted paths to what an item is called, the first to be preferred."""
     ignores_case: bool = False
+    """Names are compared without regard to case."""
     shared: bool = False
     """Several of one name are meant together: the state “Todo” of each team."""
     id: str
+    """Dotted path to the id of an item."""
     name: str = ""
     """Dotted path to the canonical name, where what is wanted may be another."""
     next: str | None = None
@@ -42,6 +46,7 @@ class Lookup(Definition):
     kind: str | None = None
     """An id that was found lately is used again, once ``[identify]`` of this kind says that it is still called so."""
     scope: ScopeRule
+    """What the look-up needs."""
 
     @property
     def steps(self) -> tuple[Step, ...]:

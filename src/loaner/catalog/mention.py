@@ -15,6 +15,7 @@ class Mention(Definition):
     who: str
     """``everybody in the channel``."""
     pattern: str
+    """How it stands in a text."""
     broad: bool = False
     """It notifies many: what allows any text does not allow this, which is asked for with its exact words."""
 

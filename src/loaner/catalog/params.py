@@ -48,7 +48,9 @@ class Where(Test):
     """What is asked of a text besides, where another argument is as this tests it."""
 
     max_length: int | None = None
+    """Characters, at most."""
     refuses: Refuses | None = None
+    """What the text may not hold."""
 
     def problem(self, value: Any, arguments: Mapping[str, Any]) -> str | None:
         """To be read after the parameter's name."""
@@ -64,14 +66,20 @@ class Param(Definition):
     """One parameter of one tool."""
 
     about: str = Field(min_length=3)
+    """What it is, for the model that fills it."""
     role: Role
+    """``resource``: what the call is about. ``selector``: picks something inside it. ``content``: what is written.
+    ``option``: tunes the call. ``page``: walks a list."""
     type: Literal["string", "integer", "boolean", "list", "map"] = "string"
     """A ``map`` is of names to texts, and flat."""
     names: Literal["plain", "path", "path_line"] = "plain"
     """What the names of a map are: letters and digits, paths of files, or such a path, a colon and a line's number."""
     required: bool = True
+    """Whether a call needs it."""
     default: str | int | bool | tuple[str, ...] | None = None
+    """What is sent where it is not given."""
     choices: tuple[str, ...] = ()
+    """The only values that it takes."""
     form: str | None = None
     """Name of one of the provider's ``forms``; a list's items are checked."""
     segments: bool = False
@@ -84,11 +92,17 @@ class Param(Definition):
     """Name of a lookup, where the provider takes the name itself: it tells whether an approval's name still means the
     same thing, with a grant that may ask."""
     min: int | None = None
+    """Of an integer."""
     max: int | None = None
+    """Of an integer."""
     min_length: int = 1
+    """Characters, at least."""
     max_length: int | None = None
+    """Characters, at most: 65,536 of content and 256 of anything else if not said."""
     where: Where | None = None
+    """Narrower limits where another argument is as tested."""
     max_items: int = 20
+    """Of a list."""
     clear: bool | Literal["null"] = False
     """Given empty (``""``, ``[]`` or null), it takes away what is there; ``"null"`` where its provider takes null
     for that and an empty text for a name. Of any other that may be left out, empty is as if it were: a model that has

@@ -15,6 +15,7 @@ class PartOf(Definition):
     pattern: str
     """Of the resource; its one group is the name of the wider one."""
     kind: str
+    """Kind of the wider resource."""
 
     @field_validator("pattern")
     @classmethod

@@ -42,20 +42,31 @@ class Provider(Definition):
     """GitHub, Slack or Linear: everything about it that is not one operation."""
 
     name: str
+    """The folder's name."""
     title: str
+    """What people call it."""
     source: str
+    """The page that documents how to authorize there."""
     hosts: dict[str, str]
+    """Base URLs by a key of your choice, such as ``web`` and ``api``."""
     instances: tuple[Instance, ...] = ()
     """The first that fits an address counts."""
     headers: dict[str, str] = Field(default_factory=dict)
     """Sent with every API request, as they are; no argument ever reaches a header."""
     consent: ProviderConsent
+    """How a person's approval becomes a grant."""
     grant: ProviderGrant
+    """How a grant is kept, refreshed and ended."""
     lending: ProviderLending
+    """How a credential for one call is obtained and given back."""
     limits: ProviderLimits
+    """Who enforces each limit."""
     reads: ProviderReads
+    """How reading is put to the person."""
     answers: ProviderAnswers
+    """How success and failure are told apart."""
     rate: ProviderRate
+    """What the provider allows in a time."""
     levels: tuple[str, ...] = ()
     """From least to most, for permissions spelled ``name:level``."""
     implies: dict[str, tuple[str, ...]] = Field(default_factory=dict)
@@ -67,14 +78,17 @@ class Provider(Definition):
     errors: dict[str, Meaning] = Field(default_factory=dict)
     """The provider's error words, and what each means: a :data:`FailureCode`, or the reason that tells it."""
     forms: dict[str, Form] = Field(default_factory=dict)
+    """Shapes of names, which parameters go by."""
     found: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     """By the name of a parameter: the fields of results, as dotted paths, that give what it takes."""
     lookups: dict[str, Lookup] = Field(default_factory=dict)
+    """How a name becomes an id, which parameters go by."""
     identify: dict[str, Identify] = Field(default_factory=dict)
     """By kind of resource: how its canonical name is found out, where another one reaches it as well."""
     ids: dict[str, str] = Field(default_factory=dict)
     """By kind of resource: the pattern of the provider's own ids. A kind that is not here has none."""
     wider: tuple[PartOf, ...] = ()
+    """Names that say what a resource is a part of."""
     mentions: tuple[Mention, ...] = ()
     """How a text that is posted notifies people."""
     unfurls: tuple[str, ...] = ()
@@ -82,6 +96,7 @@ class Provider(Definition):
     api: str = "api"
     """The host key that operations' paths belong to."""
     graphql: Where | None = None
+    """Where GraphQL documents are posted."""
 
     @field_validator("hosts")
     @classmethod

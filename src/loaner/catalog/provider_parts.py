@@ -11,7 +11,7 @@ from loaner.catalog.base import Definition
 from loaner.catalog.reason import CODES
 from loaner.scope import Enforcer
 
-WHERE = re.compile(r"(?P<host>[a-z]+):(?P<path>/[A-Za-z0-9_\-./{}]*)")
+WHERE = re.compile(r"(?P<host>[a-z]+):(?P<path>/[A-Za-z0-9_\-./{}@]*)")
 _REQUEST = re.compile(r"(?P<method>GET|POST|PUT|PATCH|DELETE) (?P<at>\S+)")
 
 Refusal = Literal["final", "client", "passing"]
@@ -32,9 +32,15 @@ def _is_request(request: str) -> str:
     return request
 
 
-Where = Annotated[str, AfterValidator(is_where)]
+Where = Annotated[
+    str, AfterValidator(is_where), Field(json_schema_extra={"pattern": r"^[a-z]+:/[A-Za-z0-9_\-./{}@]*$"})
+]
 """``api:/oauth/token``: a key of ``hosts`` and a path."""
-Request = Annotated[str, AfterValidator(_is_request)]
+Request = Annotated[
+    str,
+    AfterValidator(_is_request),
+    Field(json_schema_extra={"pattern": r"^(GET|POST|PUT|PATCH|DELETE) [a-z]+:/[A-Za-z0-9_\-./{}@]*$"}),
+]
 """``DELETE api:/applications/{client_id}/token``."""
 
 
@@ -53,14 +59,19 @@ class ProviderConsent(Definition):
     style: Literal["device", "code"]
     """``device``: the provider speaks RFC 8628. ``code``: authorization code + PKCE behind loaner's device page."""
     token: Where
+    """Where codes are exchanged for tokens."""
     device_authorization: Where | None = None
+    """Where a device code is requested (RFC 8628)."""
     authorize: Where | None = None
+    """The page that a person is sent to."""
     scope_param: str | None = "scope"
     """Name of the parameter that carries permissions; none where the app's registration fixes them (GitHub Apps)."""
     scope_separator: str = " "
+    """What stands between permissions."""
     params: dict[str, str] = Field(default_factory=dict)
     """Added to the authorization request as they are."""
     pkce: bool = False
+    """Whether the provider takes PKCE (RFC 7636)."""
     client_auth: Literal["none", "basic", "post"] = "none"
     """How the client proves itself at ``token``; ``basic`` and ``post`` are left out where no secret is configured
     and the provider takes PKCE instead."""
@@ -83,22 +94,30 @@ class AccountRequest(Definition):
     """Asks whose grant it is. ``id``, ``name`` and ``team`` are dotted paths into the JSON answer."""
 
     method: Literal["GET", "POST"]
+    """Of the request."""
     at: Where
+    """Where it goes."""
     id: str
+    """Path to the account's id, which never changes."""
     name: str
+    """Path to its name, as people know it."""
     claimed: Literal["id", "name"] = "id"
     """What an issuer's claim names an account by: its name only where no other account can take it."""
     team: str | None = None
+    """Path to its workspace, where one account can be in several."""
     one_team: str = ""
     """Pattern of a ``team`` that is one workspace; another is a whole organisation with several."""
     graphql: str | None = None
+    """A document to post, where the API is GraphQL."""
 
 
 class ProviderGrant(Definition):
     """How a grant is kept alive, named and ended."""
 
     account: AccountRequest
+    """How the account of a grant is found."""
     refresh: Where | None = None
+    """Where a grant is refreshed; left out where its tokens do not expire."""
     rotates: bool = True
     """Refreshing hands out a new refresh token and the old one is dead."""
     kills_previous: bool = True
@@ -110,10 +129,13 @@ class ProviderGrant(Definition):
     refusals: dict[str, Refusal] = Field(default_factory=dict)
     """The provider's own words in answer to a refresh, where they are not those of RFC 6749 §5.2 or of ``errors``."""
     revoke: Request | None = None
+    """How a grant is ended at the provider; left out where there is no such request."""
     revoke_auth: Literal["basic", "bearer", "none"] = "bearer"
+    """How that request proves itself."""
     revoke_token_field: str | None = None
     """Field of the body that names the token; none where the bearer is the token meant."""
     revoke_body: Literal["json", "form"] = "json"
+    """How its body is sent."""
     revoke_ends: Literal["grant", "token"] = "grant"
     """What the provider promises to have ended afterwards."""
 
@@ -133,13 +155,18 @@ class ProviderLending(Definition):
     """How a grant is narrowed to one call. A new provider is data; a new *style* is code."""
 
     style: Literal["down_scoped", "pass_through"]
+    """``down_scoped``: a new credential for the call, narrowed by the provider. ``pass_through``: the grant's own, since
+    the provider narrows nothing."""
     mint: Request | None = None
+    """Makes a credential for one call."""
     give_back: Request | None = None
+    """Revokes it."""
     check: Request | None = None
     """Asks whether a token is still alive: 200 or 404."""
     targets: Request | None = None
     """Lists the accounts where the app is installed, for an operation that names no repository."""
     token_field: str = "access_token"  # noqa: S105 - the name of a field
+    """Field of the body that names the token."""
     accept: Where | None = None
     """The page where the owner of a target accepts what the app asks for; ``{target}`` is its name."""
     accept_own: Where | None = None
@@ -147,6 +174,7 @@ class ProviderLending(Definition):
     app: Request | None = None
     """Tells which permissions ``{app}`` asks for, accepted or not."""
     replication: Replication = Replication()
+    """How new credentials may be refused at first."""
 
     @model_validator(mode="after")
     def _is_returnable(self) -> ProviderLending:
@@ -160,8 +188,11 @@ class ProviderLimits(Definition):
     """Who enforces each limit of a loan. Pages and records repeat this, so it must be true."""
 
     permissions: Enforcer
+    """Who holds a credential to its permissions."""
     resource: Enforcer
+    """Who holds it to one repository, channel or team."""
     call: Enforcer = "loaner"
+    """Who holds it to one call."""
 
 
 class ProviderReads(Definition):
@@ -177,6 +208,7 @@ class ProviderAnswers(Definition):
     """How the API tells success from failure."""
 
     style: Literal["status", "ok_field", "graphql"]
+    """``status``: by the HTTP status. ``ok_field``: by the boolean ``ok``. ``graphql``: by ``errors``."""
     accepted: str | None = None
     """Header that names the permissions this request accepts."""
     granted: str | None = None
@@ -197,3 +229,4 @@ class Instance(Definition):
     address: str
     """Pattern of the whole address; its named groups are the placeholders of ``hosts``."""
     hosts: dict[str, str]
+    """Base URLs by host key, with these placeholders."""

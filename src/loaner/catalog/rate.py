@@ -13,8 +13,11 @@ class RateLimit(Definition):
     """One limit of a provider, as a bucket that flows back evenly: what of it each request costs."""
 
     name: str
+    """For the status and the record."""
     source: str = Field(pattern=r"^https://")
+    """The page that documents it."""
     limit: int = Field(ge=1)
+    """How much it is."""
     seconds: int = Field(ge=1)
     """In which ``limit`` comes back."""
     mint: int = Field(default=0, ge=0)
@@ -26,10 +29,13 @@ class RateLimit(Definition):
     read: int = Field(default=0, ge=0)
     """What each request costs that changes nothing."""
     write: int = Field(default=0, ge=0)
+    """What each request costs that changes something."""
     paths: tuple[str, ...] = ()
     """Counts only requests whose path begins with one of these; every one if none is named."""
     limit_header: str | None = None
+    """Header with its size."""
     remaining_header: str | None = None
+    """Header with what is left."""
     reset_header: str | None = None
     """Where an answer says how this limit stands: its size, what is left, and when all of it is back."""
     resource: str | None = None
@@ -40,11 +46,17 @@ class EachRateLimit(Definition):
     """A limit of one path for each value of a parameter: messages in each channel."""
 
     name: str
+    """For the status and the record."""
     source: str = Field(pattern=r"^https://")
+    """The page that documents it."""
     path: str
+    """The path that is limited."""
     param: str
+    """The parameter, each value of which has a limit of its own."""
     limit: int = Field(ge=1)
+    """Requests."""
     seconds: int = Field(ge=1)
+    """In which they come back."""
 
     def of(self, value: str) -> RateLimit:
         named = f"{self.name} {value}"
@@ -57,9 +69,11 @@ class ProviderRate(Definition):
     retry_after: str | None = None
     """Header with whole seconds."""
     remaining: str | None = None
+    """Header with the requests that are left."""
     reset: str | None = None
     """Header with an instant since the epoch, in ``unit``."""
     unit: Literal["s", "ms"] = "s"
+    """Of ``reset``: seconds or milliseconds."""
     at_least: int = 60
     """Seconds to wait when the provider gives no time."""
     at_most: int = 3600
@@ -75,7 +89,9 @@ class ProviderRate(Definition):
     methods: dict[str, str] = Field(default_factory=dict)
     """The tier of each path that has a limit of its own."""
     limits: tuple[RateLimit, ...] = ()
+    """Limits of all requests, or of some paths."""
     each: tuple[EachRateLimit, ...] = ()
+    """Limits for each value of a parameter."""
     per: Literal["account", "workspace"] = "account"
     """Who shares these limits: a person's account, or everybody in its workspace."""
 

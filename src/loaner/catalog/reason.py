@@ -39,6 +39,7 @@ class Reason(Definition):
     name: str = Field(pattern=r"^[a-z_]{3,40}$")
     """For the log and the record."""
     source: str = Field(pattern=r"^https://")
+    """The page of the provider's documentation that says so."""
     statuses: tuple[int, ...] = ()
     """None for a reason that only error words tell."""
     header: str | None = None
@@ -48,6 +49,7 @@ class Reason(Definition):
     code: str | None = None
     """The code of one of its errors."""
     means: Literal["forbidden", "rejected", "not_found"] = "forbidden"
+    """How the refusal counts."""
     cause: str
     """What happened, with ``{target}``: the account that the call is about."""
     do: str

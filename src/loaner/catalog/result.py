@@ -45,6 +45,7 @@ class Of(Definition):
     """Where an item says which resource it is of, or is: ``repository`` at ``repository_url``."""
 
     kind: str
+    """Kind of the resource, such as ``repository``."""
     at: str
     """Dotted path in each item; ``*`` in it stands for every place of a list."""
     segments: int | None = None
@@ -81,6 +82,7 @@ class Holding(Definition):
     """Which items of a list are wanted, where the provider cannot be told: those with an argument's text in them."""
 
     param: str
+    """The parameter with the text."""
     at: tuple[str, ...] = Field(min_length=1)
     """Dotted paths in each item; in one of these the text is, whatever its case."""
 
@@ -106,12 +108,15 @@ class KeptField(Definition):
     type: Kind = "string"
     """``text`` is long and gets cut; ``present`` asks whether anything is there."""
     cut: int = Field(default=CUT, ge=80, le=WHOLE)
+    """Characters kept of a text, unless all of it is asked for."""
     tail: bool = False
     """A text that is cut keeps its end, as one reads a log."""
     most: int = Field(default=MOST, ge=1, le=1000)
+    """Items kept of a list."""
     each: Fields | Kind | None = None
     """Makes it a list: of such fields, or of scalars found at ``pick`` in each item."""
     pick: str = "."
+    """Of a list of scalars: where each is in its item."""
     optional: bool = False
     """A list that some answers do not have."""
     of: tuple[Of, ...] = ()
@@ -136,7 +141,7 @@ def _kept(given: Any) -> Any:
     return {"type": given} if isinstance(given, str) else given
 
 
-Fields = dict[str, Annotated[KeptField, BeforeValidator(_kept)]]
+Fields = dict[str, Annotated[KeptField, BeforeValidator(_kept, json_schema_input_type=Kind | KeptField)]]
 KeptField.model_rebuild()
 
 
@@ -157,6 +162,7 @@ class Result(Definition):
     """The shape of a tool's answer."""
 
     keep: Fields = Field(default_factory=dict)
+    """The fields of the answer, by the name that they get."""
     say: dict[str, bool | str] = Field(default_factory=dict)
     """Constants, for answers that hold nothing worth keeping."""
     nothing: dict[str, str] = Field(default_factory=dict)

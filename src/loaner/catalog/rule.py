@@ -26,7 +26,9 @@ def _permissions(given: Any) -> Any:
     return given
 
 
-Permissions = Annotated[frozenset[str], BeforeValidator(_permissions)]
+Permissions = Annotated[
+    frozenset[str], BeforeValidator(_permissions, json_schema_input_type=dict[str, str] | list[str])
+]
 
 
 class Test(Definition):
@@ -35,8 +37,11 @@ class Test(Definition):
     __test__ = False  # not pytest's
 
     param: str
+    """The parameter that is tested."""
     equals: str | int | bool | None = None
+    """It is this."""
     one_of: tuple[str, ...] = ()
+    """It is one of these."""
     none_of: tuple[str, ...] = ()
     """Given, and none of these."""
     starts_with: str | None = None
@@ -46,6 +51,7 @@ class Test(Definition):
     several: bool | None = None
     """For lists: more than one item."""
     present: bool | None = None
+    """It is given, or is not."""
 
     @model_validator(mode="after")
     def _is_one_test(self) -> Test:
@@ -95,9 +101,13 @@ class ScopeCase(Test):
     """What a test changes about the scope."""
 
     add: Permissions = frozenset()
+    """Permissions needed besides."""
     instead: Permissions | None = None
+    """Permissions needed in place of those so far."""
     resource: str | None = None
+    """The resource in this case."""
     narrower: str | None = None
+    """What the call is about inside of it, in this case."""
 
     @model_validator(mode="after")
     def _changes_something(self) -> ScopeCase:
@@ -124,7 +134,9 @@ class ScopeRule(Definition):
     """``permissions`` may be ``"none"`` (the call needs none) or ``"cases"`` (only the cases give some)."""
 
     permissions: Permissions | Literal["none", "cases"]
+    """What each call needs: ``{ issues = "read" }`` or ``["issues:read"]``."""
     resource: str = ""
+    """What the call is about, with its parameters: ``repository:{owner}/{repo}``; its credential is narrowed to it."""
     narrower: str = ""
     """What the call is about inside the resource: one issue of a repository. Tasks are bound to it, credentials not."""
     beside: tuple[str, ...] = ()
@@ -132,7 +144,9 @@ class ScopeRule(Definition):
     account: str | None = None
     """The parameter that says on which account a call is that is about no one repository."""
     alternatives: tuple[Permissions, ...] = ()
+    """Other permissions, each enough in place of ``permissions``."""
     when: tuple[ScopeCase, ...] = ()
+    """Cases that depend on an argument, in order."""
 
     @model_validator(mode="after")
     def _is_not_empty_by_accident(self) -> ScopeRule:

@@ -29,7 +29,9 @@ class Limiting(Definition):
     """How a search is limited to where its credential reaches: what to put before the name of each."""
 
     repository: str
+    """Before the name of a repository: ``repo:``."""
     account: str
+    """Before the name of an account: ``user:``."""
 
 
 class ToldValue(Definition):
@@ -38,6 +40,7 @@ class ToldValue(Definition):
     at: str
     """Dotted path into it."""
     equals: str
+    """What has to stand there."""
 
     def holds(self, answer: Any) -> bool:
         return bool(look(answer, self.at) == self.equals)
@@ -49,8 +52,11 @@ class Each(Definition):
     name: str
     """The field for the entry's name; without the line, where it has one."""
     line: str | None = None
+    """The field for the line, where names have one."""
     text: str
+    """The field for the entry's text."""
     same: dict[str, str] = Field(default_factory=dict)
+    """Fields that are the same in all."""
 
     def of(self, entries: Mapping[str, str]) -> list[dict[str, Any]]:
         return [self._one(key, text) for key, text in entries.items()]
@@ -90,7 +96,9 @@ class Value(Definition):
     """Where one value comes from. In a file, a bare string names a parameter."""
 
     param: str | None = None
+    """The parameter whose argument it is."""
     value: str | int | bool | None = None
+    """A constant."""
     taken: str | None = None
     """What an earlier step took from its answer."""
     fresh: Literal["uuid"] | None = None
@@ -100,7 +108,9 @@ class Value(Definition):
     each: Each | None = None
     """Of a map."""
     prefix: str = ""
+    """Text before it."""
     suffix: str = ""
+    """Text after it."""
     when: Test | None = None
     """Sent only where this holds of the arguments."""
     limited: Limiting | None = None
@@ -148,7 +158,7 @@ def _value(given: Any) -> Any:
     return {"value": given} if isinstance(given, bool | int) else given
 
 
-Placed = dict[str, Annotated[Value, BeforeValidator(_value)]]
+Placed = dict[str, Annotated[Value, BeforeValidator(_value, json_schema_input_type=str | bool | int | Value)]]
 """Values by where they go; dots nest, and numbers are places in a list: ``files.0.id``."""
 
 
@@ -156,22 +166,31 @@ class Step(Definition):
     """One request of an operation, and what later steps may take from its answer."""
 
     method: Method = "POST"
+    """Of the HTTP request; anything but GET changes something."""
     path: str | None = None
+    """Path at the host of ``api``. ``{name}`` is a parameter, or what an earlier step took, as one encoded segment."""
     query: Placed = Field(default_factory=dict)
+    """The query string."""
     body: Placed = Field(default_factory=dict)
+    """The body."""
     encoding: Literal["json", "form"] = "json"
+    """How the body is sent."""
     graphql: str | None = None
     """File name of a static document beside the operation; once loaded, the document itself."""
     variables: Placed = Field(default_factory=dict)
+    """Of the GraphQL document."""
     answer: Literal["json", "text", "none"] = "json"
+    """What comes back: JSON, text, or nothing."""
     name: str | None = None
     """Where the answer goes in what ``[result]`` sees; without a name it is the root."""
     take: dict[str, str] = Field(default_factory=dict)
     """Names for later steps, and dotted paths into this answer. Missing ones end the call."""
     expect: tuple[Expected, ...] = ()
+    """What the answer has to say for the next step to be taken."""
     prepares: bool = False
     """It writes what nobody sees before a later step: where its answer is lost, the call may be repeated."""
     when: Test | None = None
+    """Taken only where this holds of the arguments."""
     after: ToldValue | None = None
     """Only where the answer before it says so."""
     accept: str | None = None
@@ -183,6 +202,7 @@ class Step(Definition):
     upload_to: str | None = None
     """A URL that an earlier step took, to which ``upload`` is posted without any credential."""
     upload: str | None = None
+    """The parameter whose text is uploaded."""
 
     @model_validator(mode="after")
     def _is_one_kind(self) -> Step:
