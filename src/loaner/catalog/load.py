@@ -176,9 +176,8 @@ def _written(path: Path, data: dict[str, Any], lines: Lines, provider: Provider)
     if written and file.concerns(("effect",)):  # most of the rest hangs on that
         known = bool(file.faults)
         found = [*problems(written, provider), *(() if known else unused(written, provider))]
-        for loc, cause in found:
-            if file.concerns(loc):
-                file.add(loc, f"{cause}.")
+        for loc, cause in [(loc, cause) for loc, cause in found if file.concerns(loc)]:
+            file.add(loc, f"{cause}.")
     file.must_be_good()
     assert written is not None  # noqa: S101 - or there is a fault
     return written

@@ -39,10 +39,9 @@ class SchemaFile:
         for one in self._at(loc):
             found = one
         said = str(found.get("description", ""))
-        choices = found.get("enum") or ([found["const"]] if "const" in found else [])
-        if choices:
-            said = f"{said} One of {', '.join(json.dumps(one) for one in choices)}.".strip()
-        return said
+        choices = found.get("enum", ())
+        named = all(f"`{one}`" in said for one in choices)
+        return said if named else f"{said} One of {', '.join(json.dumps(one) for one in choices)}.".strip()
 
     def keys(self, loc: Loc) -> list[str]:
         """The keys that may stand there."""

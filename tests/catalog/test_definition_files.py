@@ -1,0 +1,75 @@
+"""What authors of definition files have: a schema for their editor, and one refusal with all that is wrong."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tomllib
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from loaner import catalog
+from loaner.errors import ConnectorInvalid
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "docs" / "generate"))
+import schemas  # noqa: E402
+
+STARRING = """
+summary    = "Star one repository."
+effect     = "write"
+idempotent = true
+source     = "https://docs.github.com/en/rest/activity/starring"
+toolset    = "repos"
+phrase     = "star {owner}/{repo}"
+phrase_any = "star it"
+
+[params]
+owner = { about = "Account that owns the repository.", role = "resource", form = "owner" }
+repo  = { about = "Name of the repository.", role = "resorce", form = "repo" }
+
+[scope]
+permissions = { starring = "write" }
+resource    = "user"
+
+[request]
+metod = "PUT"
+path  = "/user/starred/{owner}/{repo}"
+"""
+
+
+def test_the_schemas_are_what_the_models_say_now() -> None:
+    """Where this fails: ``./run docs``."""
+    for name, text in schemas.schemas().items():
+        assert (ROOT / "connectors" / name).read_text("utf-8") == text, name
+
+
+@pytest.mark.parametrize("provider", ["github", "linear", "slack"])
+def test_every_shipped_file_fits_its_schema(provider: str) -> None:
+    checks = {
+        name: jsonschema.Draft7Validator(json.loads((ROOT / "connectors" / f"{name}.schema.json").read_text()))
+        for name in ("provider", "operation")
+    }
+    for file in sorted((ROOT / "connectors" / provider).glob("*.toml")):
+        check = checks["provider" if file.name == "provider.toml" else "operation"]
+        wrong = check.iter_errors(tomllib.loads(file.read_text()))
+        assert [f"{list(one.absolute_path)}: {one.message}" for one in wrong] == [], file.name
+
+
+def test_all_faults_of_a_file_are_told_at_once_each_with_its_line_and_cure(tmp_path: Path) -> None:
+    (tmp_path / "github").mkdir()
+    file = tmp_path / "github" / "star_repository.toml"
+    file.write_text(STARRING)
+    with pytest.raises(ConnectorInvalid) as refused:
+        catalog.load(extra=[tmp_path])
+    told = {fault.where.removeprefix(f"{file}:"): fault.told() for fault in refused.value.faults}
+    assert len(refused.value.faults) == 6
+    assert "result is missing. What the agent gets." in told["1"]
+    assert 'role = "selector"' in told["16"]
+    assert "needs check = a reading tool" in "\n".join(told.values())
+    assert "did you mean 'method'" in told["19"]
+    assert "`selector`: picks something inside it" in told["12"]
+    assert "overwrites = true or false" in str(refused.value)
+    assert all(one in str(refused.value) for one in told.values())
