@@ -155,7 +155,7 @@ class ProviderLending(Definition):
     """How a grant is narrowed to one call. A new provider is data; a new *style* is code."""
 
     style: Literal["down_scoped", "pass_through"]
-    """``down_scoped``: a new credential for the call, narrowed by the provider. ``pass_through``: the grant's own, since
+    """``down_scoped``: a new credential for the call, narrowed by the provider. ``pass_through``: the grant's own:
     the provider narrows nothing."""
     mint: Request | None = None
     """Makes a credential for one call."""
