@@ -221,7 +221,7 @@ def _consents(
 
 def _ending(store: Store, transport: ProviderTransport, everything: Catalog, now: Now) -> EndUnused:
     """What a server does with what was granted and is not connected; no other server tries again."""
-    budgets = Limiter(store, now, Settings().budget)
+    budgets = Limiter(store, now, Settings().limiter)
     revoker = Revoker(
         Grants(store, now, everything.providers, Connectors(CONNECTORS)),
         everything.providers,
