@@ -113,12 +113,21 @@ def home(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize(
-    "verb", [["audit", "tail", "-n", "2000"], ["audit", "tail", "-n", "2000", "--json"], ["tools", "-h"]]
+    "verb",
+    [
+        ["audit", "tail", "-n", "2000"],
+        ["audit", "tail", "-n", "2000", "--json"],
+        ["tools", "-h"],
+        ["completion", "bash"],
+    ],
 )
 def test_a_reader_that_leaves_is_no_error(home: Path, verb: list[str]) -> None:
     reading, writing = os.pipe()
     os.close(reading)
-    done = subprocess.run([*LOANER, *verb], stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    done = subprocess.run(
+        [*LOANER, *verb], stdout=writing, stderr=subprocess.PIPE, env=buffered, text=True, check=False
+    )
     os.close(writing)
     assert (done.returncode, done.stderr) == (0, "")
 

@@ -116,6 +116,15 @@ def test_a_key_with_escapes_in_json_is_one_too(desk: Desk) -> None:
     assert (row["name"], row["entry"], row["line"]) == ("mcpServers.s.env.H", "cursor/s", None)
 
 
+def test_a_key_in_the_place_of_a_name_is_not_shown_either(desk: Desk) -> None:
+    key, other = Maker(12).github(), Maker(13).linear()
+    desk.has("cursor", json.dumps({"mcpServers": {key: {"env": {key: other}}}}).encode())
+    told, rows = desk.type("inventory", str(desk.home)), desk.type("inventory", str(desk.home), "--json")
+    assert "cursor/(a key)" in {row["entry"] for row in rows.rows}
+    assert key not in told.out + rows.out
+    assert other not in told.out + rows.out
+
+
 def test_what_cannot_be_looked_at_is_said(desk: Desk) -> None:
     key = Maker(6).github()
     (desk.home / ".zshrc").write_bytes(b"\xff\xfe" + key.encode())

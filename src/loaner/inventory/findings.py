@@ -13,11 +13,10 @@ from typing import Any
 
 from loaner.errors import HostUnusable
 from loaner.inventory.belongs import host_of
-from loaner.inventory.kinds import Key, keys_in
+from loaner.inventory.kinds import Key, keys_in, without_keys
 from loaner.inventory.places import MOST_FOLDERS, Place, places
 from loaner.mcp_hosts import file_text, json_text, toml_text
 from loaner.mcp_hosts.splice import NotReadable
-from loaner.secret import KEY_SHAPE
 
 Names = tuple[str, ...]
 _LONGEST = 16 << 20
@@ -92,7 +91,7 @@ def _in(place: Place) -> Iterator[Finding | NotLookedAt]:
     named = _named(place, text)
     for key in sorted((*keys_in(text), *_coded(text)), key=lambda key: key.at):
         path = next((path for path, one in named if one.fingerprint == key.fingerprint), ())
-        named = _without(named, path)
+        named = [one for one in named if (one[0], one[1].fingerprint) != (path, key.fingerprint)]
         before = text[text.rfind("\n", 0, key.at) + 1 : key.at]
         line, host = text.count("\n", 0, key.at) + 1, host_of(text, key, place.sort)
         yield _finding(place, key, path or (_before(before),), line, host)
@@ -104,11 +103,7 @@ def _finding(place: Place, key: Key, path: Names, line: int | None, host: str) -
     in_entry = place.host is not None and len(path) > 1 and path[0] == place.table
     entry = f"{place.host.name}/{path[1]}" if place.host and in_entry else None
     name = _shown(".".join(path))
-    return Finding(key, str(place.file), place.sort, line, name, _shown(entry) if entry else None, host)
-
-
-def _without(named: list[tuple[Names, Key]], path: Names) -> list[tuple[Names, Key]]:
-    return [one for one in named if one[0] != path]
+    return Finding(key, without_keys(str(place.file)), place.sort, line, name, _shown(entry) if entry else None, host)
 
 
 def _coded(text: str) -> Iterator[Key]:
@@ -153,4 +148,4 @@ def _before(written: str) -> str:
 
 def _shown(name: str) -> str:
     """A name that is itself a key would show it."""
-    return KEY_SHAPE.sub("(a key)", name)[:200]
+    return without_keys(name)[:200]

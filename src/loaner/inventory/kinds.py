@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from loaner.secret import Secret
+from loaner.secret import KEY_SHAPE, Secret
 
 _BASE62: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _CHECKSUM = 6
@@ -96,6 +96,11 @@ def keys_in(text: str) -> Iterator[Key]:
         which = "old" if one["old"] else "url"
         found.append(_key(BEFORE_PREFIXES, one[which], one.start(which)))
     yield from sorted((one for one in found if one), key=lambda key: key.at)
+
+
+def without_keys(text: str) -> str:
+    """A name or a path, in which a key would be shown."""
+    return KEY_SHAPE.sub("(a key)", _ANY.sub("(a key)", text))
 
 
 def _key(kind: Kind, value: str, at: int) -> Key | None:
