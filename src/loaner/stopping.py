@@ -17,6 +17,7 @@ from anyio import TASK_STATUS_IGNORED
 from anyio.abc import TaskStatus
 from sqlalchemy import Connection, Row, select
 
+from loaner.background import every
 from loaner.blocks import blocks
 from loaner.blocks.blocks import Block, Kind, Party
 from loaner.blocks.calls_in_flight import CallsInFlight
@@ -161,14 +162,7 @@ class Stopper:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self.running.watch)
             task_status.started()
-            while True:
-                try:
-                    await self.finish()
-                except LoanerError as failure:
-                    log.warning("grants that were revoked could not be looked for", reason=failure.log)
-                except Exception:  # whatever one grant does, the calls go on and the next look comes
-                    log.exception("grants that were revoked could not be ended")
-                await anyio.sleep(FINISH_EVERY)
+            await every(FINISH_EVERY, self.finish, what="ending the grants that were revoked")
 
     async def finish(self) -> list[Revoked]:
         """Try once more to end the grants whose end no provider confirmed."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from loaner.audit.merkle import EMPTY, TILE, Frontier, Tree, consistent, includes, leaf, node, root_of
+from loaner.audit.merkle import EMPTY, TILE, Frontier, Tree, includes, leaf, node, root_of
 
 # The eight inputs and roots that Certificate Transparency implementations share as test vectors.
 INPUTS = [bytes.fromhex(text) for text in (
@@ -72,20 +72,7 @@ def test_every_leaf_of_every_small_tree_is_proven_and_no_other():
             assert not path or not includes(str(index).encode(), index, size, path[:-1], root)
 
 
-def test_every_prefix_of_every_small_tree_is_consistent_and_a_fork_is_not():
-    for new in range(1, 20):
-        whole, root = tree(new), tree(new).root(new)
-        for old in range(1, new + 1):
-            path = whole.consistency(old, new)
-            assert consistent(old, whole.root(old), new, root, path)
-            assert not consistent(old, leaf(b"fork"), new, root, path)
-            assert not consistent(old, whole.root(old), new, leaf(b"fork"), path)
-            assert not path or not consistent(old, whole.root(old), new, root, path[:-1])
-
-
 def test_a_proof_beyond_the_tree_is_refused():
     with pytest.raises(ValueError, match="not in a tree"):
         tree(3).inclusion(3, 3)
-    with pytest.raises(ValueError, match="no prefix"):
-        tree(3).consistency(4, 3)
     assert not includes(b"3", 3, 3, [], EMPTY)

@@ -9,19 +9,19 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, NoReturn, cast
 
-import anyio
 import structlog
 from sqlalchemy import Connection, select, text
 
 from loaner.audit import event, pruned
 from loaner.audit.chain import Record
 from loaner.audit.plain import plain
+from loaner.background import attempt, every
 from loaner.blocks import blocks
 from loaner.blocks.blocks import Block, Kind
 from loaner.clock import Now, from_iso
-from loaner.errors import LoanerError
 from loaner.identity.local_person import local_subject
 from loaner.store import Store
 from loaner.store.tables import approvals, records, tasks
@@ -91,21 +91,17 @@ async def restored(store: Store, now: Now) -> None:
             log.error("a block was deleted behind loaner's back and is put back", block=named(block))
 
 
+_COMPARING = "comparing the blocks with their records"
+
+
 async def compare(store: Store, now: Now) -> None:
     """Do that as far as the store can be read. Where it cannot, each call is refused by its own look at the blocks."""
-    try:
-        await restored(store, now)
-    except LoanerError as failure:  # the store is away: the next look comes
-        log.warning("blocks not compared with their records", reason=failure.log)
-    except Exception:  # whatever is wrong with one row, the server goes on
-        log.exception("blocks not compared with their records")
+    await attempt(partial(restored, store, now), what=_COMPARING)
 
 
 async def keep(store: Store, now: Now) -> NoReturn:
     """The same beside the calls, until cancelled."""
-    while True:
-        await anyio.sleep(LOOK_EVERY)
-        await compare(store, now)
+    await every(LOOK_EVERY, partial(restored, store, now), what=_COMPARING, at_once=False)
 
 
 def unrecorded(connection: Connection, at: datetime) -> list[str]:

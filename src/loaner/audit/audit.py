@@ -14,6 +14,7 @@ from loaner.audit.chain import Record, append
 from loaner.audit.note import Signer
 from loaner.audit.record import Draft, RecordedCall
 from loaner.audit.tree import Signed
+from loaner.background import every
 from loaner.clock import Now
 from loaner.errors import ConnectorOutdated, LoanerError, RecordUnwritable, StoreUnusable
 from loaner.identity.caller import Caller
@@ -89,16 +90,20 @@ class Audit:
         Each checkpoint goes to the log too: a copy that is kept where the store is not shows that records were cut off.
         """
         size = 0
-        while True:
-            await anyio.sleep(SIGN_EVERY)
+
+        async def sign() -> None:
+            nonlocal size
             try:
                 signed = await self.checkpoint(signer())
-                if signed.size != size:
-                    size = signed.size
-                    _log.info("checkpoint", size=size, note=signed.note)
             except LoanerError as failure:
                 # Never signed over; `loaner audit verify` tells where. The calls go on, and the operator is told.
                 _log.error("checkpoint_not_signed", reason=failure.log or failure.cause)
+            else:
+                if signed.size != size:
+                    size = signed.size
+                    _log.info("checkpoint", size=size, note=signed.note)
+
+        await every(SIGN_EVERY, sign, what="signing a checkpoint", at_once=False)
 
     async def tail(self, count: int = 20, *, after_seq: int | None = None, subject: str | None = None) -> list[Record]:
         """See :func:`loaner.audit.read.tail`."""

@@ -16,6 +16,7 @@ import anyio
 import structlog
 from sqlalchemy import Connection, select
 
+from loaner.background import every
 from loaner.catalog import BoundCall
 from loaner.clock import Now
 from loaner.errors import LoanerError
@@ -116,13 +117,14 @@ class Drifts:
     async def run(self) -> None:
         """Write down what was noticed, until cancelled; then what still waits."""
         try:
-            while True:
-                await self._more.wait()
-                self._more = anyio.Event()
-                await self.settled()
+            await every(self._until_noticed, self.settled, what="writing down what was noticed", at_once=False)
         finally:
             with anyio.CancelScope(shield=True):
                 await self.settled()
+
+    async def _until_noticed(self) -> None:
+        await self._more.wait()
+        self._more = anyio.Event()
 
     async def settled(self) -> None:
         """Write down everything noticed so far."""

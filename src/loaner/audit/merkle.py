@@ -96,21 +96,6 @@ class Tree:
                 low = middle
         return path[::-1]
 
-    def consistency(self, old: int, new: int) -> list[bytes]:
-        """Proof that the tree of ``old`` is a prefix of the tree of ``new`` (RFC 6962 §2.1.2)."""
-        if not 0 < old <= new:
-            raise ValueError(f"a tree of {old} is no prefix of one of {new}")
-        path, low, high, whole = [], 0, new, True
-        while old < high:
-            middle = low + _split(high - low)
-            if old <= middle:
-                path.append(self._root(middle, high))
-                high = middle
-            else:
-                path.append(self._root(low, middle))
-                low, whole = middle, False
-        return ([] if whole else [self._root(low, high)]) + path[::-1]
-
     def _root(self, low: int, high: int) -> bytes:
         size = high - low
         if size == TILE and low % TILE == 0 and (kept := self.tile(low // TILE)) is not None:
@@ -142,29 +127,3 @@ def includes(data: bytes, index: int, size: int, path: Sequence[bytes], root: by
             reached = node(reached, step)
         here, last = here >> 1, last >> 1
     return last == 0 and reached == root
-
-
-def consistent(old: int, old_root: bytes, new: int, new_root: bytes, path: Sequence[bytes]) -> bool:
-    """Does the tree of ``new`` begin with the tree of ``old``? (RFC 9162 §2.1.4.2)"""
-    if not 0 < old <= new:
-        return False
-    if old == new:
-        return not path and old_root == new_root
-    steps = [old_root, *path] if old & (old - 1) == 0 else list(path)
-    if not steps:
-        return False
-    here, last = old - 1, new - 1
-    while here & 1:
-        here, last = here >> 1, last >> 1
-    first = second = steps[0]
-    for step in steps[1:]:
-        if last == 0:
-            return False
-        if here & 1 or here == last:
-            first, second = node(step, first), node(step, second)
-            while here and not here & 1:
-                here, last = here >> 1, last >> 1
-        else:
-            second = node(second, step)
-        here, last = here >> 1, last >> 1
-    return last == 0 and first == old_root and second == new_root
