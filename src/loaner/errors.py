@@ -32,7 +32,6 @@ the operator also gets ``log``, a reason that stays inside. No voice ever carrie
     ├── PolicyInvalid           a policy that cannot be ruled by
     ├── SettingsInvalid         a setting nobody can act on
     ├── HostUnusable            a program that starts MCP servers, whose configuration cannot be changed
-    ├── AddressInUse            another program listens there; it may be gone when tried again
     └── UsageError              a command that cannot be carried out as asked
 """
 
@@ -60,10 +59,8 @@ class Exit(IntEnum):
     PROVIDER = 6
     RATE_LIMITED = 7
     AUDIT_BROKEN = 8
-    STUCK = 9
-    """Something that should have ended has not."""
-    SETTINGS = 78
-    """``EX_CONFIG`` of sysexits.h: starting again does not help, so a service manager should not."""
+    STUCK = 9  # something that should have ended has not
+    SETTINGS = 78  # EX_CONFIG of sysexits.h: starting again does not help, so a service manager should not
     INTERRUPTED = 130
 
 
@@ -343,10 +340,6 @@ class SettingsInvalid(LoanerError):
 
 class HostUnusable(LoanerError):
     code = "host_unusable"
-
-
-class AddressInUse(LoanerError):
-    code = "address_in_use"
 
 
 class UsageError(LoanerError):

@@ -13,9 +13,10 @@ from typing import Any, Literal
 import anyio
 import uvicorn
 
+from loaner.cli._address import AddressInUse
 from loaner.cli._connections import MAX_HEAD, BoundedConnection, ClientConnections
 from loaner.cli._edge import Edge
-from loaner.errors import AddressInUse, SettingsInvalid
+from loaner.errors import SettingsInvalid
 from loaner.settings import LimitSettings
 from loaner.shutdown import Shutdown
 

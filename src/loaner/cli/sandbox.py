@@ -12,8 +12,9 @@ from typing import Annotated, Literal
 import typer
 
 from loaner.cli import _sandbox_control
+from loaner.cli._address import AddressInUse
 from loaner.cli._json import LINES, OBJECT
-from loaner.errors import AddressInUse, Exit, UsageError
+from loaner.errors import Exit, UsageError
 
 app = typer.Typer(help="Emulated providers, on this machine.", invoke_without_command=True)
 app.add_typer(_sandbox_control.fault, name="fault")
