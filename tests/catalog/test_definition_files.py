@@ -15,6 +15,7 @@ from loaner.errors import ConnectorInvalid
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "docs" / "generate"))
+import provider_page  # noqa: E402
 import schemas  # noqa: E402
 
 STARRING = """
@@ -77,3 +78,8 @@ def test_all_faults_of_a_file_are_told_at_once_each_with_its_line_and_cure(tmp_p
     assert any("overwrites = true or false" in one for one in told)
     assert len(told) == len(expected) + 1
     assert str(refused.value).splitlines() == [f"{file}:{one}" for one in told]
+
+
+def test_the_reference_is_what_the_models_say_now() -> None:
+    """Where this fails: ``./run docs``."""
+    assert (ROOT / "docs" / "provider-format.md").read_text("utf-8") == provider_page.page()

@@ -57,7 +57,8 @@ class File:
         try:
             return model.model_validate(self.data)
         except ValidationError as error:
-            for one in error.errors(include_url=False, include_input=False):
+            found = error.errors(include_url=False, include_input=False)
+            for one in [one for one in found if self.concerns(tuple(one["loc"]))]:
                 self._add_invalid(one["type"], one["msg"], tuple(one["loc"]))
         try:
             return model.model_validate(self.schema.mended(self.data, self._wrong))

@@ -85,6 +85,7 @@ def check(home: Path) -> list[str]:
 
 
 _Files = dict[str, list[Path]]
+_START = "Start one with: loaner provider new NAME"
 
 
 def _homes(tops: Iterable[Path]) -> Iterator[Path]:
@@ -104,16 +105,18 @@ def _read_all(
     for home in homes:
         with collected(faults):
             if (home / "provider.toml").is_file():
+                providers.pop(home.name, None)  # one that is shipped gives way
                 providers[home.name] = _provider(home, bases, every_base=every_base)
-            if home.name not in providers:
-                raise ConnectorInvalid(
-                    "there is no provider.toml.", where=f"{home / 'provider.toml'}:1", do="loaner provider new NAME"
-                )
-            paths = sorted(path for path in home.glob("*.toml") if path.name != "provider.toml")
-            files.setdefault(home.name, []).extend(paths)
-            for path in paths:
-                with collected(faults):
+            elif home.name not in providers:
+                faults.append(Fault(f"{home / 'provider.toml'}:1", "there is no provider.toml.", _START))
+        paths = sorted(path for path in home.glob("*.toml") if path.name != "provider.toml")
+        files.setdefault(home.name, []).extend(paths)
+        for path in paths:
+            with collected(faults):
+                if home.name in providers:
                     operations.append(_operation(path, providers[home.name]))
+                else:
+                    _written(path, *read(path), None)  # for what is wrong in it besides
     if faults:
         raise refused(faults)
     return providers, operations, files
@@ -169,11 +172,12 @@ def _operation(path: Path, provider: Provider, likeness: Likeness | None = None,
     return _Placed(operation, path, lines)
 
 
-def _written(path: Path, data: dict[str, Any], lines: Lines, provider: Provider) -> OperationDefinition:
-    """What the file says, where nothing is wrong in it. Raises :class:`ConnectorInvalid` with all that is."""
+def _written(path: Path, data: dict[str, Any], lines: Lines, provider: Provider | None) -> OperationDefinition:
+    """What the file says, where nothing is wrong in it. Raises :class:`ConnectorInvalid` with all that is; without a
+    provider, what shows without it."""
     file = File(path, _with_documents(data, path, lines), lines, SchemaFile(shipped(), schema_file.OPERATION))
     written = file.read(OperationDefinition)
-    if written and file.concerns(("effect",)):  # most of the rest hangs on that
+    if written and provider and file.concerns(("effect",)):  # most of the rest hangs on that
         known = bool(file.faults)
         found = [*problems(written, provider), *(() if known else unused(written, provider))]
         for loc, cause in [(loc, cause) for loc, cause in found if file.concerns(loc)]:

@@ -31,6 +31,7 @@ from loaner.cli import (
     keys,
     loans,
     policy,
+    provider,
     prune,
     restore,
     resume,
@@ -82,6 +83,7 @@ app.add_typer(audit.app, name="audit", rich_help_panel=INSPECT)
 app.add_typer(connector.app, name="connector", rich_help_panel=USE)
 app.add_typer(keys.app, name="keys", rich_help_panel=STOP)
 app.add_typer(policy.app, name="policy", rich_help_panel=DEVELOP)
+app.add_typer(provider.app, name="provider", rich_help_panel=DEVELOP)
 app.add_typer(sandbox.app, name="sandbox", rich_help_panel=DEVELOP)
 
 EMBEDDED = "embedded"
