@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
+import httpx2
 import pytest
 
 from journeys.town import Town, error_of, text_of, town
@@ -75,6 +76,18 @@ async def test_what_the_provider_gives_to_nobody_is_too_large(acme: Town) -> Non
     answer = await read(acme, "huge.iso")
     assert error_of(answer)["code"] == "provider_rejected"
     assert "too large" in text_of(answer)
+
+
+@pytest.mark.parametrize("path", ["README.md", "src", "", "long.json"])
+async def test_an_address_that_lets_anybody_fetch_a_private_file_is_passed_on_to_nobody(acme: Town, path: str) -> None:
+    hub: Any = acme.running.sandbox.inside["github"]
+    headers = {"Authorization": f"Bearer {hub.tokens.pair('alice')[0].token}", "User-Agent": "test"}
+    async with httpx2.AsyncClient(trust_env=False) as client:
+        raw = await client.get(f"{hub.api}/repos/acme/web/contents/{path}", headers=headers)
+    assert "?token=AAAA" in raw.text
+    answer = await read(acme, path)
+    assert not answer.is_error, text_of(answer)
+    assert "token=" not in f"{answer.content} {answer.structured_content}"
 
 
 async def test_a_link_and_a_submodule_say_where_they_lead(acme: Town) -> None:

@@ -130,13 +130,18 @@ def content(urls: Urls, at: Repository, entry: TreeEntry, ref: str, raw: bytes |
         "url": here,
         "html_url": page,
         "git_url": git,
-        "download_url": f"{urls.repo_page(at)}/raw/{ref}/{entry.path}" if is_file else None,
+        "download_url": f"{urls.repo_page(at)}/raw/{ref}/{entry.path}{_pass(at, entry)}" if is_file else None,
         "type": "file" if is_file else "dir",
         "_links": {"self": here, "git": git, "html": page},
     }
     if raw is not None:
         shown |= {"content": base64.encodebytes(raw).decode(), "encoding": "base64"}
     return shown
+
+
+def _pass(at: Repository, entry: TreeEntry) -> str:
+    """What a private repository's file is fetched with for some minutes, by whoever has the address."""
+    return "" if at.public else f"?token=AAAA{entry.sha.upper()}"
 
 
 def commit(urls: Urls, at: Repository, shown: Commit, author: Account | None) -> Json:
