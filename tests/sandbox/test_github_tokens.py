@@ -47,7 +47,7 @@ async def test_a_scoped_token_dies_with_its_parents_time(github: GitHub) -> None
     "changed",
     [
         {"permissions": {"checks": "write"}},  # granted read only
-        {"permissions": {"members": "read"}},
+        {"permissions": {"organization_hooks": "read"}},
         {"permissions": {"issues": "all"}},
         {"permissions": {"nonsense": "read"}},
         {"permissions": ["issues"]},
