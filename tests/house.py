@@ -19,6 +19,7 @@ from starlette.applications import Starlette
 from databases import with_store
 from loaner import catalog, web
 from loaner.audit import Audit, event
+from loaner.blocks.calls_in_flight import CallsInFlight
 from loaner.catalog import Catalog
 from loaner.clock import Now
 from loaner.connectors import Connectors
@@ -216,6 +217,7 @@ def _consents(
         policy_version=policy().version,
         note=event.note,
         end_unused=_ending(store, transport, everything, now),
+        running=CallsInFlight(store),
     )
 
 

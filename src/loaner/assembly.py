@@ -81,6 +81,7 @@ class Loaner:
     policy: Policy
     journey: Journey
     task_tokens: HostTasks
+    running: CallsInFlight
     shutdown: Shutdown
     base_url: str
     """Where our own pages are reached; set once the listening port is known."""
@@ -171,7 +172,7 @@ async def open_loaner(
             if signing.is_shared(settings):
                 background.start_soon(loaner.audit.keep_signing, signer)
             await background.start(loaner.consents.run)
-            background.start_soon(loaner.consents.tasks.watch)
+            background.start_soon(loaner.running.watch, loaner.consents.tasks.over)
         try:
             yield loaner
         finally:
@@ -261,6 +262,7 @@ def _assemble(
         host_task=host_task,
         note=event.note,
         end_unused=stopper.end_unused,
+        running=running,
     )
     sharing = Sharing(limiter, revocations, running, consents.tasks.lasting, now)
     lender = Lender(
@@ -280,6 +282,7 @@ def _assemble(
         limiter,
         drifts,
         task_tokens,
+        running,
         now,
     )
     loaner = Loaner(
@@ -309,6 +312,7 @@ def _assemble(
         policy=policy,
         journey=journey,
         task_tokens=task_tokens,
+        running=running,
         shutdown=shutdown,
         base_url=settings.public_url,
     )

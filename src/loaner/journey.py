@@ -14,6 +14,7 @@ from typing import Any
 
 from loaner.audit import Audit, Draft
 from loaner.audit.drift import Drifts
+from loaner.blocks.calls_in_flight import CallsInFlight
 from loaner.canonical import CanonicalCall, with_permissions
 from loaner.catalog import BoundCall, Catalog, PlannedRequest
 from loaner.catalog.result import Admits
@@ -76,6 +77,7 @@ class Journey:
     limiter: Limiter
     drifts: Drifts
     task_tokens: HostTasks
+    running: CallsInFlight
     now: Now
 
     async def carry(self, call: ToolCall, caller: Caller) -> Reply:
@@ -118,7 +120,7 @@ class Journey:
             need = Borrower(call.id, caller, connector, consent.grant.id, account, consent.task)
             try:
                 async with (
-                    self.consents.tasks.calls.during(consent.task, changes=operation.effect != "read"),
+                    self.running.of_task(consent.task, changes=operation.effect != "read"),
                     self.limiter.obeying(account, bound),  # who asks us to wait is not asked again before
                     self.lender.lend(need, bound, consent.within(scope), record) as loan,  # one key, journalled first
                 ):

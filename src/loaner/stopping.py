@@ -158,11 +158,9 @@ class Stopper:
         return await self.store.read(blocks.listed)
 
     async def run(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
-        """Watch for other processes' blocks, and try again to end what a provider would not. Until cancelled."""
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self.running.watch)
-            task_status.started()
-            await every(FINISH_EVERY, self.finish, what="ending the grants that were revoked")
+        """Try again to end what a provider would not. Until cancelled."""
+        task_status.started()
+        await every(FINISH_EVERY, self.finish, what="ending the grants that were revoked")
 
     async def finish(self) -> list[Revoked]:
         """Try once more to end the grants whose end no provider confirmed."""

@@ -109,11 +109,11 @@ async def test_a_look_for_tasks_that_goes_wrong_is_not_the_last(local: House, mo
         return found
 
     monkeypatch.setattr("loaner.consent.tasks.stored.over", over)
-    monkeypatch.setattr("loaner.blocks.calls_in_tasks.LOOK_EVERY", 0.001)
+    monkeypatch.setattr("loaner.blocks.calls_in_flight.LOOK_EVERY", 0.001)
     held = local.consents.tasks
     async with anyio.create_task_group() as group:
-        group.start_soon(held.watch)
+        group.start_soon(held.running.watch, held.over)
         with pytest.raises(PolicyDenied, match="ended while it ran"), anyio.fail_after(10):
-            async with held.calls.during("t", changes=False):
+            async with held.running.of_task("t", changes=False):
                 await anyio.sleep_forever()
         group.cancel_scope.cancel()

@@ -95,7 +95,7 @@ async def test_a_look_for_blocks_that_fails_is_not_the_last(linked: Town, monkey
     monkeypatch.setattr(calls_in_flight, "LOOK_EVERY", 0.001)
     monkeypatch.setattr(watched, "stop", fails)
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(watched.watch)
+        tasks.start_soon(watched.watch, linked.loaner.consents.tasks.over)
         with watched.call(Party("", "", "", ""), changes=False), anyio.fail_after(10):
             await looked.wait()
         tasks.cancel_scope.cancel()

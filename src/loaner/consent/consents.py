@@ -8,6 +8,7 @@ from functools import partial
 from anyio import TASK_STATUS_IGNORED
 from anyio.abc import TaskStatus
 
+from loaner.blocks.calls_in_flight import CallsInFlight
 from loaner.catalog import BoundCall, Catalog
 from loaner.clock import Now
 from loaner.connectors import Connectors
@@ -56,6 +57,7 @@ class Consents:
         policy_version: str,
         note: NoteEvent,
         end_unused: EndUnused,
+        running: CallsInFlight,
         host_task: Proposal | None = None,
     ) -> None:
         self.store = store
@@ -69,7 +71,16 @@ class Consents:
         self._resolver = Resolver(store, grants, transport, now, self._bell, note, end_unused)
         self.unwritten = self._resolver.unwritten
         self.tasks = Tasks(
-            store, catalog, connectors, settings.consent, now, base_url, policy_version, self._resolver, host_task
+            store,
+            catalog,
+            connectors,
+            settings.consent,
+            now,
+            base_url,
+            policy_version,
+            self._resolver,
+            running,
+            host_task,
         )
         self.connecting = Connecting(store, grants, catalog, connectors, settings, now, base_url, policy_version)
         claims = settings.identity.account_claims if settings.identity else {}

@@ -5,23 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
-import anyio
-import structlog
 from anyio import TASK_STATUS_IGNORED
 from anyio.abc import TaskStatus
 from sqlalchemy import Connection
 
+from loaner.background import every
 from loaner.clock import Now
 from loaner.connectors import Connectors
 from loaner.consent import pauses, requests
 from loaner.consent.bell import LOOK_AGAIN
 from loaner.consent.linking import Linking
 from loaner.consent.requests import State
-from loaner.errors import LoanerError
 from loaner.identity.caller import Subject
 from loaner.store import Store, clock_seen
-
-log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -35,15 +31,11 @@ class Polling:
     async def run(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
         """Poll and sweep until cancelled."""
         task_status.started()
-        while True:
-            try:
-                await self.poll_due()
-                await self.sweep()
-            except LoanerError as failure:  # the store is away: the calls say so, and this goes on when it is back
-                log.warning("consents not moved on", code=failure.code, reason=failure.log)
-            except Exception:  # whatever is wrong with one question, the calls go on and the next look comes
-                log.exception("consents not moved on")
-            await anyio.sleep(LOOK_AGAIN)
+        await every(LOOK_AGAIN, self._look, what="moving consents on")
+
+    async def _look(self) -> None:
+        await self.poll_due()
+        await self.sweep()
 
     async def poll_due(self) -> None:
         """Move on every device flow whose time has come. Safe to run in several processes."""

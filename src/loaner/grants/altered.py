@@ -6,12 +6,11 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, NoReturn
 
-import anyio
 import anyio.to_thread
 import structlog
 from sqlalchemy import Row, select
 
-from loaner.errors import LoanerError
+from loaner.background import every
 from loaner.grants import endings
 from loaner.grants.grants import Grants, GrantUnreadable
 from loaner.store.tables import grants
@@ -22,14 +21,7 @@ LOOK_EVERY = timedelta(hours=1)
 
 async def keep(kept: Grants) -> NoReturn:
     """Look at the start, and every :data:`LOOK_EVERY`. Runs until it is cancelled."""
-    while True:
-        try:
-            await retire(kept)
-        except LoanerError as failure:  # the store, or whoever holds the key, is away: the next look comes
-            log.warning("grants were not looked at", reason=failure.log or failure.cause)
-        except Exception:  # whatever one row does, the calls go on
-            log.exception("grants were not looked at")
-        await anyio.sleep(LOOK_EVERY.total_seconds())
+    await every(LOOK_EVERY.total_seconds(), partial(retire, kept), what="looking for altered grants")
 
 
 async def retire(kept: Grants) -> list[str]:

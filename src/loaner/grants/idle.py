@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-import anyio
 import structlog
 from sqlalchemy import Connection, Row, func, select, update
 
+from loaner.background import every
 from loaner.catalog.provider import Provider
 from loaner.clock import Now
 from loaner.connectors import Connectors
@@ -52,14 +52,7 @@ class Idle:
 
     async def run(self) -> None:
         """Look until cancelled."""
-        while True:
-            try:
-                await self.block()
-            except LoanerError as failure:
-                log.warning("idle grants could not be looked for", reason=failure.log)
-            except Exception:  # whatever a damaged row does, the calls go on and the next look comes
-                log.exception("idle grants could not be blocked")
-            await anyio.sleep(LOOK_EVERY)
+        await every(LOOK_EVERY, self.block, what="ending idle grants")
 
     async def block(self) -> int:
         """Lend nothing more on what was idle for too long; how many grants that were."""

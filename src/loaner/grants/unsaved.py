@@ -12,6 +12,7 @@ import anyio
 import structlog
 from sqlalchemy import Connection
 
+from loaner.background import every
 from loaner.errors import LoanerError, StoreUnusable
 from loaner.grants.grants import Grant
 from loaner.store import Store
@@ -62,15 +63,16 @@ class UnsavedTokens:
     async def run(self) -> None:
         """Try again until it is done, beside the calls; a last time when it is cancelled."""
         try:
-            while True:
-                await self._some.wait()
-                self._some = anyio.Event()
-                while self._waiting:
-                    await anyio.sleep(TRY_EVERY)
-                    await self._settle_all()
+            await every(self._until_due, self._settle_all, what="writing renewed tokens down", at_once=False)
         finally:
             with anyio.CancelScope(shield=True):
                 await self._settle_all()
+
+    async def _until_due(self) -> None:
+        if not self._waiting:
+            self._some = anyio.Event()
+            await self._some.wait()
+        await anyio.sleep(TRY_EVERY)
 
     async def _settle_all(self) -> None:
         for grant_id in list(self._waiting):

@@ -16,6 +16,7 @@ import anyio.abc
 import structlog
 from sqlalchemy import Connection
 
+from loaner.background import every
 from loaner.blocks import blocks
 from loaner.blocks.blocks import Block
 from loaner.blocks.calls_in_flight import LOOK_EVERY
@@ -88,12 +89,7 @@ class Revocations:
             self._tasks = tasks
             task_status.started()
             try:
-                while True:
-                    try:
-                        await self.sweep()
-                    except Exception:  # whatever a damaged row does, the calls go on and the next look comes
-                        log.exception("the sweep failed")
-                    await self._until_due()
+                await every(self._until_due, self.sweep, what="revoking what was left open")
             finally:
                 with anyio.CancelScope(shield=True), anyio.move_on_after(DRAIN_SECONDS):
                     await self.settled()

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import anyio
-import structlog
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
-from loaner.blocks.calls_in_tasks import CallsInTasks
+from loaner.blocks.calls_in_flight import CallsInFlight
 from loaner.catalog import BoundCall, Catalog
 from loaner.clock import Now
 from loaner.connectors import Connectors
@@ -30,8 +29,6 @@ from loaner.identity.caller import Caller, HostTask, Subject
 from loaner.scope import Scope
 from loaner.settings import ConsentSettings
 from loaner.store import Store
-
-log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -52,9 +49,9 @@ class Tasks:
     base_url: Callable[[], str]
     policy_version: str
     resolver: Resolver
+    running: CallsInFlight
     host: Proposal | None = None
     """The task that this server was started with: nothing else is done before the person agreed to it."""
-    calls: CallsInTasks = field(default_factory=CallsInTasks)
 
     # What an agent asks.
 
@@ -164,7 +161,7 @@ class Tasks:
 
         ended = await self.store.write(work)
         if ended:
-            self.calls.stop(task_id)
+            self.running.stop_task(task_id)
         return ended
 
     async def lasting_of(self, subject: Subject) -> list[Task]:
@@ -179,20 +176,10 @@ class Tasks:
 
     # What a call asks.
 
-    async def watch(self) -> None:
-        """Stop calls whose task ended elsewhere: in another process, by a block, by the clock. Until cancelled."""
-
-        async def over(ids: Collection[str]) -> set[str]:
-            at = self.now()
-            try:
-                return await self.store.read(lambda c: stored.over(c, ids, at))
-            except LoanerError:
-                raise  # the store is away, which is said there
-            except Exception:  # whatever is wrong with one row, the other calls go on and the next look comes
-                log.exception("the tasks could not be read")
-                return set()
-
-        await self.calls.watch(over)
+    async def over(self, ids: Collection[str]) -> set[str]:
+        """Which of these tasks ended, wherever: in another process, by a block, by the clock."""
+        at = self.now()
+        return await self.store.read(lambda c: stored.over(c, ids, at))
 
     async def inside(self, caller: Caller, bound: BoundCall, scope: Scope) -> str | None:
         """The running task that has this call's tool and resource, for the rules to see; nothing is counted."""
@@ -213,7 +200,7 @@ class Tasks:
     async def lasting(self, task_id: str, seconds: float) -> None:
         """Return once a task is over, wherever it was ended, and after so many seconds in any case."""
         with anyio.move_on_after(seconds), suppress(PolicyDenied):
-            async with self.calls.during(task_id, changes=False):
+            async with self.running.of_task(task_id, changes=False):
                 await anyio.sleep_forever()
 
     def holder(self, caller: Caller) -> Holder:
