@@ -36,7 +36,7 @@ def anyio_backend() -> str:
 @pytest.fixture(scope="module")
 async def short(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Town]:
     """A town where credentials are always short, and a shared one lives for longer than a test. Agents differ."""
-    async with town(tmp_path_factory.mktemp("short"), budget=LOW | {"share_seconds": 15}) as acme:
+    async with town(tmp_path_factory.mktemp("short"), limiter=LOW | {"share_seconds": 15}) as acme:
         yield acme
 
 
@@ -75,7 +75,7 @@ def minted(acme: Town, permissions: str = "issues", **wanted: Any) -> list[dict[
 
 
 async def test_identical_reads_of_a_task_share_one_key_that_dies_by_itself(tmp_path: Path) -> None:
-    async with town(tmp_path / "home", budget=LOW | {"share_seconds": 8}) as acme, acme.agent() as agent:
+    async with town(tmp_path / "home", limiter=LOW | {"share_seconds": 8}) as acme, acme.agent() as agent:
         await agreed(acme, agent)
         await returned(acme)
         before = len(minted(acme))
@@ -99,7 +99,7 @@ async def test_identical_reads_of_a_task_share_one_key_that_dies_by_itself(tmp_p
 
 async def test_sharing_begins_when_little_is_left(tmp_path: Path) -> None:
     eight = {"factor": 8 * 5 / 900, "share_seconds": 15}  # eight credentials; one flows back in seven seconds
-    async with town(tmp_path / "home", budget=eight) as acme, acme.agent() as agent:
+    async with town(tmp_path / "home", limiter=eight) as acme, acme.agent() as agent:
         await agreed(acme, agent)
         await returned(acme)
         before = len(minted(acme))
@@ -242,7 +242,7 @@ async def test_a_call_that_fails_ends_the_sharing(short: Town) -> None:
 
 
 async def test_a_server_that_stops_gives_it_back(tmp_path: Path) -> None:
-    async with town(tmp_path / "home", budget=LOW | {"share_seconds": 15}) as acme:
+    async with town(tmp_path / "home", limiter=LOW | {"share_seconds": 15}) as acme:
         async with acme.agent() as agent:
             await agreed(acme, agent)
             await read(agent, 2)
