@@ -136,6 +136,8 @@ class ProviderGrant(Definition):
     """Field of the body that names the token; none where the bearer is the token meant."""
     revoke_body: Literal["json", "form"] = "json"
     """How its body is sent."""
+    gone: tuple[str, ...] = ()
+    """The provider's own words for a token that is dead, where it says so by another status than 401."""
     revoke_ends: Literal["grant", "token"] = "grant"
     """What the provider promises to have ended afterwards."""
 

@@ -86,6 +86,8 @@ class ProviderRate(Definition):
     """Header that names which of several limits an answer speaks of."""
     tiers: dict[str, int] = Field(default_factory=dict)
     """Requests a minute, by tier."""
+    tiers_source: str = Field(default="", pattern=r"^(https://.*)?$")
+    """The page that documents the tiers."""
     methods: dict[str, str] = Field(default_factory=dict)
     """The tier of each path that has a limit of its own."""
     limits: tuple[RateLimit, ...] = ()
@@ -97,6 +99,8 @@ class ProviderRate(Definition):
 
     @model_validator(mode="after")
     def _tiers_exist(self) -> ProviderRate:
+        if self.tiers and not self.tiers_source:
+            raise ValueError("tiers need tiers_source")
         if unknown := sorted(set(self.methods.values()) - set(self.tiers)):
             raise ValueError(f"no such tier: {', '.join(unknown)}")
         return self
@@ -106,5 +110,6 @@ class ProviderRate(Definition):
         tier = self.methods.get(path)
         if tier is None:
             return None
-        name, source = path.rpartition("/")[2], "https://docs.slack.dev/apis/web-api/rate-limits"
-        return RateLimit(name=name, source=source, limit=self.tiers[tier], seconds=60, read=1, write=1)
+        return RateLimit(
+            name=path.rpartition("/")[2], source=self.tiers_source, limit=self.tiers[tier], seconds=60, read=1, write=1
+        )

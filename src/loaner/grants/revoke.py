@@ -26,7 +26,6 @@ from loaner.settings import Connector
 from loaner.store.tables import grants, loans
 
 _LOOK_AGAIN = 0.05
-_GONE = frozenset({"token_revoked", "invalid_auth", "token_expired", "not_authed", "account_inactive"})
 
 
 @dataclass(frozen=True)
@@ -288,4 +287,4 @@ class Revoker:
             json={"query": account.graphql} if account.graphql else None,
             bearer=access,
         )
-        return answer.status == HTTPStatus.UNAUTHORIZED or error_word(answer) in _GONE
+        return answer.status == HTTPStatus.UNAUTHORIZED or error_word(answer) in provider.grant.gone

@@ -35,7 +35,7 @@ def _holder(reference: str, settings: Settings, setting: str) -> KeyHolder:
         except ImportError:
             raise SettingsInvalid(
                 f"{setting}: the key is in Vault, and its client is not installed.",
-                do="Run: pip install 'loaner[vault]'",
+                do="Where loaner is installed, run: pip install hvac (docs/keys-and-stores.md)",
             ) from None
 
         return VaultKey.named(rest, settings.vault, Network.of(settings.network))

@@ -97,7 +97,8 @@ def _postgresql(url: URL) -> Engine:
         import psycopg  # noqa: F401 - to tell the person what is missing, before SQLAlchemy does
     except ImportError:
         raise SettingsInvalid(
-            "the store is PostgreSQL, and its driver is not installed.", do="Run: pip install 'loaner[postgres]'"
+            "the store is PostgreSQL, and its driver is not installed.",
+            do="Where loaner is installed, run: pip install 'psycopg[binary]' (docs/keys-and-stores.md)",
         ) from None
     if url.drivername != "postgresql+psycopg":
         url = url.set(drivername="postgresql+psycopg")

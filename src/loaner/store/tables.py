@@ -1,6 +1,7 @@
 """The tables. Moments are stored as whole milliseconds since the epoch, UTC.
 
-Secrets stand only in the columns named ``sealed``; codes, cookies and states only as hashes.
+Secrets stand only in the columns named ``sealed`` and ``code_shown``, and sealed among what a pending consent shows;
+cookies and states only as hashes.
 """
 
 from __future__ import annotations
@@ -192,7 +193,6 @@ web_sessions = Table(
     Column("display", Text, nullable=False, default=""),
     Column("proven_by", Text, nullable=False, default="none"),
     Column("accounts", JSON),  # what the issuer says of the person's accounts at providers
-    Column("sealed", LargeBinary),  # a sign-in under way: PKCE verifier, nonce, where to return
     Column("state_hash", String(64)),
     Column("wrong_codes", Integer, nullable=False, default=0),
     Column("created_at", Moment, nullable=False),

@@ -29,7 +29,7 @@ class Task:
     purpose: str
     need: str
     source: str
-    """``agent`` or ``host``: who proposed it."""
+    """Who proposed it: the ``agent``, the ``host`` in its settings, or an ``issuer`` that signed it."""
     policy_version: str
     proven_by: str
     created_at: datetime
