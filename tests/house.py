@@ -36,7 +36,6 @@ from loaner.policy import load as read_policy
 from loaner.provider_call import ProviderTransport
 from loaner.sandbox import pages
 from loaner.sandbox.app import Sandbox, create_app
-from loaner.scope import derive
 from loaner.secret import Secret
 from loaner.settings import Connector, IdentitySettings, Settings
 from loaner.store import LocalKey, Store, open_store
@@ -93,7 +92,7 @@ class House:
         """What the journey does with one call, up to the consent."""
         who = who or caller()
         bound = self.catalog[call[0]].bind(call[1])
-        scope = derive(bound)
+        scope = bound.scope
         connector = Connectors(CONNECTORS).choose(scope.provider, who)
         ruling = policy().rule(who, bound, scope, self.now())
         return await self.consents.obtain(who, bound, scope, ruling, connector)

@@ -40,6 +40,13 @@ MAY_REVEAL = {
     "provider_call/transport.py": "puts the loan, or the client's own secret, into the Authorization header",
 }
 
+# Where a consent may be made: what lending asks for before it makes a credential.
+MAY_CONSENT = {
+    "consent/consents.py": "after it looked for a grant and, where the call has to be asked about, for an approval",
+    "consent/other_names.py": "the same, by another name of the same thing",
+    "consent/consent.py": "says what an approval that was used comes to",
+}
+
 # Where the present moment may be asked for. Everything else is handed a `Now`.
 MAY_READ_THE_CLOCK = {"clock.py", "sandbox/clock.py"}
 CLOCKS = {("datetime", "now"), ("datetime", "utcnow"), ("datetime", "today"), ("date", "today"), ("time", "time")}
@@ -92,6 +99,18 @@ def locked(name: str) -> dict[str, Version]:
 def test_secrets_are_revealed_in_the_pinned_modules_and_nowhere_else() -> None:
     revealing = {name for name, tree in modules() if any(method == "reveal" for _, method in calls(tree))}
     assert revealing - {name for name in revealing if name.startswith("sandbox/")} == set(MAY_REVEAL)
+
+
+def test_a_consent_is_made_where_consents_are_obtained_and_nowhere_else() -> None:
+    making = {
+        name
+        for name, tree in modules()
+        if not name.startswith("sandbox/")
+        and any(isinstance(n, ast.Call) and getattr(n.func, "id", "") == "Consent" for n in ast.walk(tree))
+    }
+    assert making == set(MAY_CONSENT)
+    users = {name for name, tree in modules() for n in ast.walk(tree) if getattr(n, "id", "") == "by_approval"}
+    assert users == {"consent/consents.py", "consent/other_names.py"}
 
 
 def test_only_the_clock_reads_the_clock() -> None:

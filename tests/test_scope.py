@@ -6,14 +6,14 @@ import pytest
 
 from loaner import catalog
 from loaner.errors import InvalidArguments
-from loaner.scope import Limit, derive
+from loaner.scope import Limit
 
 CATALOG = catalog.load()
 WEB = {"owner": "acme", "repo": "web"}
 
 
 def permissions(tool: str, **arguments: object) -> set[str]:
-    return set(derive(CATALOG[tool].bind(arguments)).permissions)
+    return set(CATALOG[tool].bind(arguments).scope.permissions)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_posting_by_name_needs_no_lookup() -> None:
 
 
 def test_the_resource_is_the_one_the_call_names() -> None:
-    scope = derive(CATALOG["github_issue_create"].bind(WEB | {"title": "x"}))
+    scope = CATALOG["github_issue_create"].bind(WEB | {"title": "x"}).scope
 
     assert scope.resource == "repository:acme/web"
     assert scope.told() == "issues:write on acme/web"
@@ -79,22 +79,22 @@ def test_the_resource_is_the_one_the_call_names() -> None:
 def test_a_search_narrows_to_a_repository_where_one_is_named() -> None:
     search = CATALOG["github_search_issues"]
 
-    assert derive(search.bind({"q": "x"})).resource == "repositories"
-    assert derive(search.bind({"q": "x"} | WEB)).resource == "repository:acme/web"
+    assert search.bind({"q": "x"}).scope.resource == "repositories"
+    assert search.bind({"q": "x"} | WEB).scope.resource == "repository:acme/web"
     with pytest.raises(InvalidArguments, match="owner is required"):
         search.bind({"q": "x", "repo": "web"})
 
 
 def test_either_permission_will_do_where_the_number_may_be_a_pull_request() -> None:
-    scope = derive(CATALOG["github_add_issue_comment"].bind(WEB | {"issue_number": 1, "body": "x"}))
+    scope = CATALOG["github_add_issue_comment"].bind(WEB | {"issue_number": 1, "body": "x"}).scope
 
     assert scope.permissions == {"issues:write"}
     assert scope.alternatives == (frozenset({"pull_requests:write"}),)
 
 
 def test_who_enforces_each_limit_is_told_truthfully() -> None:
-    github = derive(CATALOG["github_issue_create"].bind(WEB | {"title": "x"}))
-    slack = derive(CATALOG["slack_send_message"].bind({"channel": "#releases", "text": "x"}))
+    github = CATALOG["github_issue_create"].bind(WEB | {"title": "x"}).scope
+    slack = CATALOG["slack_send_message"].bind({"channel": "#releases", "text": "x"}).scope
 
     assert github.limits == (
         Limit("permissions", "issues:write", "provider"),

@@ -97,7 +97,7 @@ class CanonicalCall:
         identify = self.bound.operation.provider.identifies(self.scope.resource)
         if not (agreed and identify and identify.lasting and isinstance(why, _OUT_OF_REACH)):
             return why
-        known = await self.look(self.consent.grant)
+        known = await self.look(self.consent)
         if known is None or known.id == agreed:
             return why
         if self.consent.approval_id and not self.consent.task:

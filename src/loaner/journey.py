@@ -1,7 +1,7 @@
 """The life of one call. Read this first.
 
 Each room hands on a value that the next one needs, so no step can be skipped without a type error:
-``Caller → Operation → BoundCall → Scope → Ruling → Consent → Loan → Reply → Record``.
+``Caller → Operation → BoundCall → Scope → Ruling → Consent → Loan → Reply → Record``. A test leaves out each in turn.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from loaner.limits.limiter import Limiter
 from loaner.look_ups import LookUps
 from loaner.policy import Policy, Ruling
 from loaner.provider_call import Answer, ProviderTransport, Reply, Terms, Young, send_patiently
-from loaner.scope import Scope, derive
+from loaner.scope import Scope
 from loaner.settings import Connector
 
 
@@ -80,10 +80,10 @@ class Journey:
     running: CallsInFlight
     now: Now
 
-    async def carry(self, call: ToolCall, caller: Caller) -> Reply:
+    async def carry(self, call: ToolCall, sender: Caller) -> Reply:
         """Carry one call from the asking to the key given back. Raises a :class:`loaner.errors.LoanerError`."""
-        async with self.audit.opened(call, caller) as record:  # closed on every way out
-            caller = await self.task_tokens.bound(call.task, caller)  # to what its host signed, if it did
+        async with self.audit.opened(call, sender) as record:  # closed on every way out
+            caller = await self.task_tokens.bound(call.task, sender)  # to what its host signed, if it did
             operation = self.catalog[call.tool]  # what is asked
             record.asked(operation)
             arguments = self.cursors.opened(operation.tool, call.arguments, caller)
@@ -117,12 +117,12 @@ class Journey:
                 look,
             )
             undone = False
-            need = Borrower(call.id, caller, connector, consent.grant.id, account, consent.task)
+            borrower = Borrower(call.id, caller, connector, consent, account)
             try:
                 async with (
                     self.running.of_task(consent.task, changes=operation.effect != "read"),
                     self.limiter.obeying(account, bound),  # who asks us to wait is not asked again before
-                    self.lender.lend(need, bound, consent.within(scope), record) as loan,  # one key, journalled first
+                    self.lender.lend(borrower, bound, consent.within(scope), record) as loan,  # journalled first
                 ):
                     terms = Terms(
                         within=loan.within,
@@ -140,10 +140,10 @@ class Journey:
                     reply = await send_patiently(bound, loan.credential, self.transport, terms)
                     record.answered(reply)
                     await meant.reached(reply.reached)
-                    reply = reply.of_agreed(consent.agreed)
+                    agreed = reply.of_agreed(consent.agreed)
                     if operation.rule.account and ":" not in scope.resource:
-                        reply = reply.of_account(loan.within, loan.left_out)
-                    return self.cursors.signed(operation.tool, reply, caller)
+                        agreed = agreed.of_account(loan.within, loan.left_out)
+                    return self.cursors.signed(operation.tool, agreed, caller)
             except LoanerError as refused:
                 answer = await meant.refused(refused)
                 undone = answer.undone
@@ -157,7 +157,7 @@ class Journey:
 
     def _derived(self, bound: BoundCall) -> Scope:
         """The scope; with what it takes to find out the canonical name, where the rules go by names."""
-        scope = derive(bound)
+        scope = bound.scope
         if not self._goes_by_names(scope):
             return scope
         return with_permissions(bound, scope, by_id=scope.provider in self.policy.by_id)

@@ -17,6 +17,7 @@ from loaner.catalog.identify_resource import Looking, looking
 from loaner.clock import Now
 from loaner.consent.known import Known
 from loaner.errors import LoanerError
+from loaner.grants.consent import Consent
 from loaner.grants.grants import Grant
 from loaner.identity.caller import Caller
 from loaner.lending import Borrower, Lender
@@ -56,20 +57,21 @@ class LookUps:
         return Workspace(grant.id, team, self.names)
 
     async def known(
-        self, caller: Caller, bound: BoundCall, scope: Scope, connector: Connector, grant: Grant
+        self, caller: Caller, bound: BoundCall, scope: Scope, connector: Connector, consent: Consent
     ) -> Known | None:
         """What the resource of this call is. ``None`` where the grant may not ask, or gets no answer: then the first
         call under a yes decides what that is for."""
         look, provider = looking(bound, scope), bound.operation.provider
-        if look is None or not provider.covers(grant.permissions, look.scope.permissions):
+        if look is None or not provider.covers(consent.grant.permissions, look.scope.permissions):
             return None
         try:
-            resource, known = await self._asked(caller, look, connector, grant)
+            resource, known = await self._asked(caller, look, connector, consent)
         except LoanerError:
             return None
         return Known(scope.resource, resource, known) if known else None
 
-    async def _asked(self, caller: Caller, look: Looking, connector: Connector, grant: Grant) -> tuple[str, str]:
+    async def _asked(self, caller: Caller, look: Looking, connector: Connector, consent: Consent) -> tuple[str, str]:
+        grant = consent.grant
         call, operation = _Looked(look.bound.operation.tool), look.bound.operation
         async with self.audit.opened(call, caller) as record:
             record.kind = "look_up"
@@ -77,10 +79,10 @@ class LookUps:
             record.needed(look.scope)
             record.grant_id = grant.id
             account = LimitKey.of(operation.provider, grant.connector, grant.account_id)
-            need = Borrower(call.id, caller, connector, grant.id, account)
+            borrower = Borrower(call.id, caller, connector, consent.to_look_up(), account)
             async with (
                 self.limiter.obeying(account, look.bound),
-                self.lender.lend(need, look.bound, look.scope, record) as loan,
+                self.lender.lend(borrower, look.bound, look.scope, record) as loan,
             ):
                 (sent := partial(record.sent, operation.request))()
                 pass_through = loan.style == "pass_through"

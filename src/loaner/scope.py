@@ -1,17 +1,16 @@
-"""The least that will do, worked out from the operation and its arguments. No I/O, no clock.
+"""What one call needs, as values: permissions, the resource they are for, and who enforces which limit; no I/O.
 
-What the caller claims to need is never looked at.
+A bound call works its own out (:attr:`loaner.catalog.BoundCall.scope`); what the caller claims is never looked at.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-if TYPE_CHECKING:
-    from loaner.catalog.operation import BoundCall
-
+ANYTHING = "*"
+"""In the place of a resource: every one."""
 Enforcer = Literal["provider", "grant", "loaner"]
 """Who stops a call that goes beyond a limit: the provider by the credential itself, the provider by the wider
 grant behind it, or loaner alone."""
@@ -143,6 +142,7 @@ def _container(wider: str, around: tuple[str, ...]) -> tuple[str, ...]:
     return (wider,) if wider else around
 
 
-def derive(bound: BoundCall) -> Scope:
-    """The scope of one bound call."""
-    return bound.operation.scope.of(bound)
+def is_about(resources: Collection[str], names: Collection[str]) -> bool:
+    """Is what a call is about one of these? ``names``: all that its scope calls it, with the kind before a colon."""
+    known = {short for name in names for short in (name, name.partition(":")[2]) if short}
+    return ANYTHING in resources or not known.isdisjoint(resources)

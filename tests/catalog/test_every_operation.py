@@ -20,7 +20,6 @@ from loaner.catalog import cost
 from loaner.catalog.provider import Provider
 from loaner.errors import NotFound, ProviderForbidden, ScopeNotGrantable
 from loaner.provider_call import Reply, send
-from loaner.scope import derive
 
 SEARCHES = {
     "github_search_code": {"contents:read": "items"},
@@ -61,7 +60,7 @@ def test_every_operation_has_an_example() -> None:
 async def test_the_derived_scope_works_and_nothing_smaller_does(tool: str, example: Any, emulated: Emulated) -> None:
     given = arguments(example, emulated)
     bound = emulated.catalog[tool].bind(given)
-    needed = derive(bound).permissions
+    needed = bound.scope.permissions
     for less in smaller(bound.operation.provider, needed):
         if tool in SEARCHES:
             found = (await carried(emulated, tool, given, less)).payload

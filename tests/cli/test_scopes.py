@@ -12,7 +12,6 @@ from emulated import Emulated
 from loaner import catalog
 from loaner.catalog import table
 from loaner.cli import _app, scopes
-from loaner.scope import derive
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "scopes.md"
 
@@ -69,6 +68,6 @@ def test_no_call_derives_a_permission_that_its_row_does_not_show() -> None:
     emulated = Emulated()
     shown = {row["tool"]: row for row in table.rows(emulated.catalog.operations)}
     for tool, example in EXAMPLES:
-        scope = derive(emulated.catalog[tool].bind(arguments(example, emulated)))
+        scope = emulated.catalog[tool].bind(arguments(example, emulated)).scope
         told = set(shown[tool]["permissions"]).union(*(case["permissions"] for case in shown[tool]["cases"]))
         assert scope.permissions <= told, tool

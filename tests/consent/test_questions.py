@@ -15,7 +15,6 @@ from loaner.consent import requests
 from loaner.consent.polling import Polling
 from loaner.errors import ConsentNeeded, PolicyDenied
 from loaner.policy import Refused
-from loaner.scope import derive
 from loaner.store.tables import consents as table
 
 
@@ -107,7 +106,7 @@ async def test_at_most_three_questions_wait_for_a_person(local: House) -> None:
 async def test_what_is_refused_by_policy_asks_nobody(local: House) -> None:
     bound = local.catalog[POST[0]].bind(POST[1])
     with pytest.raises(PolicyDenied, match="read-only"):
-        await local.consents.obtain(caller(), bound, derive(bound), Refused("read-only", "no"), CONNECTORS[1])
+        await local.consents.obtain(caller(), bound, bound.scope, Refused("read-only", "no"), CONNECTORS[1])
     assert await local.rows(table) == []
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from injection.traces import Benign, Step
 from injection.worlds import Worlds
 from loaner import catalog
-from loaner.scope import Scope, derive
+from loaner.scope import Scope
 
 CATALOG = catalog.load()
 
@@ -85,4 +85,4 @@ def _resource(step: Step, request: str, worlds: Worlds) -> str:
 
 
 def _scope(step: Step, worlds: Worlds) -> Scope:
-    return derive(CATALOG[step.tool].bind(worlds.filled(step.arguments)))
+    return CATALOG[step.tool].bind(worlds.filled(step.arguments)).scope

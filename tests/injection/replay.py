@@ -36,7 +36,6 @@ from loaner.consent.reading import Choice, Offer
 from loaner.consent.requests import Remember
 from loaner.consent.tasks.scope import TaskScope
 from loaner.identity.caller import Subject
-from loaner.scope import derive
 from loaner.store.tables import approvals as table
 
 Regime = Literal["scope", "ask", "hour", "tools", "resources", "told", "arguments", "reads", "places", "day", "ended"]
@@ -265,7 +264,7 @@ class Stage:
             for step in steps:
                 self.worlds.begin()
                 arguments = self.worlds.filled(step.arguments)
-                permissions = derive(CATALOG[step.tool].bind(arguments)).permissions
+                permissions = CATALOG[step.tool].bind(arguments).scope.permissions
                 if permissions not in linked:
                     linked.add(permissions)
                     await self.town.call(agent, step.tool, arguments)  # what comes of the call itself is no matter here

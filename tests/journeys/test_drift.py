@@ -19,7 +19,6 @@ from loaner.cli import _app
 from loaner.provider_call import Answer, Terms, send
 from loaner.provider_call.named import named
 from loaner.sandbox.github.permissions import Need
-from loaner.scope import derive
 
 WEB = {"owner": "acme", "repo": "web"}
 GITHUB, SLACK = "X-Accepted-GitHub-Permissions", "X-Accepted-OAuth-Scopes"
@@ -29,7 +28,7 @@ def drift_of(bound: BoundCall, headers: Mapping[str, str], body: Any = None, sta
     """What one answer with these headers makes of one call."""
     answer = Answer(status, httpx2.Headers(dict(headers)), {"ok": True} if body is None else body)
     said = named(answer, bound.operation.provider)
-    return compare(bound, derive(bound), said) if said else None
+    return compare(bound, bound.scope, said) if said else None
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +43,7 @@ async def test_no_operation_drifts_from_what_the_published_documents_say(emulate
     emulated.sandbox.switches.slack_tier_multiplier = 0
     for tool, example in EXAMPLES:
         bound = emulated.catalog[tool].bind(arguments(example, emulated))
-        scope = derive(bound)
+        scope = bound.scope
         repositories = [scope.resource_name] if scope.resource_kind == "repository" else ["acme/web"]
         held = scope.permissions | bound.operation.provider.always
         credential = emulated.credential(scope.provider, held, repositories=repositories)

@@ -27,7 +27,6 @@ from loaner.catalog import BoundCall
 from loaner.errors import LoanerError, NotFound, ProviderForbidden, ScopeNotGrantable
 from loaner.provider_call import Answer, Terms, send
 from loaner.sandbox.person import Person
-from loaner.scope import derive
 from loaner.secret import Secret
 
 SEARCHES = {
@@ -122,7 +121,7 @@ async def test_a_call_runs_on_the_least_that_will_do_and_on_nothing_less(
 ) -> None:
     given = arguments(example, acme.inside)
     bound = acme.inside.catalog[tool].bind(given)
-    needed, provider = derive(bound).permissions, bound.operation.provider.name
+    needed, provider = bound.scope.permissions, bound.operation.provider.name
     for less in smaller(provider, needed):
         await is_refused(acme.inside, bound, less)
     before = {entry["fingerprint"]: len(entry["uses"]) for entry in acme.town.ledger()}
@@ -166,7 +165,7 @@ def is_cut_to_size(loan: dict[str, Any], bound: BoundCall, needed: frozenset[str
     """What GitHub itself enforces: exactly the derived permissions, on one repository, for this call only."""
     assert loan["kind"] == "scoped"
     assert {f"{name}:{level}" for name, level in loan["permissions"].items()} == needed | {"metadata:read"}
-    scope = derive(bound)
+    scope = bound.scope
     if scope.resource_kind == "repository":
         assert loan["resources"] == [scope.resource_name]
     assert loan["revoked_at"] is not None
@@ -174,7 +173,7 @@ def is_cut_to_size(loan: dict[str, Any], bound: BoundCall, needed: frozenset[str
 
 async def is_refused(inside: Inside, bound: BoundCall, less: frozenset[str]) -> None:
     """The very same requests under a key that is one step narrower."""
-    provider, scope = bound.operation.provider.name, derive(bound)
+    provider, scope = bound.operation.provider.name, bound.scope
     repositories = [scope.resource_name] if scope.resource_kind == "repository" else ["acme/web"]
     answers: list[Answer] = []
     credential = inside.narrowed(provider, less, repositories)

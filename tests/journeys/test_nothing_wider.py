@@ -17,7 +17,6 @@ from loaner.connectors import Connectors
 from loaner.consent.approvals import Approval
 from loaner.consent.call import call_for
 from loaner.consent.tasks.proposal import Proposal
-from loaner.scope import derive
 
 FILE = {"owner": "acme", "repo": "web", "message": "notes", "content": "text"}
 NOTES = FILE | {"path": "docs/notes.md"}
@@ -107,7 +106,7 @@ def led_to(operation: Operation, case: ScopeCase) -> BoundCall:
 def test_no_argument_of_a_write_widens_what_was_approved(operation: Operation, case: ScopeCase) -> None:
     """MUST 28: every case of every write in the catalogue; the resource is set alike, so the permissions decide."""
     narrow, wide = operation.bind(NARROW[operation.tool]), led_to(operation, case)
-    assert not derive(wide).permissions <= derive(narrow).permissions, "this case widens nothing"
+    assert not wide.scope.permissions <= narrow.scope.permissions, "this case widens nothing"
     hour = of_call(narrow)
     assert hour.fits(call_of(narrow, narrow))
     assert not hour.fits(call_of(wide, narrow))
@@ -120,14 +119,14 @@ def test_no_argument_of_a_write_widens_a_task(operation: Operation, case: ScopeC
         return  # no task has it
     narrow, wide = operation.bind(NARROW[operation.tool]), led_to(operation, case)
     free, fixed = (of_task(operation, arguments) for arguments in ({}, {case.param: wide.arguments[case.param]}))
-    assert free.covers(derive(narrow).permissions)
-    assert not free.covers(derive(wide).permissions)
-    assert fixed.covers(derive(wide).permissions)
+    assert free.covers(narrow.scope.permissions)
+    assert not free.covers(wide.scope.permissions)
+    assert fixed.covers(wide.scope.permissions)
 
 
 def call_of(bound: BoundCall, like: BoundCall) -> Any:
-    made = call_for(caller(), bound, derive(bound), policy_version="1", connector="c")
-    return type(made)(**(vars(made) | {"resource": derive(like).resource}))
+    made = call_for(caller(), bound, bound.scope, policy_version="1", connector="c")
+    return type(made)(**(vars(made) | {"resource": like.scope.resource}))
 
 
 def approval(**columns: Any) -> Approval:
@@ -136,7 +135,7 @@ def approval(**columns: Any) -> Approval:
 
 
 def of_call(bound: BoundCall) -> Approval:
-    scope = derive(bound)
+    scope = bound.scope
     shown = (scope.permissions, *scope.alternatives)
     return approval(operations=(bound.operation.tool,), resources=(scope.resource,), permissions=shown)
 

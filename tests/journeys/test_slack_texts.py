@@ -10,7 +10,6 @@ from journeys.town import Town, error_of, text_of
 from loaner import catalog
 from loaner.catalog.mentions import mentioned
 from loaner.errors import InvalidArguments
-from loaner.scope import derive
 
 CATALOG = catalog.load()
 MARKDOWN = {"channel": "#general", "text": "a < b && **bold**"}
@@ -54,8 +53,8 @@ def test_an_answer_that_the_whole_channel_sees_is_none_inside_of_its_thread(tool
     operation = CATALOG[tool]
     quiet = operation.bind(WRITES[tool] | ANSWER)
     shown = operation.bind(WRITES[tool] | ANSWER | {"reply_broadcast": True})
-    assert derive(quiet).narrower == "thread:#general/1700000000.000100"
-    assert derive(shown).narrower == "broadcast:#general/1700000000.000100"
+    assert quiet.scope.narrower == "thread:#general/1700000000.000100"
+    assert shown.scope.narrower == "broadcast:#general/1700000000.000100"
     assert shown.plan()[-1].body["reply_broadcast"] is True  # type: ignore[index]
     with pytest.raises(InvalidArguments, match="thread_ts is required"):
         operation.bind(WRITES[tool] | {"text": "done", "reply_broadcast": True})

@@ -16,7 +16,6 @@ from loaner.errors import RateLimited
 from loaner.limits.key import LimitKey
 from loaner.limits.limiter import Limiter
 from loaner.provider_call import Answer, replication
-from loaner.scope import derive
 from loaner.store.tables import grants
 
 READ = ("github_issue_read", {"owner": "acme", "repo": "web", "issue_number": 1})
@@ -201,7 +200,7 @@ async def test_an_account_that_is_out_of_reach_is_asked_once_and_for_nothing_els
     """Another permission would do for the call, and changes nothing about where the app is installed."""
     linked.running.sandbox.switches.github_unknown_target_status = 404
     elsewhere = (COMMENT[0], COMMENT[1] | {"owner": "otherorg"})
-    assert derive(linked.loaner.catalog[COMMENT[0]].bind(elsewhere[1])).alternatives
+    assert linked.loaner.catalog[COMMENT[0]].bind(elsewhere[1]).scope.alternatives
     async with linked.agent() as agent:
         assert (await linked.decide(await agent.call_tool(*elsewhere))).state == "approved"
         seen = answers(linked, monkeypatch, "/token/scoped", unchanged)

@@ -12,7 +12,6 @@ from loaner.identity.caller import Agent, Caller, Subject
 from loaner.policy import CedarPolicy, Ruling, load
 from loaner.policy.rules import read
 from loaner.policy.schema import schema_of
-from loaner.scope import derive
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 REPO = {"owner": "acme", "repo": "web"}
@@ -44,4 +43,4 @@ def ask(policy: CedarPolicy, call: tuple[str, dict[str, Any]], at: datetime = NO
     caller = Caller(person, agent, who.pop("environment", "development"), "this computer")
     assert not who
     bound = tools()[call[0]].bind(call[1])
-    return policy.rule(caller, bound, derive(bound), at, task=task)
+    return policy.rule(caller, bound, bound.scope, at, task=task)

@@ -15,7 +15,6 @@ from loaner.catalog import Catalog
 from loaner.identity.caller import Agent, Caller, Subject
 from loaner.policy import Allowed, Ask, Refused, load
 from loaner.policy.cedar import CedarPolicy
-from loaner.scope import derive
 
 WHO = Caller(Subject("local", "ada"), Agent("claude-code"), "development", "this computer")
 EVERYTHING = '@id("everything") permit (principal, action, resource);\n'
@@ -78,7 +77,7 @@ def test_a_list_that_does_not_say_what_it_is_of_is_refused_where_rules_name_some
         rules = load(tmp_path, tools().operations)
         for operation, expected in ((silent, ruled), (found, Allowed)):
             bound = operation.bind({})
-            assert isinstance(rules.rule(WHO, bound, derive(bound), NOON), expected)
+            assert isinstance(rules.rule(WHO, bound, bound.scope, NOON), expected)
 
 
 def test_what_would_be_asked_about_is_seen_in_an_answer_only_where_the_call_itself_was_asked_about(
@@ -87,11 +86,11 @@ def test_what_would_be_asked_about_is_seen_in_an_answer_only_where_the_call_itse
     rule = '@id("ask") permit (principal, action, resource) when { context.approved };\n'
     free = '@id("free") permit (principal, action, resource) when { resource.kind == "repositories" };\n'
     bound = tools()["github_list_my_repositories"].bind({})
-    one = replace(derive(bound), resource="repository:acme/web")
+    one = replace(bound.scope, resource="repository:acme/web")
     for text, seen in ((rule, True), (rule + free, False)):
         (tmp_path / "team.cedar").write_text(text, encoding="utf-8")
         rules = load(tmp_path, tools().operations)
-        ruling = rules.rule(WHO, bound, derive(bound), NOON)
+        ruling = rules.rule(WHO, bound, bound.scope, NOON)
         assert rules.admits(WHO, bound, one, NOON, ruling) is seen
 
 

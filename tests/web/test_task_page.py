@@ -15,7 +15,6 @@ from loaner.blocks.blocks import Block, put_block
 from loaner.consent import Proposal
 from loaner.errors import ConsentNeeded, PolicyDenied
 from loaner.identity.caller import HostTask
-from loaner.scope import derive
 
 WANTED: dict[str, Any] = {
     "purpose": "announce the release",
@@ -142,7 +141,7 @@ async def test_a_write_says_what_its_task_leaves_open_and_nothing_else(
     inside = set()
     for name, value in more.items():
         bound = operation.bind({"id": "ENG-2"} | dict(named.get("arguments", {})) | {name: value})
-        if await local.consents.tasks.inside(caller(), bound, derive(bound)) is not None:
+        if await local.consents.tasks.inside(caller(), bound, bound.scope) is not None:
             inside.add(name)
     assert inside == says
 
@@ -158,7 +157,7 @@ async def test_what_is_not_named_beside_exact_arguments_may_not_be_said(local: H
 
     async def inside(**more: Any) -> bool:
         bound = local.catalog["github_pull_request_review"].bind(REVIEW | more)
-        return await local.consents.tasks.inside(caller(), bound, derive(bound)) is not None
+        return await local.consents.tasks.inside(caller(), bound, bound.scope) is not None
 
     assert await inside()
     assert not await inside(body="Looks good to me.")

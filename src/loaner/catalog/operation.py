@@ -241,6 +241,11 @@ class BoundCall:
     written: Mapping[str, Any] = field(default_factory=dict)
     """What is content, as its author wrote it: a new label has its capitals."""
 
+    @cached_property
+    def scope(self) -> Scope:
+        """The least that will do, from the operation and its arguments alone."""
+        return self.operation.scope.of(self)
+
     def called(self, name: str, canonical: str) -> BoundCall:
         """The same call with its resource by its canonical name."""
         params = self.operation.params.items()
@@ -252,12 +257,8 @@ class BoundCall:
     @cached_property
     def digest(self) -> str:
         """Hex SHA-256 over the canonical JSON of tool and arguments, content letter by letter as it was shown."""
-        canonical = json.dumps(
-            [self.operation.tool, dict(self.arguments) | dict(self.written)],
-            sort_keys=True,
-            separators=(",", ":"),
-            ensure_ascii=False,
-        )
+        said = [self.operation.tool, dict(self.arguments) | dict(self.written)]
+        canonical = json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         return hashlib.sha256(canonical.encode()).hexdigest()
 
     @cached_property

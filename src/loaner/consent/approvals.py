@@ -24,7 +24,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, or_, select
 
-from loaner.consent.tasks.scope import ANYTHING, is_about, plain_value
+from loaner.consent.tasks.scope import plain_value
+from loaner.scope import ANYTHING, is_about
 from loaner.store import tags
 from loaner.store.tables import approvals
 

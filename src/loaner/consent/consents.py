@@ -17,7 +17,7 @@ from loaner.consent.alias import NamedCall
 from loaner.consent.bell import Bell
 from loaner.consent.call import call_for, call_of, exactly
 from loaner.consent.connecting import Connecting
-from loaner.consent.consent import Consent, Standing
+from loaner.consent.consent import Standing, by_approval
 from loaner.consent.events import NoteEvent
 from loaner.consent.known import Look, once
 from loaner.consent.linking import Linking
@@ -30,6 +30,7 @@ from loaner.consent.tasks.proposal import Proposal
 from loaner.consent.tasks.tasks import Tasks
 from loaner.errors import LoanerError, PolicyDenied
 from loaner.grants import unconfirmed
+from loaner.grants.consent import Consent
 from loaner.grants.grants import Grant, Grants
 from loaner.grants.unsaved import EndUnused
 from loaner.identity.caller import Caller, Subject
@@ -70,18 +71,8 @@ class Consents:
         self._by_other = OtherNames(store, now)
         self._resolver = Resolver(store, grants, transport, now, self._bell, note, end_unused)
         self.unwritten = self._resolver.unwritten
-        self.tasks = Tasks(
-            store,
-            catalog,
-            connectors,
-            settings.consent,
-            now,
-            base_url,
-            policy_version,
-            self._resolver,
-            running,
-            host_task,
-        )
+        held = connectors, settings.consent, now, base_url, policy_version
+        self.tasks = Tasks(store, catalog, *held, self._resolver, running, host_task)
         self.connecting = Connecting(store, grants, catalog, connectors, settings, now, base_url, policy_version)
         claims = settings.identity.account_claims if settings.identity else {}
         self._linking = Linking(store, transport, catalog.providers, connectors, now, base_url, self._resolver, claims)
@@ -142,7 +133,7 @@ class Consents:
         if grant and approved and approved.uses_left is not None:  # else there is nothing to take, or to write
             approved = await self.store.write(lambda c: approvals.consume(c, call, self.now()))
         if grant and approved:
-            return Consent.by(approved, grant, ruling.rule)
+            return by_approval(approved, grant, ruling.rule)
         named, look = NamedCall(bound, scope, call), look and once(look)
         if grant and (other := await self._by_other.consent(named, grant, ruling, running, look)):
             return other
@@ -180,10 +171,10 @@ class Consents:
         if look and grant and named.call.effect != "read":
             if waiting := await self.store.write(partial(put, new=False)):
                 raise waiting
-            if known := await look(grant):
+            if known := await look(Consent(grant, None, ruling.rule, None)):
                 named = named.canonical(known)
                 if approved := await self.store.write(lambda c: approvals.consume(c, named.call, self.now())):
-                    return Consent.by(approved, grant, ruling.rule, ids=known.ids)
+                    return by_approval(approved, grant, ruling.rule, ids=known.ids)
                 put = partial(put, bound=named.bound, scope=named.scope, known=known)
         answer = await self.store.write(put)
         assert answer is not None  # noqa: S101 - only where no new question is wanted is there no answer

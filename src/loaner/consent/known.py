@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from loaner.grants.grants import Grant
+from loaner.grants.consent import Consent
 
 
 @dataclass(frozen=True)
@@ -29,17 +29,17 @@ class Known:
         return {"ids": dict(self.ids), "known": {"name": self.resource.partition(":")[2], "id": self.id}}
 
 
-Look = Callable[[Grant], Awaitable[Known | None]]
-"""Asks the provider, under a grant; ``None`` where it cannot be known."""
+Look = Callable[[Consent], Awaitable[Known | None]]
+"""Asks the provider, on the grant of a consent; ``None`` where it cannot be known."""
 
 
 def once(look: Look) -> Look:
     """The same look, which asks the provider at most once."""
     found: list[Known | None] = []
 
-    async def looked(grant: Grant) -> Known | None:
+    async def looked(consent: Consent) -> Known | None:
         if not found:
-            found.append(await look(grant))
+            found.append(await look(consent))
         return found[0]
 
     return looked

@@ -10,7 +10,6 @@ from datetime import datetime
 from loaner.catalog import BoundCall
 from loaner.consent import approvals
 from loaner.consent.approvals import ApprovableCall, Approval
-from loaner.scope import derive
 from loaner.store import Store
 
 MOST_PLACES = 25
@@ -35,7 +34,7 @@ async def limited(store: Store, bound: BoundCall, call: ApprovableCall, at: date
     operation = bound.operation
     if ":" in call.resource or not operation.can_be_limited or operation.provider.limits.resource != "provider":
         return None
-    return _of_one_account(await store.read(lambda c: approvals.read_elsewhere(c, call, at)), derive(bound).account)
+    return _of_one_account(await store.read(lambda c: approvals.read_elsewhere(c, call, at)), bound.scope.account)
 
 
 def _of_one_account(agreed: Sequence[Approval], account: str) -> Limited | None:

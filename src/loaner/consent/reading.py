@@ -14,8 +14,7 @@ from typing import Any, Literal, get_args
 from loaner.catalog import BoundCall
 from loaner.catalog.provider import Provider
 from loaner.consent.approvals import ANY_AGENT, READ
-from loaner.consent.tasks.scope import ANYTHING
-from loaner.scope import Scope
+from loaner.scope import ANYTHING, Scope
 
 Reach = Literal["none", "kind", "here", "everything"]
 Whose = Literal["this", "all"]

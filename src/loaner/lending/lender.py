@@ -73,17 +73,17 @@ class Lender:
         self.sharing = sharing
 
     @asynccontextmanager
-    async def lend(self, need: Borrower, bound: BoundCall, scope: Scope, record: OpenRecord) -> AsyncIterator[Loan]:
+    async def lend(self, borrower: Borrower, bound: BoundCall, scope: Scope, record: OpenRecord) -> AsyncIterator[Loan]:
         """Lend one credential for one call. Leaving the block starts giving it back, whatever happened inside.
 
         Where credentials run low, a read inside a task may get one that others use as well (:mod:`.sharing`).
         """
-        place = await self.sharing.place(need, bound, scope, record)
-        loan, ask, loan_id = (place and place.taken) or await self._own(need, bound, scope, record, place)
+        place = await self.sharing.place(borrower, bound, scope, record)
+        loan, ask, loan_id = (place and place.taken) or await self._own(borrower, bound, scope, record, place)
         try:
             _refuse_other_width(loan, ask)
             reached("call.before")
-            with self.running.call(need.party, changes=bound.operation.effect != "read"):
+            with self.running.call(borrower.party, changes=bound.operation.effect != "read"):
                 yield loan
             reached("call.answered")
         except GrantBroken as failure:
@@ -123,21 +123,21 @@ class Lender:
         return again
 
     async def _own(
-        self, need: Borrower, bound: BoundCall, scope: Scope, record: OpenRecord, place: SharedPlace | None
+        self, borrower: Borrower, bound: BoundCall, scope: Scope, record: OpenRecord, place: SharedPlace | None
     ) -> tuple[Loan, MintRequest, str]:
         """A credential that is minted for this call."""
         with place.filling() if place else nullcontext() as fill:
-            ask, loan_id, rung = await self._intend(need, bound, scope, record)
+            ask, loan_id, rung = await self._intend(borrower, bound, scope, record)
             record.handed_over = True  # from here on, the record is closed together with the loan
             # Neither a caller who goes away nor a stop may leave a mint under way that nobody waits for.
             with self.refresher.transport.unbroken.section():
-                loan = await self._minted(ask, loan_id, record, SHARED if place else rung, need.party)
+                loan = await self._minted(ask, loan_id, record, SHARED if place else rung, borrower.party)
             if fill:
                 fill(loan, ask)
         return loan, ask, loan_id
 
     async def _intend(
-        self, need: Borrower, bound: BoundCall, scope: Scope, record: OpenRecord
+        self, borrower: Borrower, bound: BoundCall, scope: Scope, record: OpenRecord
     ) -> tuple[MintRequest, str, str | None]:
         """A live token of the grant, and the loan on it, written down before anything is minted.
 
@@ -145,16 +145,22 @@ class Lender:
         """
         loan_id, body, provider = secrets.token_hex(16), record.body(), bound.operation.provider
         while True:
-            await self._not_blocked(need.party)
-            grant, token = await self.refresher.fresh(need.grant_id, provider, need.connector)
-            ask, at = MintRequest(provider, need.connector, grant, token, scope), self.now()
+            await self._not_blocked(borrower.party)
+            grant, token = await self.refresher.fresh(borrower.grant_id, provider, borrower.connector)
+            ask, at = MintRequest(provider, borrower.connector, grant, token, scope), self.now()
             intend = partial(
-                journal.intend, loan_id=loan_id, ask=ask, caller=need.caller, call_id=need.call_id, record=body, at=at
+                journal.intend,
+                loan_id=loan_id,
+                ask=ask,
+                caller=borrower.caller,
+                call_id=borrower.call_id,
+                record=body,
+                at=at,
             )
             reached("intent.before")
             self.revocations.use(loan_id)
             try:
-                rung = await self.limiter.granted(need.account, bound, intend)
+                rung = await self.limiter.granted(borrower.account, bound, intend)
             except journal.TokenMoved:
                 continue  # another process is replacing it; fresh() waits for that
             except BaseException:

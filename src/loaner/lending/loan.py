@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from loaner.blocks.blocks import Party
 from loaner.catalog.provider import Provider
+from loaner.grants.consent import Consent
 from loaner.grants.grants import Grant
 from loaner.identity.caller import Caller
 from loaner.limits.key import LimitKey
@@ -120,16 +121,23 @@ class CloseRecord(Protocol):
 
 @dataclass(frozen=True)
 class Borrower:
-    """Who borrows, for which call, on the strength of which grant."""
+    """Who borrows, for which call, and on the strength of which consent."""
 
     call_id: str
     caller: Caller
     connector: Connector
-    grant_id: str
+    consent: Consent
     account: LimitKey
     """Whose limits it spends."""
-    task: str | None = None
-    """The approved task that the call is counted against."""
+
+    @property
+    def grant_id(self) -> str:
+        return self.consent.grant.id
+
+    @property
+    def task(self) -> str | None:
+        """The approved task that the call is counted against."""
+        return self.consent.task
 
     @property
     def party(self) -> Party:

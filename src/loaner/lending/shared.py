@@ -133,33 +133,33 @@ class Sharing:
         self.now = now
         self._shares: dict[_Key, _Share] = {}
 
-    async def place(self, need: Borrower, bound: BoundCall, scope: Scope, record: OpenRecord) -> SharedPlace | None:
+    async def place(self, borrower: Borrower, bound: BoundCall, scope: Scope, record: OpenRecord) -> SharedPlace | None:
         """This call's place in a shared loan; ``None`` where it gets a key of its own, as nearly every call does.
 
         Raises what stands in the way of the call: :class:`RateLimited`, :class:`PolicyDenied`, :class:`GrantBroken`.
         """
         operation = bound.operation
         # A write's key is its own: what it did must never be looked for among the uses of several calls.
-        if need.task is None or operation.effect != "read" or operation.provider.lending.style == "pass_through":
+        if borrower.task is None or operation.effect != "read" or operation.provider.lending.style == "pass_through":
             return None
         if scope.alternatives:
             return None  # which permissions its key will have is known only once it is minted
         about = (scope.permissions, scope.resource, scope.resource_id, scope.account)
-        key = _Key(need.party, need.task, operation.tool, *about)
+        key = _Key(borrower.party, borrower.task, operation.tool, *about)
         while True:
             share = self._shares.get(key)
             if share is None:
-                if not await self.limiter.is_low(need.account):
+                if not await self.limiter.is_low(borrower.account):
                     return None
                 share = self._shares.setdefault(key, made := _Share(key))
                 if share is made:
                     return SharedPlace(self, share)
             await share.decided.wait()
-            if share.open and share.lent and (place := await self._joined(share, *share.lent, need, bound, record)):
+            if share.open and share.lent and (place := await self._joined(share, *share.lent, borrower, bound, record)):
                 return place
 
     async def _joined(
-        self, share: _Share, loan: Loan, ask: MintRequest, need: Borrower, bound: BoundCall, record: OpenRecord
+        self, share: _Share, loan: Loan, ask: MintRequest, borrower: Borrower, bound: BoundCall, record: OpenRecord
     ) -> SharedPlace | None:
         """A place in a loan that is out, written down; ``None`` when it cannot be taken any more."""
         place = SharedPlace(self, share, row_id := secrets.token_hex(16))
@@ -170,12 +170,12 @@ class Sharing:
             row_id=row_id,
             loan=loan,
             ask=ask,
-            caller=need.caller,
-            call_id=need.call_id,
+            caller=borrower.caller,
+            call_id=borrower.call_id,
             record=told.body(),
         )
         try:
-            await self.limiter.granted(need.account, bound, partial(add, at=self.now()), minting=False)
+            await self.limiter.granted(borrower.account, bound, partial(add, at=self.now()), minting=False)
         except BaseException as failure:
             place.vacate()
             if isinstance(failure, journal.TokenMoved):

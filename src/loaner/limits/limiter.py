@@ -29,7 +29,6 @@ from loaner.limits.costs import costs, known, of_methods
 from loaner.limits.key import LimitKey
 from loaner.provider_call import Answer
 from loaner.provider_call.limit_headers import retry_after, whole
-from loaner.scope import derive
 from loaner.settings import LimiterSettings
 from loaner.store import Store
 
@@ -170,7 +169,7 @@ class Limiter:
         kept = buckets.read(connection, account.key, self.settings.factor)
         if kept.asleep_until and kept.asleep_until > at:
             raise NothingLeft((kept.asleep_until - at).total_seconds() + _SAFETY, "")
-        if kept.targets and (held := kept.held(derive(bound).target, at)):
+        if kept.targets and (held := kept.held(bound.scope.target, at)):
             raise NothingLeft(held + _SAFETY, "")
         for rate_limit, amount in news.owed:
             bucket = kept.bucket(rate_limit, at)

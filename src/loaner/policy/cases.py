@@ -14,7 +14,6 @@ from loaner.errors import LoanerError, PolicyInvalid
 from loaner.identity.caller import Agent, AgentKind, Caller, Subject
 from loaner.policy.cedar import CedarPolicy
 from loaner.policy.ruling import Allowed, Ask, Ruling
-from loaner.scope import derive
 
 Verdict = Literal["allowed", "ask", "ask_exact", "refused"]
 
@@ -55,7 +54,7 @@ def ruling_of(case: PolicyCase, policy: CedarPolicy, catalog: Catalog) -> Ruling
     agent = Agent(case.agent, case.kind or ("client" if case.verified else "reported"), case.agent_issuer)
     who = Caller(Subject(case.issuer, case.person), agent, case.environment, "a policy test")
     bound = catalog[case.tool].bind(case.arguments)
-    return policy.rule(who, bound, derive(bound), case.at, task=case.task)
+    return policy.rule(who, bound, bound.scope, case.at, task=case.task)
 
 
 def problem(case: PolicyCase, policy: CedarPolicy, catalog: Catalog) -> str | None:

@@ -18,7 +18,6 @@ from loaner.catalog.request import RequestParts, build
 from loaner.catalog.result import Admits, look
 from loaner.errors import ProviderError
 from loaner.provider_call.transport import Answer
-from loaner.scope import derive
 
 _PLAIN = r"[A-Za-z0-9._/-]{1,140}"
 
@@ -55,7 +54,7 @@ class Aside:
 
     @property
     def _kind(self) -> str:
-        return derive(self.bound).resource_kind
+        return self.bound.scope.resource_kind
 
     @property
     def _identify(self) -> Identify | None:

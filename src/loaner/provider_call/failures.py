@@ -27,7 +27,7 @@ from loaner.provider_call.limit_headers import retry_after
 from loaner.provider_call.transport import Answer, Unanswered
 from loaner.provider_call.verdict import Verdict
 from loaner.reference import new_reference
-from loaner.scope import Scope, derive
+from loaner.scope import Scope
 
 _REJECTED = {
     405: "it is not in a state in which that can be done.",
@@ -58,7 +58,7 @@ def fail(verdict: Verdict, answer: Answer, bound: BoundCall, *, changing: bool, 
 
 
 def _refused(verdict: Verdict, bound: BoundCall, ref: str, log: str) -> LoanerError:
-    scope, title = derive(bound), bound.operation.provider.title
+    scope, title = bound.scope, bound.operation.provider.title
     steps_up = verdict.code == "forbidden" and _step(bound, scope, verdict.named) is not None
     if verdict.code == "scope_missing" or steps_up:
         return _scope_missing(verdict, bound, scope, ref, log)

@@ -25,7 +25,7 @@ from loaner.provider_call.reply import Received, Reply
 from loaner.provider_call.terms import Terms
 from loaner.provider_call.transport import Answer, ProviderTransport
 from loaner.provider_call.verdict import judge
-from loaner.scope import Beside, derive
+from loaner.scope import Beside
 from loaner.secret import Secret
 
 _ELSEWHERE_FOR_NOW = {HTTPStatus.FOUND, HTTPStatus.SEE_OTHER, HTTPStatus.TEMPORARY_REDIRECT}
@@ -233,7 +233,7 @@ class _Sending:
 
     def _target(self) -> str:
         """The account that the call is about."""
-        return next(iter(self.terms.within), derive(self.bound).target).partition("/")[0]
+        return next(iter(self.terms.within), self.bound.scope.target).partition("/")[0]
 
     def _limited(self) -> list[str]:
         """The repositories that a search of all was limited to, because the person agreed to no more."""

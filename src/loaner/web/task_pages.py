@@ -12,8 +12,9 @@ from starlette.routing import Route
 from loaner.catalog.mention import Mention
 from loaner.catalog.mentions import told
 from loaner.consent import ConsentRequest
-from loaner.consent.tasks.scope import ANYTHING, TaskScope
+from loaner.consent.tasks.scope import TaskScope
 from loaner.consent.texts import texts_of
+from loaner.scope import ANYTHING
 from loaner.web import pages, texts
 from loaner.web.consent_pages import nobody, said_no, who
 from loaner.web.guard import Guard, RequestRefused, Visit

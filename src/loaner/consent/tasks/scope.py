@@ -12,8 +12,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from loaner.catalog.mentions import NOTIFIES
+from loaner.scope import ANYTHING
 
-ANYTHING = "*"
 """As a resource: whatever the person can reach."""
 MAX_MINUTES = 8 * 60
 MAX_COUNT = 100
@@ -171,12 +171,6 @@ def times(count: int) -> str:
 def lasting(minutes: int) -> str:
     hours, rest = divmod(minutes, 60)
     return " ".join(part for part in (f"{hours} h" if hours else "", f"{rest} min" if rest else "") if part)
-
-
-def is_about(resources: Collection[str], names: Collection[str]) -> bool:
-    """Is what a call is about one of these? ``names``: all that its scope calls it, with the kind before a colon."""
-    known = {short for name in names for short in (name, name.partition(":")[2]) if short}
-    return ANYTHING in resources or not known.isdisjoint(resources)
 
 
 def plain_value(value: Any) -> Any:

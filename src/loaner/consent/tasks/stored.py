@@ -15,7 +15,8 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, or_, sel
 
 from loaner.catalog.mentions import NOBODY, NOTIFIES
 from loaner.consent.approvals import ApprovableCall, Approval, add, alive_in, end_all, rows_of
-from loaner.consent.tasks.scope import TaskScope, is_about
+from loaner.consent.tasks.scope import TaskScope
+from loaner.scope import is_about
 from loaner.store import tags
 from loaner.store.tables import approvals, tasks
 
