@@ -59,3 +59,13 @@ def test_the_workflow_runs_what_a_contributor_runs() -> None:
     workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())
     assert workflow["permissions"] == {"contents": "read"}
     assert [step["run"] for step in workflow["jobs"]["ci"]["steps"] if "run" in step][-1] == ".ci/run"
+
+
+def test_the_changelog_has_this_version_and_each_entry_once() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text("utf-8")
+    version = re.search(r'^version = "(.+)"', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    assert version
+    headings = re.findall(r"^## \[(.+?)\]", text, re.MULTILINE)
+    assert headings[:2] == ["Unreleased", version[1]]
+    entries = re.findall(r"^- (?:.+\n(?:  .+\n)*)", text, re.MULTILINE)
+    assert sorted({one for one in entries if entries.count(one) > 1}) == []
