@@ -89,7 +89,10 @@ class LoanerError(Exception):
 
     def told(self) -> str:
         """The lines that a model or a person reads."""
-        return "\n".join(line for line in (f"{self.code}: {self.cause}", self.do, self.dont) if line)
+        return self._lines(self.code)
+
+    def _lines(self, code: str) -> str:
+        return "\n".join(line for line in (f"{code}: {self.cause}", self.do, self.dont) if line)
 
     def facts(self) -> dict[str, object]:
         """The same for machines; goes to ``_meta`` and to ``--json``."""
@@ -142,33 +145,33 @@ class ConsentNeeded(LoanerError):
     def __init__(self, invitation: Invitation, *, tool: str, need: str, fresh: bool) -> None:
         self.invitation = invitation
         self.fresh = fresh
+        self._way_in = ""
         minutes = max(1, round(invitation.expires_in / 60))
+        asked = (
+            f"Ask them to open {invitation.url} and check that it shows code {invitation.user_code} ({minutes} min)."
+        )
         if fresh:
-            super().__init__(
-                f"{tool} needs the user's approval ({need}).",
-                do=f"Ask them to open {invitation.url} and check that it shows code {invitation.user_code} "
-                f"({minutes} min). Then repeat this exact call.",
-                dont="Don't ask for a token.",
-            )
+            super().__init__(f"{tool} needs the user's approval ({need}).", dont="Don't ask for a token.")
+            self._put(f"{asked} Then repeat this exact call.", f"{asked} Then go on as follows.")
         else:
-            super().__init__(
-                f"still waiting on {invitation.user_code} at {invitation.url} ({minutes} min left). Nothing was sent.",
-                do="Repeat the same call once the user says they approved.",
-                dont="Don't start another.",
-            )
+            at = f"{invitation.user_code} at {invitation.url} ({minutes} min left)"
+            super().__init__(f"still waiting on {at}. Nothing was sent.", dont="Don't start another.")
+            once = "once the user says they approved."
+            self._put(f"Repeat the same call {once}", f"Go on as follows {once}")
+
+    def _put(self, do: str, otherwise: str) -> None:
+        self.do, self._otherwise = marked(do, prose=True), marked(otherwise, prose=True)
 
     def told_with(self, way_in: str) -> ConsentNeeded:
         """The same, with what a person does first whose browser is on another computer."""
+        self._way_in = way_in
         self.do = f"{self.do} {way_in}".rstrip()
         return self
 
     def stepping_up(self, refused: ScopeNotGrantable) -> ConsentNeeded:
         """The same question, put because a provider wanted more than a call had: what to repeat is ``refused.do``."""
         self.cause = f"{refused.cause} {self.cause}"
-        self.do = self.do.replace("repeat this exact call.", "go on as follows.").replace(
-            "Repeat the same call once", "Go on as follows once"
-        )
-        self.do = f"{self.do} {refused.do}"
+        self.do = " ".join(filter(None, (self._otherwise, self._way_in, refused.do)))
         return self
 
     def facts(self) -> dict[str, object]:
@@ -180,7 +183,7 @@ class ConsentNeeded(LoanerError):
         }
 
     def told(self) -> str:
-        return super().told() if self.fresh else super().told().replace(self.code, "consent_pending", 1)
+        return self._lines(self.code if self.fresh else "consent_pending")
 
 
 class ConsentDenied(LoanerError):

@@ -54,7 +54,7 @@ Meaning = Annotated[str, AfterValidator(_is_meaning)]
 
 
 class ProviderConsent(Definition):
-    """How a person's yes becomes a grant."""
+    """How a person's approval becomes a grant."""
 
     style: Literal["device", "code"]
     """``device``: the provider speaks RFC 8628. ``code``: authorization code + PKCE behind loaner's device page."""
@@ -76,7 +76,7 @@ class ProviderConsent(Definition):
     """How the client proves itself at ``token``; ``basic`` and ``post`` are left out where no secret is configured
     and the provider takes PKCE instead."""
     comes_along: frozenset[str] = frozenset()
-    """Permissions that the provider may add by itself and that reach nothing; anything else unasked is refused."""
+    """Permissions that the provider may add unasked and that reach nothing; anything else unasked is refused."""
     ok_field: str | None = None
     """A boolean in the answer that says whether it is an error, whatever the HTTP status (Slack's ``ok``)."""
 

@@ -153,7 +153,7 @@ class _Demo:
                         "!", "browser", f"none could be opened here: open {url} yourself. {_forwarding.told(url)}"
                     )
                 self._say(
-                    "·", "waiting", "for your answer there, as alice or bob (no password); this goes on by itself"
+                    "·", "waiting", "for your answer there, as alice or bob (no password); this goes on automatically"
                 )
                 return
         state = await anyio.to_thread.run_sync(self._walk, url)

@@ -101,7 +101,7 @@ def limits(asked: ConsentRequest, provider: Provider) -> list[Line]:
     for the provider that it does not do."""
     lines = []
     if known := asked.shown.get("known"):
-        told = f"with the id {known['id']}; a yes is for that one, whatever is called so later"
+        told = f"with the id {known['id']}; an approval is for that one, whatever has the name later"
         lines.append(Line("Which is", told, by=f"as {provider.title} says now", code=known["name"]))
     for limit in asked.shown["limits"]:
         label = {"permissions": "Provider scope", "resource": "Narrowed to", "call": "For"}.get(limit["what"], "Limit")
