@@ -60,6 +60,8 @@ class Explanation:
     connected: bool
     reading: str
     """Of a read that no rule asks about: what the person is asked, or agreed to. Empty where nothing is."""
+    task: str
+    """Where it stands to the tasks that run for this caller; empty where none does."""
     requests: list[PlannedRequest]
 
 
@@ -233,13 +235,14 @@ class Journey:
     async def explain(self, bound: BoundCall, caller: Caller) -> Explanation:
         """Say what :meth:`carry` would do, from the same steps; also of a tool that is not shown."""
         scope = self._derived(bound)
-        provider = bound.operation.provider
-        ruling = self.policy.rule(caller, bound, scope, self.now())
-        told = Explanation(bound, scope, ruling, None, connected=False, reading="", requests=bound.plan())
+        task = await self.consents.tasks.fitting(caller, bound, scope)
+        ruling = self.policy.rule(caller, bound, scope, self.now(), task=task)
+        in_task = await explain.in_task(self.consents, caller, bound, scope)
+        told = Explanation(bound, scope, ruling, None, connected=False, reading="", task=in_task, requests=bound.plan())
         try:
-            connector = self.connectors.choose(provider.name, caller)
+            connector = self.connectors.choose(bound.operation.provider.name, caller)
         except PolicyDenied:
             return told
-        grant = await self.consents.grants.covering(caller, connector, provider, scope.permissions)
+        grant = await self.consents.covering(caller, bound, scope, connector)
         reading = await explain.reading(self.consents, caller, bound, scope, connector, ruling)
         return replace(told, connector=connector.name, connected=grant is not None, reading=reading)

@@ -42,6 +42,8 @@ def explain(
         say(f"not shown {told['not_shown']}")
     say(f"scope       {', '.join(told['permissions']) or 'none'} on {told['resource']}")
     say(f"policy      {told['ruling']}   rule “{told['rule']}”: {told['reason']}")
+    if told["task"]:
+        say(f"task        {told['task']}")
     if told["reading"]:
         say(f"reading     {told['reading']}")
     for limit in told["limits"]:
@@ -89,6 +91,7 @@ async def _explain(tool: str, pairs: dict[str, str], agent: str) -> dict[str, An
             "ruling": "allowed" if isinstance(ruling, Allowed) else "refused" if isinstance(ruling, Refused) else "ask",
             "rule": ruling.rule,
             "reason": ruling.reason,
+            "task": told.task,
             "reading": told.reading,
             "connector": told.connector,
             "connected": told.connected,

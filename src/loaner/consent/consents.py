@@ -122,9 +122,9 @@ class Consents:
         )
         # While a task runs, reads are counted too: what was agreed beforehand is all that tells a call apart.
         asks = isinstance(ruling, Ask) or bool(running)
-        grant = await self._covering(caller, bound, scope, connector)
+        grant = await self.covering(caller, bound, scope, connector)
         if grant is None and await self._polling.moved_on(caller.subject, scope.provider, connector.name):
-            grant = await self._covering(caller, bound, scope, connector)
+            grant = await self.covering(caller, bound, scope, connector)
         reads = self.settings.reads == "each" and call.effect == "read" and not asks
         if grant and not asks and not reads:
             return Consent(grant, None, ruling.rule, None)
@@ -338,7 +338,8 @@ class Consents:
         """Close what nobody answered, drop what is long over; how many were closed."""
         return await self._polling.sweep()
 
-    async def _covering(self, caller: Caller, bound: BoundCall, scope: Scope, connector: Connector) -> Grant | None:
+    async def covering(self, caller: Caller, bound: BoundCall, scope: Scope, connector: Connector) -> Grant | None:
+        """The grant that a credential for this call can come from."""
         for permissions in (scope.permissions, *scope.alternatives):
             if grant := await self.grants.covering(caller, connector, bound.operation.provider, permissions):
                 return grant

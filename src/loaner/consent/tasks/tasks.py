@@ -184,6 +184,10 @@ class Tasks:
     async def inside(self, caller: Caller, bound: BoundCall, scope: Scope) -> str | None:
         """The running task that has this call's tool and resource, for the rules to see; nothing is counted."""
         await self.require(caller)
+        return await self.fitting(caller, bound, scope)
+
+    async def fitting(self, caller: Caller, bound: BoundCall, scope: Scope) -> str | None:
+        """The same, and nobody is asked for a task that has to be agreed to first."""
         running = await self.binding(caller)
         if not running:
             return None
