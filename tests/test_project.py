@@ -174,3 +174,71 @@ def test_no_two_test_files_share_a_name() -> None:
     """Without packages pytest imports each by its name alone: the second would not run."""
     names = [file.name for file in (ROOT / "tests").rglob("test_*.py")]
     assert sorted({name for name in names if names.count(name) > 1}) == []
+
+
+# What takes more than six parameters, and why it may. Nothing is added here that could take a value.
+MANY: dict[str, str] = {
+    **dict.fromkeys(
+        ("usage.usage", "evidence.evidence", "revoke.revoke", "policy.explain", "resume.resume", "sandbox.approve"),
+        "a verb's options are its arguments",
+    ),
+    "serve.serve": "a verb's options are its arguments",
+    **dict.fromkeys(
+        ("assembly._assemble", "stopping.__init__", "idle.__init__", "revocations.__init__", "lender.__init__"),
+        "is handed the rooms that it works with, once",
+    ),
+    **dict.fromkeys(("consents.__init__", "resolve.__init__"), "is handed the rooms that it works with, once"),
+    **dict.fromkeys(
+        ("pending_pairs.expect", "shared_calls.add", "journal.intend", "journal.lent", "stored.make", "approvals.make"),
+        "the columns of one row, each by its name",
+    ),
+    **dict.fromkeys(("ask.put", "ask.put_task", "ask._put", "ask.add"), "the columns of one row, each by its name"),
+    "transport.exchange": "the parts of one HTTP request, each by its name",
+    "refresh._kept": "what a renewed pair is kept with",
+    "prune.prune_records": "what a pruning was told",
+    "consents.obtain": "what the steps of a call found out so far",
+    "call.call_for": "what the steps of a call found out so far",
+}
+MOST_PARAMETERS, LONGEST_FUNCTION = 6, 95
+
+
+def _functions(tree: ast.Module) -> Iterator[tuple[str, int, int]]:
+    """Name, lines and parameters of each function."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            given = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+            many = sum(one.arg not in {"self", "cls"} for one in given)
+            yield node.name, (node.end_lineno or node.lineno) - node.lineno + 1, many
+
+
+def test_the_shape_of_each_package() -> None:
+    """Printed with ``pytest -s``: files, lines, the longest file and function, the most parameters."""
+    packages: dict[str, list[tuple[str, ast.Module, int]]] = {}
+    for name, tree in modules():
+        size = len((SOURCE / name).read_text("utf-8").splitlines())
+        packages.setdefault(name.partition("/")[0] if "/" in name else ".", []).append((name, tree, size))
+    many: set[str] = set()
+    long: list[str] = []
+    for package, files in sorted(packages.items()):
+        functions = [(Path(name).stem, *one) for name, tree, _ in files for one in _functions(tree)]
+        sizes = [size for *_, size in files]
+        lines, most = max((f[2] for f in functions), default=0), max((f[3] for f in functions), default=0)
+        print(  # noqa: T201 - what it is for
+            f"{package:14} {len(files):3} files {sum(sizes):6} lines, longest {max(sizes):3}; "
+            f"longest function {lines:3}, most parameters {most:2}"
+        )
+        if package != "sandbox":
+            many |= {f"{module}.{name}" for module, name, _, count in functions if count > MOST_PARAMETERS}
+            long += [f"{module}.{name}" for module, name, length, _ in functions if length > LONGEST_FUNCTION]
+    assert many == set(MANY)
+    assert long == []
+
+
+def test_a_class_name_means_one_thing() -> None:
+    places: dict[str, list[str]] = {}
+    for name, tree in modules():
+        if not name.startswith("sandbox/"):
+            for node in tree.body:
+                if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                    places.setdefault(node.name, []).append(name)
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}

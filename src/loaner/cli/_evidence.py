@@ -18,7 +18,7 @@ from loaner.audit.verify import ChainVerdict, HeldCheckpoint, NotARecord, verify
 from loaner.cli import _records, _verifying
 from loaner.cli._open import opened_store
 from loaner.errors import RecordsAltered, UsageError
-from loaner.evidence.report import Gathered, Report
+from loaner.evidence.report import EvidenceReport, Gathered
 from loaner.settings import load
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class _Signed:
         return HeldCheckpoint(self.checkpoint.size, self.checkpoint.root)
 
 
-def report(asked: Asked) -> Report:
+def report(asked: Asked) -> EvidenceReport:
     """Raises :class:`UsageError`, and :class:`RecordsAltered` where the records do not verify."""
     gathered = Gathered(_records.span(asked.start, asked.end))
     settings = load()
@@ -60,7 +60,7 @@ def report(asked: Asked) -> Report:
     return _of_export(asked.export, asked, gathered, _opened(_text(asked.checkpoint), verifier))
 
 
-def _of_store(connection: Connection, asked: Asked, gathered: Gathered, verifier: Verifier) -> Report:
+def _of_store(connection: Connection, asked: Asked, gathered: Gathered, verifier: Verifier) -> EvidenceReport:
     newest = tree.latest(connection)
     if asked.checkpoint is None and newest is None:
         raise UsageError(
@@ -78,7 +78,7 @@ def _of_store(connection: Connection, asked: Asked, gathered: Gathered, verifier
     return _made(gathered, asked, signed, tiles)
 
 
-def _of_export(file: Path, asked: Asked, gathered: Gathered, signed: _Signed) -> Report:
+def _of_export(file: Path, asked: Asked, gathered: Gathered, signed: _Signed) -> EvidenceReport:
     try:
         with file.open("rb") as opened:
             _must_be_whole(opened)
@@ -100,8 +100,8 @@ def _must_be_whole(export: BinaryIO) -> None:
     export.seek(0)
 
 
-def _made(gathered: Gathered, asked: Asked, signed: _Signed, tiles: dict[int, bytes]) -> Report:
-    return Report.made(gathered, (asked.start, asked.end), signed.checkpoint, signed.note, signed.vkey, tiles)
+def _made(gathered: Gathered, asked: Asked, signed: _Signed, tiles: dict[int, bytes]) -> EvidenceReport:
+    return EvidenceReport.made(gathered, (asked.start, asked.end), signed.checkpoint, signed.note, signed.vkey, tiles)
 
 
 def _must_be_ok(verdict: ChainVerdict) -> None:

@@ -13,7 +13,7 @@ from loaner.cli._json import LINES
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from loaner.evidence.report import Report
+    from loaner.evidence.report import EvidenceReport
 
 
 def evidence(
@@ -49,7 +49,7 @@ def evidence(
         file.writelines(f"{line}\n".encode() for line in _written(report, as_json=as_json))
 
 
-def _written(report: Report, *, as_json: bool) -> Iterator[str]:
+def _written(report: EvidenceReport, *, as_json: bool) -> Iterator[str]:
     from loaner.evidence.page import markdown
 
     if as_json:

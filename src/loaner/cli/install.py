@@ -13,7 +13,7 @@ from loaner.errors import HostUnusable, UsageError
 
 if TYPE_CHECKING:
     from loaner.mcp_hosts import McpHost
-    from loaner.mcp_hosts.changes import Changes, Place
+    from loaner.mcp_hosts.changes import Changes, EntryPlace
 
 
 def install(
@@ -104,26 +104,26 @@ def _undo(host: McpHost, name: str, *, as_json: bool) -> None:
     say(told[done])
 
 
-def _change(host: McpHost, name: str) -> tuple[Changes, Place]:
-    from loaner.mcp_hosts.changes import Changes, Place
+def _change(host: McpHost, name: str) -> tuple[Changes, EntryPlace]:
+    from loaner.mcp_hosts.changes import Changes, EntryPlace
     from loaner.settings import load
     from loaner.settings.home import made
 
-    place = Place.of(host, name)
+    place = EntryPlace.of(host, name)
     return Changes(made(load().home)), place
 
 
 def _print(host: McpHost | None, name: str, *, sandbox: bool, as_json: bool) -> None:
     from loaner.cli import _own_command
     from loaner.mcp_hosts import toml_text
-    from loaner.mcp_hosts.changes import Place
+    from loaner.mcp_hosts.changes import EntryPlace
 
     command, arguments, variables = _own_command.serving(sandbox=sandbox)
     if host is None:
         more = {"env": variables} if variables else {}
         print(json.dumps({"mcpServers": {name: {"command": command, "args": arguments, **more}}}, indent=2))
         return
-    place, entry = Place.of(host, name), host.entry(command, arguments, variables)
+    place, entry = EntryPlace.of(host, name), host.entry(command, arguments, variables)
     if as_json:
         print(
             json.dumps({"host": host.name, "file": str(host.file), "name": name, "table": host.table, "entry": entry})
@@ -149,11 +149,11 @@ def _list(name: str, *, as_json: bool) -> None:
 
 def _state(host: McpHost, name: str) -> str:
     from loaner.mcp_hosts import file_text
-    from loaner.mcp_hosts.changes import Place
+    from loaner.mcp_hosts.changes import EntryPlace
 
     if not host.is_installed:
         return "not here"
-    place = Place.of(host, name)
+    place = EntryPlace.of(host, name)
     try:
         there = place.entry(place.parsed(file_text.read(host.file).text))
     except HostUnusable:

@@ -242,12 +242,12 @@ async def _looked_at(keys: IssuerKeys, settings: Settings) -> AsyncIterator[None
     import anyio
 
     from loaner.clock import utc_now
-    from loaner.identity.issuer_faults import Fault, issuer_faults, keys_missing, other_issuers
+    from loaner.identity.issuer_faults import IssuerFault, issuer_faults, keys_missing, other_issuers
     from loaner.identity.issuer_keys import IssuerKeys
     from loaner.network import Network
     from loaner.settings.notes import note
 
-    def tell(issuer: str, faults: list[Fault]) -> None:
+    def tell(issuer: str, faults: list[IssuerFault]) -> None:
         for fault in faults:
             note(f"the issuer {issuer}: {fault.told}" + (f" (see {fault.cure})" if fault.cure else ""))
 

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 
 from loaner.characters import marked
 from loaner.evidence.controls import CONTROLS, TITLES, of
-from loaner.evidence.report import BEYOND, Report
+from loaner.evidence.report import BEYOND, EvidenceReport
 
 _ACTS = re.compile(r"([\\`*_{}\[\]<>#|!])")
 
 
-def markdown(report: Report) -> Iterator[str]:
+def markdown(report: EvidenceReport) -> Iterator[str]:
     """Lines, the last without an end."""
     covered = report.checkpoint
     yield f"# Evidence of access, {report.start} to {report.end}"
@@ -29,7 +29,7 @@ def markdown(report: Report) -> Iterator[str]:
     yield from _proofs(report)
 
 
-def _controls(report: Report) -> Iterator[str]:
+def _controls(report: EvidenceReport) -> Iterator[str]:
     yield from ("", "## Controls", "", "| control | asks | shown by |", "|---|---|---|")
     counts = {title: len(lines) for title, lines in report.titles()}
     for control in CONTROLS:
@@ -37,7 +37,7 @@ def _controls(report: Report) -> Iterator[str]:
         yield f"| {control.name} | {control.asks} | {shown} |"
 
 
-def _lines(report: Report) -> Iterator[str]:
+def _lines(report: EvidenceReport) -> Iterator[str]:
     for title, lines in report.titles():
         yield from ("", f"## {title}", "")
         if not lines:
@@ -49,7 +49,7 @@ def _lines(report: Report) -> Iterator[str]:
             yield f"- **#{line.record.seq}** {line.at}: {plain(line.told)}"
 
 
-def _proofs(report: Report) -> Iterator[str]:
+def _proofs(report: EvidenceReport) -> Iterator[str]:
     yield from ("", "## Proofs", "")
     yield "For each record its hash, and the path from it to the checkpoint's root (RFC 6962 §2.1.1, base64). To check"
     yield "one: `loaner audit prove NUMBER`, then `loaner audit verify FILE --vkey KEY`. To make this page again:"

@@ -71,7 +71,7 @@ class _Remembering(Tree):
 
 
 @dataclass(frozen=True)
-class Report:
+class EvidenceReport:
     start: str
     end: str
     checkpoint: Checkpoint
@@ -88,7 +88,7 @@ class Report:
         note: str,
         vkey: str,
         tiles: dict[int, bytes],
-    ) -> Report:
+    ) -> EvidenceReport:
         """Of records that were verified. Raises :class:`UsageError` where the checkpoint does not cover the range."""
         if late := [record.seq for record in gathered.records if record.seq > checkpoint.size]:
             raise UsageError(

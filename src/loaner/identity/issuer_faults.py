@@ -9,7 +9,7 @@ from loaner.settings import IdentitySettings, Settings
 
 
 @dataclass(frozen=True)
-class Fault:
+class IssuerFault:
     told: str
     cure: str = ""
     """The setting to look at."""
@@ -26,16 +26,16 @@ def _is_of_people(issuer: str, identity: IdentitySettings | None) -> bool:
     return identity is not None and identity.issuer == issuer
 
 
-async def keys_missing(keys: IssuerKeys, setting: str) -> list[Fault]:
+async def keys_missing(keys: IssuerKeys, setting: str) -> list[IssuerFault]:
     """What keeps tokens of this issuer from being checked, if anything does. It asks the issuer, and raises nothing."""
     try:
         await keys.settle()
     except IssuerUnreachable as away:
-        return [Fault(str(away), setting)]
+        return [IssuerFault(str(away), setting)]
     return []
 
 
-async def issuer_faults(keys: IssuerKeys, identity: IdentitySettings) -> list[Fault]:
+async def issuer_faults(keys: IssuerKeys, identity: IdentitySettings) -> list[IssuerFault]:
     """What stands against the issuer of people and agents; nothing where all is well."""
     if missing := await keys_missing(keys, "identity.issuer"):
         return missing
@@ -43,19 +43,21 @@ async def issuer_faults(keys: IssuerKeys, identity: IdentitySettings) -> list[Fa
     found = []
     for endpoint, what in _NEEDED.items():
         if not isinstance(metadata.get(endpoint), str):
-            found.append(Fault(f"its metadata name no {endpoint}: {what}", "identity.issuer"))
+            found.append(IssuerFault(f"its metadata name no {endpoint}: {what}", "identity.issuer"))
     if "S256" not in _listed(metadata, "code_challenge_methods_supported", ["S256"]):
-        found.append(Fault("it does not offer PKCE with S256: people cannot sign in to the pages"))
+        found.append(IssuerFault("it does not offer PKCE with S256: people cannot sign in to the pages"))
     offered = _listed(metadata, "id_token_signing_alg_values_supported", list(identity.algorithms))
     if not set(offered) & set(identity.algorithms):
-        found.append(Fault(f"it signs ID tokens with {', '.join(offered)} alone", "identity.algorithms"))
+        found.append(IssuerFault(f"it signs ID tokens with {', '.join(offered)} alone", "identity.algorithms"))
     if identity.client_secret and identity.client_auth:
         methods = _listed(metadata, "token_endpoint_auth_methods_supported", ["client_secret_basic"])
         if identity.client_auth not in methods:
-            found.append(Fault(f"it takes a client's secret by {', '.join(methods)} alone", "identity.client_auth"))
+            found.append(
+                IssuerFault(f"it takes a client's secret by {', '.join(methods)} alone", "identity.client_auth")
+            )
     asking = identity.introspection
     if asking and not asking.endpoint and not isinstance(metadata.get("introspection_endpoint"), str):
-        found.append(Fault("its metadata name no introspection_endpoint", "identity.introspection.endpoint"))
+        found.append(IssuerFault("its metadata name no introspection_endpoint", "identity.introspection.endpoint"))
     return found
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from loaner.errors import HostUnusable, UsageError
 from loaner.keys import key_holder
 from loaner.mcp_hosts import McpHost, host_named
-from loaner.mcp_hosts.changes import Changes, Done, Place
+from loaner.mcp_hosts.changes import Changes, Done, EntryPlace
 from loaner.secret import Secret
 from loaner.settings import Settings
 from loaner.settings.home import made
@@ -50,12 +50,12 @@ def undo(entry: str, settings: Settings) -> Done:
     return _changes(settings).undo(place)
 
 
-def _place(entry: str) -> tuple[McpHost, Place]:
+def _place(entry: str) -> tuple[McpHost, EntryPlace]:
     name, slash, server = entry.partition("/")
     if not slash:
         raise UsageError("an entry is HOST/SERVER.", do="loaner inventory names those that can be replaced.")
     host = host_named(name)
-    return host, Place(host.file, host.form, host.table, server)
+    return host, EntryPlace(host.file, host.form, host.table, server)
 
 
 def _changes(settings: Settings) -> Changes:

@@ -19,7 +19,7 @@ from typing import Any, Literal, Protocol
 
 from loaner.errors import HostUnusable, UsageError
 from loaner.mcp_hosts import file_text, json_text, toml_text
-from loaner.mcp_hosts.file_text import FileText
+from loaner.mcp_hosts.file_text import HostFile
 from loaner.mcp_hosts.known import Form, McpHost
 from loaner.mcp_hosts.splice import NotEditable, NotReadable, Splice
 
@@ -36,7 +36,7 @@ class Sealing(Protocol):
 
 
 @dataclass(frozen=True)
-class Place:
+class EntryPlace:
     """One entry of one file."""
 
     file: Path
@@ -45,7 +45,7 @@ class Place:
     name: str
 
     @classmethod
-    def of(cls, host: McpHost, name: str) -> Place:
+    def of(cls, host: McpHost, name: str) -> EntryPlace:
         if not NAME.fullmatch(name):
             raise UsageError("a server's name is of letters, digits, - and _, at most 64.", do="For example: loaner")
         return cls(host.file, host.form, host.table, name)
@@ -100,7 +100,7 @@ class Changes:
     home: Path
     sealing: Callable[[], Sealing] | None = None
 
-    def put(self, place: Place, entry: Mapping[str, Any]) -> Done:
+    def put(self, place: EntryPlace, entry: Mapping[str, Any]) -> Done:
         """Add the entry. One that this wrote before is replaced; any other of that name is left alone.
 
         Raises :class:`HostUnusable`.
@@ -124,7 +124,7 @@ class Changes:
         self._write(place, found, start, splice, entry, before)
         return "written"
 
-    def replace(self, place: Place, entry: Mapping[str, Any]) -> None:
+    def replace(self, place: EntryPlace, entry: Mapping[str, Any]) -> None:
         """Put the entry in the place of whatever stands there. Raises :class:`HostUnusable`."""
         found = file_text.read(place.file)
         place.parsed(found.text)
@@ -132,7 +132,7 @@ class Changes:
         splice = self._checked(place, found.text, entry, replaced)
         self._write(place, found, found.text, splice, entry, _digest(found.raw))
 
-    def undo(self, place: Place) -> Done:
+    def undo(self, place: EntryPlace) -> Done:
         """Take back what was done there. Raises :class:`HostUnusable` where the entry was edited meanwhile."""
         kept = self._kept(place)
         found = file_text.read(place.file)
@@ -164,11 +164,11 @@ class Changes:
         self._file(place).unlink()
         return "undone" if untouched else "taken out"
 
-    def is_ours(self, place: Place) -> bool:
+    def is_ours(self, place: EntryPlace) -> bool:
         """Whether loaner wrote the entry that may stand there."""
         return self._kept(place) is not None
 
-    def _without(self, place: Place, kept: Change, text: str) -> str:
+    def _without(self, place: EntryPlace, kept: Change, text: str) -> str:
         """The text before the change; where that cannot be had by itself, the text without the entry."""
         said = place.parsed(text)
         removed = self._opened(place, kept)
@@ -194,7 +194,7 @@ class Changes:
             raise HostUnusable(f"{place.file} is written in an unusual way.", do="Remove the entry there yourself.")
         return rest
 
-    def _checked(self, place: Place, text: str, entry: Mapping[str, Any], make: Callable[[], Splice]) -> Splice:
+    def _checked(self, place: EntryPlace, text: str, entry: Mapping[str, Any], make: Callable[[], Splice]) -> Splice:
         """The splice, once it is known that a host would read the entry, and all the rest as before."""
         try:
             splice = make()
@@ -209,7 +209,13 @@ class Changes:
         return splice
 
     def _write(
-        self, place: Place, found: FileText, start: str, splice: Splice, entry: Mapping[str, Any], before: str | None
+        self,
+        place: EntryPlace,
+        found: HostFile,
+        start: str,
+        splice: Splice,
+        entry: Mapping[str, Any],
+        before: str | None,
     ) -> None:
         raw = found.encoded(splice.done(start))
         removed = self._sealed(place, splice.removed)
@@ -225,14 +231,14 @@ class Changes:
             _keep(file, earlier) if earlier else file.unlink()
             raise
 
-    def _sealed(self, place: Place, text: str) -> str:
+    def _sealed(self, place: EntryPlace, text: str) -> str:
         if not text:
             return ""
         if self.sealing is None:
             raise HostUnusable("nothing is taken out of a host's file without a key to seal it under.")
         return self.sealing().seal(text, str(place.file))
 
-    def _opened(self, place: Place, kept: Change) -> str:
+    def _opened(self, place: EntryPlace, kept: Change) -> str:
         if not kept.removed:
             return ""
         if self.sealing is None:
@@ -241,7 +247,7 @@ class Changes:
             )
         return self.sealing().open(kept.removed, str(place.file))
 
-    def _kept(self, place: Place) -> Change | None:
+    def _kept(self, place: EntryPlace) -> Change | None:
         file = self._file(place)
         try:
             return Change(**json.loads(file.read_bytes()))
@@ -250,7 +256,7 @@ class Changes:
         except (OSError, ValueError, TypeError):
             raise HostUnusable(f"{file} is damaged.", do="Remove it, and the host's entry yourself.") from None
 
-    def _file(self, place: Place) -> Path:
+    def _file(self, place: EntryPlace) -> Path:
         which = hashlib.sha256(f"{place.file}\0{place.name}".encode()).hexdigest()  # a name may be anything
         return self.home / FOLDER / f"{which[:32]}.json"
 

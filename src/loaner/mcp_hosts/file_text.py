@@ -20,7 +20,7 @@ _LONGEST = 64 << 20
 
 
 @dataclass(frozen=True)
-class FileText:
+class HostFile:
     file: Path
     """The file itself, where a link led to it."""
     raw: bytes | None
@@ -40,14 +40,14 @@ class FileText:
         return mark + text.encode()
 
 
-def read(file: Path) -> FileText:
+def read(file: Path) -> HostFile:
     """Raises :class:`HostUnusable`."""
     try:
         real = file.resolve()
         if not real.exists():
             if file.is_symlink():
                 raise HostUnusable(f"{file} is a link that leads nowhere.", do="Mend it, or remove it.")
-            return FileText(real, None)
+            return HostFile(real, None)
         if not real.is_file():
             raise HostUnusable(f"{file} is no plain file.")
         with real.open("rb") as opened:
@@ -57,10 +57,10 @@ def read(file: Path) -> FileText:
         raise HostUnusable(f"{file} cannot be read: {told}.") from None
     if len(raw) > _LONGEST:
         raise HostUnusable(f"{file} is longer than {_LONGEST} bytes.")
-    return FileText(real, raw)
+    return HostFile(real, raw)
 
 
-def write(before: FileText, raw: bytes | None) -> None:
+def write(before: HostFile, raw: bytes | None) -> None:
     """Put this in the place of what was read; ``None`` takes the file away. Raises :class:`HostUnusable`."""
     file = before.file
     try:

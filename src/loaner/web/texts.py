@@ -28,7 +28,7 @@ _LONGEST_NAME = 64
 
 
 @dataclass(frozen=True)
-class Line:
+class LimitLine:
     """One line of the table: what it says, and who sees to it."""
 
     label: str
@@ -96,16 +96,16 @@ def afterwards(asked: ConsentRequest) -> str:
     return _BACK.get(asked.asked_by.name, "tell it to go on: it repeats the same call, which now works")
 
 
-def limits(asked: ConsentRequest, provider: Provider) -> list[Line]:
+def limits(asked: ConsentRequest, provider: Provider) -> list[LimitLine]:
     """How wide the provider's permission is and what is narrower, each with whoever enforces it. Nothing is claimed
     for the provider that it does not do."""
     lines = []
     if known := asked.shown.get("known"):
         told = f"with the id {known['id']}; an approval is for that one, whatever has the name later"
-        lines.append(Line("Which is", told, by=f"as {provider.title} says now", code=known["name"]))
+        lines.append(LimitLine("Which is", told, by=f"as {provider.title} says now", code=known["name"]))
     for limit in asked.shown["limits"]:
         label = {"permissions": "Provider scope", "resource": "Narrowed to", "call": "For"}.get(limit["what"], "Limit")
-        lines.append(Line(label, _text(limit, asked, provider), by=_by(limit["by"], provider), code=_code(limit)))
+        lines.append(LimitLine(label, _text(limit, asked, provider), by=_by(limit["by"], provider), code=_code(limit)))
     return lines
 
 
