@@ -255,7 +255,7 @@ async def test_a_redirect_leads_only_to_the_hosts_that_the_file_names(target: st
         seen.append(request.url.host)
         return httpx2.Response(302, headers={"Location": target})
 
-    with pytest.raises(ProviderUnavailable):
+    with pytest.raises(ProviderRejected, match="keeps this on another host"):
         await carried(("github_get_job_logs", WEB | {"job_id": 1}), answer)
 
     assert seen == ["api.github.com"]

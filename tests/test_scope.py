@@ -108,7 +108,12 @@ def test_only_an_operation_that_says_so_needs_no_permission() -> None:
     """MUST 32."""
     silent = {operation.tool for operation in CATALOG.operations if operation.rule.permissions == "none"}
 
-    assert silent == {"github_get_me", "github_search_repositories", "slack_list_scheduled_messages"}
+    assert silent == {
+        "github_get_me",
+        "github_search_repositories",
+        "slack_get_permalink",
+        "slack_list_scheduled_messages",
+    }
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def test_check_lists_the_rules_beside_the_settings_file(folder: Path, capsys: py
 def test_a_broken_policy_stops_check_and_the_server_alike(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "team.cedar").write_text(RULES.replace("toTime", "toTim"))
     for verb in (["policy", "check"], ["serve"], ["explain", "github_get_me"]):
-        assert run(verb) == 2
+        assert run(verb) == 78
         assert "team.cedar:4: this rule does not parse" in capsys.readouterr().err
 
 

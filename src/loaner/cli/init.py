@@ -29,7 +29,7 @@ def init(
     from loaner.settings import sources, template
 
     if show:
-        print(template.text(), end="")
+        typer.echo(template.text(), nl=False)
         return
     file = sources.named_file()
     template.write(file)
