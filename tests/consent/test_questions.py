@@ -182,7 +182,7 @@ async def test_an_answered_question_keeps_no_secret_of_its_flow(local: House) ->
     await browser.open(needed.invitation.url)
     await browser.press("approve")
     assert [row["sealed"] is not None for row in await local.rows(table)] == [True]
-    await local.consents._settling.fail(needed.invitation.handle, "test")
+    await local.consents._resolver.fail(needed.invitation.handle, "test")
     assert [row["sealed"] for row in await local.rows(table)] == [None]
 
 

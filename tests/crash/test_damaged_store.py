@@ -36,7 +36,7 @@ def damaged(shop: Shop, table: str) -> Iterator[None]:
             file.write(was)
 
 
-@pytest.mark.parametrize("table", ["grants", "loans", "blocks"])
+@pytest.mark.parametrize("table", ["grants", "loans", "fences"])
 async def test_what_a_call_rests_on_is_damaged_and_nothing_is_minted(linked: Shop, table: str) -> None:
     before = len(list(linked.ledger))
     with damaged(linked, table):

@@ -286,7 +286,7 @@ async def stage(
     """A town ready for replays. ``anything_goes``: with a policy under which nobody is asked about any call."""
     settings: dict[str, Any] = {
         "tools": {"toolsets": ["all"]},
-        "budget": {"factor": 0},
+        "limiter": {"factor": 0},
         "limits": {"calls_per_minute": 10**9},  # days of one person's calls
     }
     if anything_goes:

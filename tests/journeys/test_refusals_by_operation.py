@@ -47,7 +47,7 @@ async def answered(town: Town, tool: str, given: dict[str, Any], user: str = "al
         ("github_list_commits", {}, {"commits": []}),
         ("github_get_repository_tree", {"tree_sha": "main"}, {"entries": []}),
         ("github_get_file_contents", {"path": "README.md"}, {}),
-        ("github_list_branches", {}, {"branches": []}),
+        ("github_list_branches", {}, {"branches": [], "default_branch": "main"}),
     ],
 )
 async def test_a_repository_without_commits_is_read_as_nothing(

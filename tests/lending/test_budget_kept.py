@@ -38,7 +38,7 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
 
 
 @pytest.fixture
-def budgets(store: Store) -> Limiter:
+def limiter(store: Store) -> Limiter:
     made = Limiter(store, lambda: AT, LimiterSettings())
     made.owe(MINE, unasked(GITHUB, "give_back"))
     return made
@@ -50,7 +50,7 @@ def remaining(requests: int) -> Answer:
 
 
 async def left(limiter: Limiter) -> dict[str, int]:
-    return {one.budget: one.left for one in await limiter.left(CATALOG.providers) if one.account == "1"}
+    return {one.rate_limit: one.left for one in await limiter.left(CATALOG.providers) if one.account == "1"}
 
 
 async def test_what_is_owed_and_heard_survives_a_batch_that_is_run_again(store: Store, limiter: Limiter) -> None:

@@ -15,8 +15,8 @@ WEB = {"owner": "acme", "repo": "web"}
 
 
 async def test_the_ladder_as_agent_person_and_record_see_it(tmp_path: Path) -> None:
-    rate_limit = {"factor": 5 / 900 * 2, "wait_seconds": 0}  # two credentials, then one every half minute
-    async with town(tmp_path / "home", rate_limit=rate_limit) as acme, acme.agent() as agent:
+    limiter = {"factor": 5 / 900 * 2, "wait_seconds": 0}  # two credentials, then one every half minute
+    async with town(tmp_path / "home", limiter=limiter) as acme, acme.agent() as agent:
         issue = WEB | {"issue_number": 1}
         assert not (await acme.call(agent, "github_issue_read", issue)).is_error
         assert not (await agent.call_tool("github_issue_read", issue)).is_error
@@ -36,7 +36,7 @@ async def test_a_call_that_waited_for_its_turn_says_so_in_the_record(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     allowed = {"factor": 0.2 / 36, "wait_seconds": 20}  # one credential, and another when the clock was moved on
-    async with town(tmp_path / "home", rate_limit=allowed) as acme, acme.agent() as agent:
+    async with town(tmp_path / "home", limiter=allowed) as acme, acme.agent() as agent:
 
         async def passes(seconds: float) -> None:
             acme.advance(seconds=seconds)

@@ -83,7 +83,8 @@ def _is_exactly(bound: BoundCall, scope: Scope, way: frozenset[str]) -> bool:
     provider = bound.operation.provider
     sets = (scope.permissions, *scope.alternatives)
     known = frozenset[str]().union(*(case.permissions for case in bound.operation.scope.cases()))
-    return any(not provider.excess(ours, way | provider.always) for ours in sets) or bool(known & way)
+    asked = way | provider.always | bound.operation.rule.in_words
+    return any(not provider.excess(ours, asked) for ours in sets) or bool(known & way)
 
 
 def _words(permissions: frozenset[str]) -> str:

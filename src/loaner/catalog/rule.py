@@ -135,6 +135,8 @@ class ScopeRule(Definition):
 
     permissions: Permissions | Literal["none", "cases"]
     """What each call needs: ``{ issues = "read" }`` or ``["issues:read"]``."""
+    in_words: Permissions = frozenset()
+    """Which of them only the text of the operation's page asks for: answers that name what they accept leave it out."""
     resource: str = ""
     """What the call is about, with its parameters: ``repository:{owner}/{repo}``; its credential is narrowed to it."""
     narrower: str = ""

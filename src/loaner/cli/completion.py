@@ -29,4 +29,4 @@ def completion(shell: Annotated[Shell, typer.Argument(help="Whose script is prin
     """
     from typer._completion_shared import get_completion_script
 
-    print(get_completion_script(prog_name="loaner", complete_var=VARIABLE, shell=shell.value))
+    typer.echo(get_completion_script(prog_name="loaner", complete_var=VARIABLE, shell=shell.value))

@@ -125,9 +125,8 @@ def _print(host: McpHost | None, name: str, *, sandbox: bool, as_json: bool) -> 
         return
     place, entry = EntryPlace.of(host, name), host.entry(command, arguments, variables)
     if as_json:
-        print(
-            json.dumps({"host": host.name, "file": str(host.file), "name": name, "table": host.table, "entry": entry})
-        )
+        facts = {"host": host.name, "file": str(host.file), "name": name, "table": host.table, "entry": entry}
+        print(json.dumps(facts))
     elif host.form == "toml":
         say(f"# {host.file}\n{toml_text.block(place.table, name, entry)}".rstrip())
     else:

@@ -102,7 +102,10 @@ def _modified(call: Call, query: str) -> tuple[list[str], Said]:
 
 
 def _meant(call: Call, whom: str) -> str:
-    return call.user.id if whom == "me" else whom.strip("<@>").upper()
+    if whom == "me":
+        return call.user.id
+    name = whom.strip("<@>")
+    return next((one.id for one in call.state.members.values() if one.name == name), name.upper())
 
 
 def _is_said(place: Conversation, message: Message, how: str, who: str) -> bool:
