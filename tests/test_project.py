@@ -192,7 +192,6 @@ MANY: dict[str, str] = {
         ("pending_pairs.expect", "shared_calls.add", "journal.intend", "journal.lent", "stored.make", "approvals.make"),
         "the columns of one row, each by its name",
     ),
-    **dict.fromkeys(("ask.put", "ask.put_task", "ask._put", "ask.add"), "the columns of one row, each by its name"),
     "transport.exchange": "the parts of one HTTP request, each by its name",
     "refresh._kept": "what a renewed pair is kept with",
     "prune.prune_records": "what a pruning was told",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,7 +21,7 @@ from loaner.consent import codes, pauses, requests
 from loaner.consent.known import Known
 from loaner.consent.pauses import About
 from loaner.consent.reading import Offer
-from loaner.consent.requests import ConsentRequest
+from loaner.consent.requests import ConsentRequest, NewRequest
 from loaner.consent.tasks.scope import TaskScope
 from loaner.errors import (
     ConsentDenied,
@@ -84,82 +85,83 @@ def _need_to_read(offer: Offer, connector: Connector) -> str:
     return hashlib.sha256(json.dumps(parts, separators=(",", ":")).encode()).hexdigest()
 
 
-def put(
-    connection: Connection,
-    sealed: Sealed,
-    settings: ConsentSettings,
-    base_url: str,
-    at: datetime,
-    *,
-    caller: Caller,
-    bound: BoundCall,
-    scope: Scope,
-    connector: Connector,
-    wants_grant: bool,
-    wants_approval: bool,
-    exact: bool,
-    outside: str,
-    policy_version: str,
-    offer: Offer | None = None,
-    known: Known | None = None,
-    new: bool = True,
-) -> LoanerError | None:
-    """The answer to a call that lacks consent: a new question, the one that waits, or how the last one ended.
+@dataclass(frozen=True)
+class Asking:
+    """With what a question is put: the seal of its code, the settings, where it is answered, and when."""
 
-    ``known`` is what the provider says now that the resource is. ``None`` instead of a new question if not ``new``.
+    sealed: Sealed
+    settings: ConsentSettings
+    base_url: str
+    policy_version: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class CallQuestion:
+    """What a call lacks."""
+
+    caller: Caller
+    bound: BoundCall
+    scope: Scope
+    connector: Connector
+    wants_grant: bool
+    wants_approval: bool
+    exact: bool
+    outside: str
+    offer: Offer | None = None
+    known: Known | None = None
+    """What the provider says now that the resource is."""
+
+    @property
+    def need(self) -> str:
+        if self.offer:
+            return _need_to_read(self.offer, self.connector)
+        return need_of(self.bound, self.scope, self.connector, wants_approval=self.wants_approval)
+
+    @property
+    def said(self) -> str:
+        return f"{self.scope.told()}; {self.outside}" if self.outside else self.scope.told()
+
+    @property
+    def shown(self) -> dict[str, Any]:
+        told = shown(self.bound, self.scope, exact=self.exact) | {"outside": self.outside}
+        return told | ({"reads": self.offer.stored()} if self.offer else {}) | (self.known.shown if self.known else {})
+
+
+def put(connection: Connection, asking: Asking, question: CallQuestion, *, new: bool = True) -> LoanerError | None:
+    """The answer to a call that lacks consent: a new question, the one that waits, or how the last one ended.
+    ``None`` instead of a new question if not ``new``.
 
     Inside the caller's transaction, so that a call repeated at the same moment finds the same question.
     """
-    return _put(
-        connection,
-        sealed,
-        settings,
-        base_url,
-        at,
-        caller=caller,
-        need=_need_to_read(offer, connector)
-        if offer
-        else need_of(bound, scope, connector, wants_approval=wants_approval),
-        said=f"{scope.told()}; {outside}" if outside else scope.told(),
-        tool=bound.operation.tool,
-        provider=scope.provider,
-        connector=connector.name,
-        wants_grant=wants_grant,
-        wants_approval=wants_approval,
-        digest=bound.digest,
-        shown=shown(bound, scope, exact=exact)
-        | {"outside": outside}
-        | ({"reads": offer.stored()} if offer else {})
-        | (known.shown if known else {}),
-        policy_version=policy_version,
-        new=new,
+    wanted = NewRequest(
+        caller=question.caller,
+        need=question.need,
+        tool=question.bound.operation.tool,
+        provider=question.scope.provider,
+        connector=question.connector.name,
+        wants_grant=question.wants_grant,
+        wants_approval=question.wants_approval,
+        digest=question.bound.digest,
+        shown=question.shown,
     )
+    return _put(connection, asking, wanted, question.said, new=new)
 
 
 def put_task(
     connection: Connection,
-    sealed: Sealed,
-    settings: ConsentSettings,
-    base_url: str,
-    at: datetime,
-    *,
+    asking: Asking,
     caller: Caller,
     task_scope: TaskScope,
+    *,
     source: str,
-    policy_version: str,
     supplied: tuple[HostTask, str] | None = None,
 ) -> LoanerError:
     """The same for a task that is proposed; it needs no provider yet. ``supplied``: what its host signed, its id."""
     signed = {"issuer": supplied[0].issuer, "ends": iso(supplied[0].ends), "task_id": supplied[1]} if supplied else {}
-    answer = _put(
-        connection,
-        sealed,
-        settings,
-        base_url,
-        at,
+    wanted = NewRequest(
         caller=caller,
         need=supplied[0].id if supplied else task_scope.need,
-        said=task_scope.phrase,
         tool=TASK_TOOL,
         provider="",
         connector="",
@@ -175,38 +177,28 @@ def put_task(
             "source": source,
             **signed,
         },
-        policy_version=policy_version,
     )
+    answer = _put(connection, asking, wanted, task_scope.phrase)
     assert answer is not None  # noqa: S101 - a new question was wanted
     return answer
 
 
 def _put(
-    connection: Connection,
-    sealed: Sealed,
-    settings: ConsentSettings,
-    base_url: str,
-    at: datetime,
-    *,
-    caller: Caller,
-    need: str,
-    said: str,
-    tool: str,
-    new: bool = True,
-    **columns: Any,
+    connection: Connection, asking: Asking, wanted: NewRequest, said: str, *, new: bool = True
 ) -> LoanerError | None:
-    last = requests.newest(connection, caller.key, need)
+    caller, at, base_url = wanted.caller, asking.at, asking.base_url
+    last = requests.newest(connection, caller.key, wanted.need)
     if last and last.state_at(at) in requests.OPEN:
-        code = codes.shown_code(sealed, last.code_shown, last.handle)
-        return ConsentNeeded(invitation(last, code, base_url, at), tool=tool, need=said, fresh=False)
+        code = codes.shown_code(asking.sealed, last.code_shown, last.handle)
+        return ConsentNeeded(invitation(last, code, base_url, at), tool=wanted.tool, need=said, fresh=False)
     # Where only a grant lacks, the account is what was refused. A read that was refused is about its own place: else
     # one that a text asked for, and its person refused, would keep every other read of that account away.
     about = About.wanted(
         (caller.subject.key, caller.agent.key, caller.environment),
-        tool,
-        columns["shown"]["resource"],
-        columns["connector"],
-        only_grant=columns["wants_grant"] and not columns["wants_approval"],
+        wanted.tool,
+        wanted.shown["resource"],
+        wanted.connector,
+        only_grant=wanted.wants_grant and not wanted.wants_approval,
     )
     pause = pauses.holding(connection, about, at)
     if ended := pause.refusal(at, base_url) if pause else last and _ending(last, at):
@@ -215,37 +207,28 @@ def _put(
         return ended
     if not new:
         return None
-    added = add(connection, sealed, settings, base_url, at, caller=caller, need=need, tool=tool, **columns)
+    added = add(connection, asking, wanted)
     if isinstance(added, LoanerError):
         return added
     asked, code = added
-    return ConsentNeeded(invitation(asked, code, base_url, at), tool=tool, need=said, fresh=True)
+    return ConsentNeeded(invitation(asked, code, base_url, at), tool=wanted.tool, need=said, fresh=True)
 
 
-def add(
-    connection: Connection,
-    sealed: Sealed,
-    settings: ConsentSettings,
-    base_url: str,
-    at: datetime,
-    *,
-    caller: Caller,
-    need: str,
-    **columns: Any,
-) -> tuple[ConsentRequest, str] | LoanerError:
+def add(connection: Connection, asking: Asking, wanted: NewRequest) -> tuple[ConsentRequest, str] | LoanerError:
     """One more question and its code, unless too many wait already. Raises :class:`PolicyDenied` when blocked.
 
     One agent has all places but one, so that another agent of the same person can still ask.
     """
+    caller, at, most = wanted.caller, asking.at, asking.settings.pending_per_person
     waiting = requests.open_of(connection, caller.subject, at)
     mine = [one for one in waiting if one.asked_by.key == caller.agent.key]
-    begun_here = "connect" in columns["shown"]  # by the person, who cannot starve themselves
-    if not begun_here and len(mine) >= max(1, settings.pending_per_person - 1):
-        return _too_many(mine, base_url, at)
-    if len(waiting) >= settings.pending_per_person:
-        return _too_many(waiting, base_url, at)
-    until = at + timedelta(seconds=settings.lifetime_seconds)
-    return requests.add(connection, sealed, caller=caller, need=need, at=at, until=until, **columns)
+    begun_here = "connect" in wanted.shown  # by the person, who cannot starve themselves
+    if not begun_here and len(mine) >= max(1, most - 1):
+        return _too_many(mine, asking.base_url, at)
+    if len(waiting) >= most:
+        return _too_many(waiting, asking.base_url, at)
+    until = at + timedelta(seconds=asking.settings.lifetime_seconds)
+    return requests.add(connection, asking.sealed, wanted, policy_version=asking.policy_version, at=at, until=until)
 
 
 def invitation(asked: ConsentRequest, code: str, base_url: str, at: datetime) -> Invitation:

@@ -18,7 +18,7 @@ from loaner.clock import Now
 from loaner.connectors import Connectors
 from loaner.consent import ask, requests
 from loaner.consent.reading import Offer
-from loaner.consent.requests import ConsentRequest
+from loaner.consent.requests import ConsentRequest, NewRequest
 from loaner.errors import LoanerError
 from loaner.grants.grants import Grant, Grants
 from loaner.identity.caller import Agent, Caller, Subject
@@ -83,12 +83,8 @@ class Connecting:
         last = requests.newest(connection, caller.key, need)
         if last and last.state_at(at) in requests.OPEN:
             return last
-        added = ask.add(
-            connection,
-            self.store.sealed,
-            self.settings.consent,
-            self.base_url(),
-            at,
+        asking = ask.Asking(self.store.sealed, self.settings.consent, self.base_url(), self.policy_version, at)
+        new = NewRequest(
             caller=caller,
             need=need,
             tool="connect",
@@ -98,8 +94,8 @@ class Connecting:
             wants_approval=False,
             digest="",
             shown=_shown(wanted, asks_reading=self.settings.consent.reads == "each"),
-            policy_version=self.policy_version,
         )
+        added = ask.add(connection, asking, new)
         return added if isinstance(added, LoanerError) else added[0]
 
     def _account(self, connector: Connector, mine: list[Grant]) -> ProviderAccount:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 
 from anyio import TASK_STATUS_IGNORED
@@ -14,6 +15,8 @@ from loaner.clock import Now
 from loaner.connectors import Connectors
 from loaner.consent import approvals, ask, codes, pauses, reopen, requests, single_use, texts
 from loaner.consent.alias import NamedCall
+from loaner.consent.approvals import ApprovableCall
+from loaner.consent.ask import CallQuestion
 from loaner.consent.bell import Bell
 from loaner.consent.call import call_for, call_of, exactly
 from loaner.consent.connecting import Connecting
@@ -142,12 +145,7 @@ class Consents:
             raise PolicyDenied(
                 f"it is {outside}.", rule="outside-task", do="Tell the user; only another task allows it."
             )
-        put = partial(
-            ask.put,
-            sealed=self.store.sealed,
-            settings=self.settings,
-            base_url=self.base_url(),
-            at=at,
+        question = ask.CallQuestion(
             caller=caller,
             bound=bound,
             scope=scope,
@@ -156,27 +154,32 @@ class Consents:
             # With a grant, the use of whatever approval there was has just been refused.
             wants_approval=asks and (grant is not None or approved is None),
             exact=call.exact,
-            offer=Offer.of(bound, scope) if reads and (grant is not None or approved is None) else None,
             outside=outside,
-            policy_version=self.policy_version,
+            offer=Offer.of(bound, scope) if reads and (grant is not None or approved is None) else None,
         )
-        return await self._asked(
-            put, NamedCall(bound, scope, call), grant if asks and not scope.ids else None, ruling, look
-        )
+        asking = ask.Asking(self.store.sealed, self.settings, self.base_url(), self.policy_version, at)
+        put = partial(ask.put, asking=asking)
+        return await self._asked(put, question, call, grant if asks and not scope.ids else None, ruling, look)
 
     async def _asked(
-        self, put: Put, named: NamedCall, grant: Grant | None, ruling: Ruling, look: Look | None
+        self,
+        put: Put,
+        question: CallQuestion,
+        call: ApprovableCall,
+        grant: Grant | None,
+        ruling: Ruling,
+        look: Look | None,
     ) -> Consent:
         """Before a new question is put: what does the name mean now? A yes by another name of the same counts."""
-        if look and grant and named.call.effect != "read":
-            if waiting := await self.store.write(partial(put, new=False)):
+        if look and grant and call.effect != "read":
+            if waiting := await self.store.write(partial(put, question=question, new=False)):
                 raise waiting
             if known := await look(Consent(grant, None, ruling.rule, None)):
-                named = named.canonical(known)
+                named = NamedCall(question.bound, question.scope, call).canonical(known)
                 if approved := await self.store.write(lambda c: approvals.consume(c, named.call, self.now())):
                     return by_approval(approved, grant, ruling.rule, ids=known.ids)
-                put = partial(put, bound=named.bound, scope=named.scope, known=known)
-        answer = await self.store.write(put)
+                question = replace(question, bound=named.bound, scope=named.scope, known=known)
+        answer = await self.store.write(partial(put, question=question))
         assert answer is not None  # noqa: S101 - only where no new question is wanted is there no answer
         raise answer
 

@@ -89,18 +89,27 @@ class ConsentRequest:
         return Agent.read(self.agent)
 
 
+@dataclass(frozen=True)
+class NewRequest:
+    """A question that may be put: who is asked for whom, and what about."""
+
+    caller: Caller
+    need: str
+    tool: str
+    provider: str
+    connector: str
+    wants_grant: bool
+    wants_approval: bool
+    digest: str
+    shown: dict[str, Any]
+
+
 def add(
-    connection: Connection,
-    sealed: Sealed,
-    *,
-    caller: Caller,
-    need: str,
-    at: datetime,
-    until: datetime,
-    **columns: Any,
+    connection: Connection, sealed: Sealed, new: NewRequest, *, policy_version: str, at: datetime, until: datetime
 ) -> tuple[ConsentRequest, str]:
     """Store a new question; answers it and its user code. Raises :class:`PolicyDenied` when blocked."""
-    blocks.refuse(connection, Party(caller.subject.key, caller.agent.key, caller.environment, columns["connector"]))
+    caller = new.caller
+    blocks.refuse(connection, Party(caller.subject.key, caller.agent.key, caller.environment, new.connector))
     handle, code = codes.new_handle(), codes.new_user_code()
     while connection.execute(select(consents.c.handle).where(consents.c.code_hash == codes.hashed(code))).first():
         code = codes.new_user_code()
@@ -108,7 +117,15 @@ def add(
         "handle": handle,
         "code_hash": codes.hashed(code),
         "code_shown": codes.seal_code(sealed, code, handle),
-        "need": need,
+        "need": new.need,
+        "tool": new.tool,
+        "provider": new.provider,
+        "connector": new.connector,
+        "wants_grant": new.wants_grant,
+        "wants_approval": new.wants_approval,
+        "digest": new.digest,
+        "shown": new.shown,
+        "policy_version": policy_version,
         "caller": caller.key,
         "subject": caller.subject.key,
         "agent": caller.agent.stored(),
@@ -119,7 +136,7 @@ def add(
         "created_at": at,
         "expires_at": until,
     }
-    tags.add(connection, consents, row | columns)
+    tags.add(connection, consents, row)
     added = get(connection, handle)
     assert added is not None  # noqa: S101 - it was inserted in this very transaction
     return added, code

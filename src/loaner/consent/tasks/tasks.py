@@ -219,18 +219,8 @@ class Tasks:
         source: str,
         supplied: tuple[HostTask, str] | None = None,
     ) -> LoanerError:
-        return ask.put_task(
-            connection,
-            self.store.sealed,
-            self.settings,
-            self.base_url(),
-            self.now(),
-            caller=caller,
-            task_scope=task_scope,
-            source=source,
-            policy_version=self.policy_version,
-            supplied=supplied,
-        )
+        asking = ask.Asking(self.store.sealed, self.settings, self.base_url(), self.policy_version, self.now())
+        return ask.put_task(connection, asking, caller, task_scope, source=source, supplied=supplied)
 
     def refuses_outside(self, running: list[Task]) -> bool:
         """Is a call outside of these tasks refused, and not put to the person?"""
