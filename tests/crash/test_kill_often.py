@@ -18,6 +18,7 @@ from crash.kit import AT_LENGTH, Shop
 from crash.test_kill import CALL, CONSENT, HELD, ME, READ, REFRESH, WRITE, Call
 from loaner.failpoints import POINTS
 
+pytestmark = pytest.mark.often
 OFTEN = 25
 SELDOM = 3
 """For what differs from another death by the provider only; in a soak, all die as often."""

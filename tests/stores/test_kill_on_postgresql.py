@@ -12,6 +12,8 @@ from crash.kit import Shop, linked_shop
 from crash.test_kill_often import EVERY, Death, each, killed
 from databases import Server
 
+pytestmark = pytest.mark.often
+
 
 @pytest.fixture(scope="module")
 async def linked(
