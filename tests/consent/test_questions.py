@@ -260,3 +260,27 @@ async def test_one_question_that_goes_wrong_ends_no_server(local: House, monkeyp
             while looks < 3:
                 await anyio.lowlevel.checkpoint()
         group.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("call", [POST, READ])
+async def test_an_answer_that_comes_while_a_call_looks_for_it_is_no_new_question(
+    local: House, monkeypatch: pytest.MonkeyPatch, call: tuple[str, dict[str, Any]]
+) -> None:
+    """The call is told to repeat itself, and goes through then."""
+    asked = (await local.asked(call)).invitation
+    looked = local.consents.covering
+
+    async def answered_meanwhile(*about: Any) -> Any:
+        found = await looked(*about)
+        monkeypatch.undo()
+        local.pass_time(seconds=1)
+        await local.browser(slack="alice").approve(asked.url)
+        local.pass_time(seconds=1)
+        return found
+
+    monkeypatch.setattr(local.consents, "covering", answered_meanwhile)
+    meanwhile = await local.refused(call)
+    assert isinstance(meanwhile, ConsentNeeded)
+    assert (meanwhile.invitation.handle, meanwhile.fresh) == (asked.handle, False)
+    assert (await local.obtain(call)).grant.provider == "slack"
+    assert len(await local.rows(table)) == 1

@@ -94,6 +94,8 @@ class Asking:
     base_url: str
     policy_version: str
     at: datetime
+    since: datetime | None = None
+    """When a call began to look whether its person had agreed."""
 
 
 @dataclass(frozen=True)
@@ -207,6 +209,10 @@ def _put(
         return ended
     if not new:
         return None
+    if asking.since and (answered := requests.approved_between(connection, caller.key, asking.since, at)):
+        # It looked before that answer came. Repeated, it goes through; a new question would be one too many.
+        code = codes.shown_code(asking.sealed, answered.code_shown, answered.handle)
+        return ConsentNeeded(invitation(answered, code, base_url, at), tool=wanted.tool, need=said, fresh=False)
     added = add(connection, asking, wanted)
     if isinstance(added, LoanerError):
         return added

@@ -16,7 +16,6 @@ from loaner.connectors import Connectors
 from loaner.consent import approvals, ask, codes, pauses, reopen, requests, single_use, texts
 from loaner.consent.alias import NamedCall
 from loaner.consent.approvals import ApprovableCall
-from loaner.consent.ask import CallQuestion
 from loaner.consent.bell import Bell
 from loaner.consent.call import call_for, call_of, exactly
 from loaner.consent.connecting import Connecting
@@ -98,9 +97,8 @@ class Consents:
 
         ``look`` tells what the call is about where a new question about a change is put: it is shown, and kept.
 
-        Raises :class:`PolicyDenied`, :class:`ConsentNeeded`, :class:`ConsentDenied`, :class:`ConsentExpired`,
-        :class:`GrantBroken` (linking failed), :class:`RateLimited` (too many questions wait already) and
-        :class:`SettingsInvalid` (the clock is behind), of ``loaner.errors``.
+        Raises, of ``loaner.errors``, ``PolicyDenied``, ``ConsentNeeded``, ``ConsentDenied``, ``ConsentExpired``,
+        ``GrantBroken`` (linking failed), ``RateLimited`` (too many questions) and ``SettingsInvalid`` (a wrong clock).
         """
         self._resolver.clock.refuse()
         if not isinstance(ruling, Allowed | Ask):
@@ -125,6 +123,7 @@ class Consents:
         )
         # While a task runs, reads are counted too: what was agreed beforehand is all that tells a call apart.
         asks = isinstance(ruling, Ask) or bool(running)
+        since = self.now()
         grant = await self.covering(caller, bound, scope, connector)
         if grant is None and await self._polling.moved_on(caller.subject, scope.provider, connector.name):
             grant = await self.covering(caller, bound, scope, connector)
@@ -157,14 +156,14 @@ class Consents:
             outside=outside,
             offer=Offer.of(bound, scope) if reads and (grant is not None or approved is None) else None,
         )
-        asking = ask.Asking(self.store.sealed, self.settings, self.base_url(), self.policy_version, at)
+        asking = ask.Asking(self.store.sealed, self.settings, self.base_url(), self.policy_version, self.now(), since)
         put = partial(ask.put, asking=asking)
         return await self._asked(put, question, call, grant if asks and not scope.ids else None, ruling, look)
 
     async def _asked(
         self,
         put: Put,
-        question: CallQuestion,
+        question: ask.CallQuestion,
         call: ApprovableCall,
         grant: Grant | None,
         ruling: Ruling,

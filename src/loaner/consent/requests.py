@@ -166,6 +166,12 @@ def newest(connection: Connection, caller: str, need: str) -> ConsentRequest | N
     return _first(connection, mine)
 
 
+def approved_between(connection: Connection, caller: str, since: datetime, at: datetime) -> ConsentRequest | None:
+    """What this caller asked for and was agreed to after ``since`` and by now."""
+    then = and_(consents.c.decided_at > since, consents.c.decided_at <= at)
+    return _first(connection, consents.c.caller == caller, consents.c.state == "approved", then)
+
+
 def by_code(connection: Connection, code: str, subject: str, at: datetime) -> ConsentRequest | None:
     """The open question that shows this code, if it is this person's. Another's is as unknown as a wrong code."""
     mine = and_(consents.c.code_hash == codes.hashed(code), consents.c.subject == subject)
