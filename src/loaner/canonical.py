@@ -120,10 +120,13 @@ class CanonicalCall:
         names = {param: one.resource.partition(":")[2] for param, one in zip(params, found, strict=True)}
         self.as_ruled = replace(self.bound, arguments=MappingProxyType({**self.bound.arguments, **names}))
         ruling = self.rule(self.as_ruled, self.scope)
-        asks = isinstance(ruling, Ask) and (not isinstance(self.ruling, Ask) or (ruling.exact and self.consent.lasting))
         wider = self.consent.lasting and self.scope.leads_out - self.consent.fixed
-        if asks or wider or isinstance(ruling, Refused):
+        if self._asks(ruling) or wider or isinstance(ruling, Refused):
             await self._again(self.scope, ruling)
+
+    def _asks(self, ruling: Ruling) -> bool:
+        """Does it want a yes that this call does not go out under: any at all, or one to this very call?"""
+        return isinstance(ruling, Ask) and (not isinstance(self.ruling, Ask) or (ruling.exact and self.consent.lasting))
 
     async def _known(self, one: Identified) -> None:
         """Raises what :meth:`loaner.consent.Consents.obtain` raises; then nothing but look-ups was sent."""
@@ -137,9 +140,8 @@ class CanonicalCall:
         contained = not self.consent.is_by_container(self.scope) or self.consent.is_about(scope)
         self.record.needed(scope)
         ruling = self.rule(self.as_ruled.called(self.scope.resource_name, scope.resource_name), scope)
-        asks = isinstance(ruling, Ask) and not isinstance(self.ruling, Ask)
         wider = self.consent.lasting and scope.leads_out - self.consent.fixed
-        agreed = contained and not asks and not wider and not isinstance(ruling, Refused)
+        agreed = contained and not self._asks(ruling) and not wider and not isinstance(ruling, Refused)
         if agreed and await self._stands_for(ids):
             return
         await self._again(scope, ruling)
