@@ -46,3 +46,18 @@ async def test_it_takes_no_call_and_no_yes_and_goes_on_once_it_is_right(tmp_path
         assert not (await agent.call_tool(*READ)).is_error
         assert (await here.decide(asked)).state == "approved"
         assert not (await agent.call_tool(*POST)).is_error
+
+
+async def test_no_task_is_agreed_to_by_a_clock_that_is_behind(tmp_path: Path) -> None:
+    """MUST 27: its hour would be longer than was said."""
+    task = {"purpose": "see what is new", "operations": [{"tool": READ[0], "count": 5}], "resources": ["#general"]}
+    async with town(tmp_path) as here, here.agent() as agent:
+        asked = await agent.call_tool("loaner_propose_task", task)
+        theirs = here.loaner.now() + timedelta(minutes=3)
+        await here.loaner.store.write(lambda c: clock_seen.start_over(c, theirs))
+        await here.loaner.consents.sweep()
+        assert (await here.decide(asked)).state != "approved"
+        assert ((await agent.call_tool("loaner_status", {})).structured_content or {})["tasks"] == []
+        here.advance(minutes=2)
+        await here.loaner.consents.sweep()
+        assert (await here.decide(asked)).state == "approved"
