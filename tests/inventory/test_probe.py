@@ -137,6 +137,17 @@ def test_each_key_is_shown_to_its_own_provider_and_to_no_other(desk: Desk, provi
     )
 
 
+def test_a_key_that_names_no_host_is_not_shown_to_a_server_of_ones_own(desk: Desk, tmp_path: Path) -> None:
+    """The settings may put an enterprise server in the place of github.com, whose keys lie about all the same."""
+    written(desk.home / "x" / ".env", f"A={LIVING}")
+    file = tmp_path / "corp.toml"
+    file.write_text('hosts.github = {web = "https://ghe.invalid", api = "https://ghe.invalid/api/v3"}\n')
+    done = desk.type("inventory", str(desk.home / "x"), "--config", str(file), "--probe", "--json")
+    assert done.code == 0, done.err
+    (row,) = done.rows
+    assert row["reach"]["why"].startswith("not asked: it is for github.com")
+
+
 def test_a_provider_that_does_not_answer_leaves_it_open(desk: Desk, tmp_path: Path) -> None:
     written(desk.home / "x" / ".env", f"A={LIVING}")
     file = tmp_path / "nowhere.toml"

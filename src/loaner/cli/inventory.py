@@ -114,9 +114,8 @@ async def _reached(keys: list[Finding], settings: Settings) -> dict[tuple[str, s
         if _which(one) in reached:
             continue
         provider = provider_of(one.key, one.belongs_to, providers)
-        unknown = Reach(
-            None, why=f"not asked: it is for {one.belongs_to}, which is no host of a provider in the settings"
-        )
+        whose = one.belongs_to or "github.com, as far as is said"
+        unknown = Reach(None, why=f"not asked: it is for {whose}, which is no host of a provider in the settings")
         reached[_which(one)] = await reach(one.key, provider, network) if provider else unknown
     return reached
 

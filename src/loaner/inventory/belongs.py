@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from loaner.catalog.provider import Provider
 from loaner.inventory.kinds import Key
+from loaner.loopback import is_loopback
 
 _HOST = r"(?P<host>[A-Za-z0-9][A-Za-z0-9.-]*(?::[0-9]+)?)"
 _AFTER = re.compile(rf"[^\s@/]{{0,40}}@{_HOST}")
@@ -39,7 +40,17 @@ def provider_of(key: Key, host: str, providers: Iterable[Provider]) -> Provider 
     providers = list(providers)
     if host:
         return next((one for one in providers if host.lower() in _hosts(one)), None)
-    return next((one for one in providers if one.name == key.kind.provider), None)
+    own = next((one for one in providers if one.name == key.kind.provider), None)
+    # A key that names no host is GitHub's own as likely as not: a server of somebody's own is not to see it.
+    return own if own is None or own.name != "github" or _is_public(own) else None
+
+
+def _is_public(provider: Provider) -> bool:
+    """Is it at github.com, or on this computer, where it is tried out?"""
+    return all(
+        host == "github.com" or host.endswith(".github.com") or is_loopback(host)
+        for host in (urlsplit(base).hostname or "" for base in provider.hosts.values())
+    )
 
 
 def _hosts(provider: Provider) -> set[str]:
