@@ -36,7 +36,7 @@ def _check_once(loading: Any) -> None:
             if shipped not in path.parents:
                 return check(path, data, lines, *provider)
             # A further instance of a provider renames what its files say.
-            said = (check, path, repr(data), *(one.name for one in provider))
+            said = (check, path, repr(data), *(one and one.name for one in provider))
             if said not in sound:
                 sound[said] = check(path, data, lines, *provider)
             return sound[said]

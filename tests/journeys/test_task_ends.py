@@ -65,7 +65,7 @@ async def test_the_end_of_a_task_stops_its_calls_and_returns_what_was_lent(acme:
         with anyio.fail_after(30):
             async with anyio.create_task_group() as group:
                 group.start_soon(read)
-                while not acme.loaner.consents.tasks.calls or not await acme.open_loans():
+                while not await acme.open_loans():
                     await anyio.lowlevel.checkpoint()
                 await ends(acme, same, task["task"])
     assert error_of(answers[0])["code"] == "policy_denied", text_of(answers[0])
@@ -87,7 +87,7 @@ async def test_a_write_that_its_task_ended_in_may_have_happened(acme: Town) -> N
         with anyio.fail_after(30):
             async with anyio.create_task_group() as group:
                 group.start_soon(comment)
-                while not acme.loaner.consents.tasks.calls or not await acme.open_loans():
+                while not await acme.open_loans():
                     await anyio.lowlevel.checkpoint()
                 await by_its_person_elsewhere(acme, agent, task["task"])
     assert error_of(answers[0])["code"] == "outcome_unknown", text_of(answers[0])

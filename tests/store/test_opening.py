@@ -58,7 +58,7 @@ def test_a_driver_that_is_not_installed_is_a_clear_error(monkeypatch: pytest.Mon
     monkeypatch.setitem(sys.modules, "psycopg", None)
     with pytest.raises(SettingsInvalid, match="not installed") as told:
         engine.create("postgresql://h/x")
-    assert "loaner[postgres]" in told.value.told()
+    assert "psycopg[binary]" in told.value.told()
 
 
 async def test_only_its_owner_can_read_the_store(tmp_path: Path) -> None:

@@ -193,6 +193,7 @@ web_sessions = Table(
     Column("display", Text, nullable=False, default=""),
     Column("proven_by", Text, nullable=False, default="none"),
     Column("accounts", JSON),  # what the issuer says of the person's accounts at providers
+    Column("sealed", LargeBinary),  # not used any more; the tag covers it, so without it everybody would be signed out
     Column("state_hash", String(64)),
     Column("wrong_codes", Integer, nullable=False, default=0),
     Column("created_at", Moment, nullable=False),
