@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
 
+from journeys.linear_calls import asked, said, world
 from journeys.town import Town, error_of, text_of, town
 from loaner.sandbox.linear.state import (
     ActorBot,
@@ -30,22 +30,6 @@ def anyio_backend() -> str:
 async def acme(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Town]:
     async with town(tmp_path_factory.mktemp("lists"), tools={"toolsets": ("all",)}) as built:
         yield built
-
-
-async def asked(acme: Town, tool: str, **given: Any) -> Any:
-    async with acme.agent() as agent:
-        return await acme.call(agent, tool, given)
-
-
-async def said(acme: Town, tool: str, **given: Any) -> dict[str, Any]:
-    answer = await asked(acme, tool, **given)
-    assert not answer.is_error, text_of(answer)
-    return dict(answer.structured_content or {})
-
-
-def world(acme: Town) -> Any:
-    linear: Any = acme.running.sandbox.inside["linear"]
-    return linear.world
 
 
 BY_TEAM = {

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from journeys.town import Town, error_of, text_of, town
+from journeys.linear_calls import asked, said, world
+from journeys.town import Town, error_of, town
 from loaner import catalog
 from loaner.errors import PolicyInvalid
 from loaner.policy import load
@@ -49,22 +49,6 @@ async def by_project(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[
     home = tmp_path_factory.mktemp("project")
     async with town(home, tools={"toolsets": ("all",)}, policy=written(home, OF_A_PROJECT)) as built:
         yield built
-
-
-def world(acme: Town) -> Any:
-    linear: Any = acme.running.sandbox.inside["linear"]
-    return linear.world
-
-
-async def asked(acme: Town, tool: str, **given: Any) -> Any:
-    async with acme.agent() as agent:
-        return await acme.call(agent, tool, given)
-
-
-async def said(acme: Town, tool: str, **given: Any) -> dict[str, Any]:
-    answer = await asked(acme, tool, **given)
-    assert not answer.is_error, text_of(answer)
-    return dict(answer.structured_content or {})
 
 
 OF_LAUNCH = {

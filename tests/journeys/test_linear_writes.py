@@ -7,11 +7,9 @@ from typing import Any
 
 import pytest
 
-from journeys.town import Town, error_of, text_of, town
+from journeys.linear_calls import SOMEBODY, asked, said, world
+from journeys.town import Town, error_of, town
 from loaner.sandbox.linear.state import Comment, Issue, Project, ProjectMilestone, ProjectStatus, Team, User
-
-SOMEBODY = "0a0a0a0a-0000-4000-8000-00000000000a"
-"""An id that nothing has."""
 
 
 @pytest.fixture(scope="module")
@@ -23,22 +21,6 @@ def anyio_backend() -> str:
 async def acme(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Town]:
     async with town(tmp_path_factory.mktemp("writes"), tools={"toolsets": ("all",)}) as built:
         yield built
-
-
-async def asked(acme: Town, tool: str, **given: Any) -> Any:
-    async with acme.agent() as agent:
-        return await acme.call(agent, tool, given)
-
-
-async def said(acme: Town, tool: str, **given: Any) -> dict[str, Any]:
-    answer = await asked(acme, tool, **given)
-    assert not answer.is_error, text_of(answer)
-    return dict(answer.structured_content or {})
-
-
-def world(acme: Town) -> Any:
-    linear: Any = acme.running.sandbox.inside["linear"]
-    return linear.world
 
 
 def named(acme: Town, kind: type[Any], name: str) -> Any:
