@@ -191,8 +191,7 @@ def _put(
     caller, at, base_url = wanted.caller, asking.at, asking.base_url
     last = requests.newest(connection, caller.key, wanted.need)
     if last and last.state_at(at) in requests.OPEN:
-        code = codes.shown_code(asking.sealed, last.code_shown, last.handle)
-        return ConsentNeeded(invitation(last, code, base_url, at), tool=wanted.tool, need=said, fresh=False)
+        return _still_pending(asking, last, wanted.tool, said)
     # Where only a grant lacks, the account is what was refused. A read that was refused is about its own place: else
     # one that a text asked for, and its person refused, would keep every other read of that account away.
     about = About.wanted(
@@ -211,13 +210,18 @@ def _put(
         return None
     if asking.since and (answered := requests.approved_between(connection, caller.key, asking.since, at)):
         # It looked before that answer came. Repeated, it goes through; a new question would be one too many.
-        code = codes.shown_code(asking.sealed, answered.code_shown, answered.handle)
-        return ConsentNeeded(invitation(answered, code, base_url, at), tool=wanted.tool, need=said, fresh=False)
+        return _still_pending(asking, answered, wanted.tool, said)
     added = add(connection, asking, wanted)
     if isinstance(added, LoanerError):
         return added
     asked, code = added
     return ConsentNeeded(invitation(asked, code, base_url, at), tool=wanted.tool, need=said, fresh=True)
+
+
+def _still_pending(asking: Asking, asked: ConsentRequest, tool: str, said: str) -> ConsentNeeded:
+    """The question that was put before, with the same code: the call is repeated later."""
+    code = codes.shown_code(asking.sealed, asked.code_shown, asked.handle)
+    return ConsentNeeded(invitation(asked, code, asking.base_url, asking.at), tool=tool, need=said, fresh=False)
 
 
 def add(connection: Connection, asking: Asking, wanted: NewRequest) -> tuple[ConsentRequest, str] | LoanerError:
